@@ -1,0 +1,1 @@
+//! Evaluators, adjoint and chunkwise form of Chunkwise timelines. Knows no GPU.

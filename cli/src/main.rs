@@ -1,0 +1,2 @@
+//! The `chunkwise` command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! CUDA kernels from Chunkwise timelines.

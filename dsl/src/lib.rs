@@ -1,0 +1,1 @@
+//! The rule language of Chunkwise: syntax, types, diagnostics, and the timeline normal form.

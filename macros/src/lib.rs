@@ -1,0 +1,1 @@
+//! The #[rule] attribute of Chunkwise.

@@ -1,0 +1,1 @@
+//! Devices, tensors, NVRTC and the kernel cache of Chunkwise.
