@@ -1,1 +1,4 @@
 //! CUDA kernels from Chunkwise timelines.
+
+pub mod arch;
+pub mod dtype;
