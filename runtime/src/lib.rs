@@ -1,1 +1,21 @@
 //! Devices, tensors, NVRTC and the kernel cache of Chunkwise.
+//!
+//! ```text
+//! Rule -- RuleExt::on(&Device) --> Executable -- forward(Bindings) --> Tensors
+//! ```
+//!
+//! [`Tensor`]s live on the host. A [`Device`] runs a rule: the CPU through the evaluators of `algebra`, a GPU through
+//! kernels of `codegen` that are compiled at run time. Every failure is an [`Error`] of one of four kinds; nothing a
+//! user passes in panics.
+
+mod bind;
+mod cpu;
+mod device;
+mod error;
+pub mod io;
+mod tensor;
+
+pub use bind::{Bind, Bindings, Tensors};
+pub use device::{Device, Executable, Options, PlanChoice, RuleExt};
+pub use error::{Error, Message, Messages, Result};
+pub use tensor::{Data, Element, Tensor};
