@@ -225,7 +225,9 @@ impl Expr {
     /// The operands, in order.
     pub fn operands(self) -> impl Iterator<Item = Value> {
         let (a, b) = match self {
-            Expr::Unary(_, x) | Expr::Sum(x) | Expr::Spread(x) | Expr::Softmax(x) | Expr::L2norm(x) => (Some(x), None),
+            Expr::Unary(_, x) | Expr::Sum(x) | Expr::Spread(x) | Expr::Softmax(x) | Expr::L2norm(x) => {
+                (Some(x), None)
+            }
             Expr::Binary(_, x, y) | Expr::Contract(x, y) => (Some(x), Some(y)),
             _ => (None, None),
         };
@@ -330,9 +332,8 @@ impl Graph {
     /// The sum of products over the dims that `keep` leaves out; a plain product where it leaves out none.
     pub fn contract(&mut self, x: Value, y: Value, keep: Shape) -> Value {
         match self.shape(x).broadcast(self.shape(y)) {
-            Some(full) if full == keep => {
-                simplify(self, Binary::Mul, x, y, keep).unwrap_or_else(|| self.push(Expr::Binary(Binary::Mul, x, y), keep))
-            }
+            Some(full) if full == keep => simplify(self, Binary::Mul, x, y, keep)
+                .unwrap_or_else(|| self.push(Expr::Binary(Binary::Mul, x, y), keep)),
             _ if self.literal(y) == Some(1.0) => self.sum(x, keep),
             _ if self.literal(x) == Some(1.0) => self.sum(y, keep),
             _ => self.push(Expr::Contract(x, y), keep),
@@ -351,13 +352,22 @@ impl Graph {
 
     /// Which values the roots need, the roots included: `result[v.index()]`.
     pub fn reachable(&self, roots: impl IntoIterator<Item = Value>) -> Vec<bool> {
+        self.reachable_through(roots, |g, v| g.expr(v).operands().collect())
+    }
+
+    /// Which values the roots reach, where a value leads to `next` of it (some or all of its operands).
+    pub fn reachable_through(
+        &self,
+        roots: impl IntoIterator<Item = Value>,
+        next: impl Fn(&Graph, Value) -> Vec<Value>,
+    ) -> Vec<bool> {
         let mut live = vec![false; self.len()];
         for r in roots {
             live[r.index()] = true;
         }
         for v in self.values().rev() {
             if live[v.index()] {
-                for o in self.expr(v).operands() {
+                for o in next(self, v) {
                     live[o.index()] = true;
                 }
             }

@@ -1,7 +1,13 @@
 //! The rule language of Chunkwise: syntax, types, diagnostics, and the timeline normal form.
 
+mod affine;
+pub mod class;
 pub mod diagnostic;
 pub mod graph;
+pub mod lower;
+pub mod print;
 pub mod rule;
 pub mod signature;
+pub mod strata;
 pub mod timeline;
+pub mod verify;

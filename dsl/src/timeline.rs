@@ -155,3 +155,29 @@ impl Timeline {
         }
     }
 }
+
+impl Timeline {
+    /// Which states take part in a mix.
+    pub fn coupled(&self) -> Vec<bool> {
+        let mut coupled = vec![false; self.forms.len()];
+        for event in &self.events {
+            if let Event::Mix { states, .. } = event {
+                states.iter().for_each(|s| coupled[s.index()] = true);
+            }
+        }
+        coupled
+    }
+}
+
+impl Timeline {
+    /// Every expression that an event or an output uses, in event order.
+    pub fn roots(&self) -> Vec<Value> {
+        let of_event = |e: &Event| match e {
+            Event::Decay { factor, .. } => vec![factor.value()],
+            Event::Read(r) => vec![self.read(*r).key],
+            Event::Write { key, value, .. } => vec![*key, *value],
+            Event::Mix { matrix, .. } => matrix.iter().flatten().flatten().copied().collect(),
+        };
+        self.events.iter().flat_map(of_event).chain(self.outputs.iter().copied()).collect()
+    }
+}
