@@ -19,3 +19,5 @@ pub use bind::{Bind, Bindings, Tensors};
 pub use device::{Device, Executable, Options, PlanChoice, RuleExt};
 pub use error::{Error, Message, Messages, Result};
 pub use tensor::{Data, Element, Tensor};
+
+pub mod nvrtc;
