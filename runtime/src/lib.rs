@@ -20,4 +20,5 @@ pub use device::{Device, Executable, Options, PlanChoice, RuleExt};
 pub use error::{Error, Message, Messages, Result};
 pub use tensor::{Data, Element, Tensor};
 
+pub mod install;
 pub mod nvrtc;

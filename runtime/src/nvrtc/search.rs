@@ -7,7 +7,7 @@
 //!
 //! 1. `CHUNKWISE_NVRTC`, a library or a folder: if set, the only place.
 //! 2. `target/nvrtc` of the Cargo workspaces (folders with a `Cargo.toml`) around the working folder and the program,
-//!    and `$CARGO_TARGET_DIR/nvrtc`: what `cargo xtask nvrtc` fetches.
+//!    and `nvrtc` in the build folder that the program lies in: what `cargo xtask nvrtc` fetches.
 //! 3. `chunkwise/nvrtc` in the user's data folder: what `chunkwise doctor --install` fetches.
 //! 4. `CUDA_HOME`, `CUDA_PATH`, `/usr/local/cuda`.
 //! 5. pip's `site-packages`: `VIRTUAL_ENV`, `CONDA_PREFIX`, the user's own; then those that `python3` itself names.
@@ -173,8 +173,10 @@ fn workspace_folders(around: &Surroundings<'_>) -> Vec<PathBuf> {
     let starts = [around.working_folder.as_deref(), around.program.as_deref()];
     let ancestors = starts.into_iter().flatten().flat_map(Path::ancestors);
     let workspaces = ancestors.filter(|folder| folder.join("Cargo.toml").is_file());
-    let mut folders: Vec<PathBuf> =
-        around.path("CARGO_TARGET_DIR").into_iter().map(|folder| folder.join("nvrtc")).collect();
+    // Cargo tags its build folder, which need not be called `target` nor lie in the workspace.
+    let builds = around.program.iter().flat_map(|program| program.ancestors());
+    let builds = builds.filter(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let mut folders: Vec<PathBuf> = builds.map(|folder| folder.join("nvrtc")).collect();
     for folder in workspaces.map(|folder| folder.join("target/nvrtc")) {
         if !folders.contains(&folder) {
             folders.push(folder);
@@ -222,16 +224,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         fs::create_dir_all(root.join("work/inner/deep")).unwrap();
-        fs::create_dir_all(root.join("program/target/debug")).unwrap();
+        fs::create_dir_all(root.join("program/built")).unwrap();
         fs::write(root.join("work/Cargo.toml"), "").unwrap();
         fs::write(root.join("program/Cargo.toml"), "").unwrap();
-        let target = root.join("elsewhere");
+        fs::write(root.join("program/built/CACHEDIR.TAG"), "").unwrap();
         let around = Surroundings {
-            variable: &|name| (name == "CARGO_TARGET_DIR").then(|| target.clone().into()),
+            variable: &|_| None,
             working_folder: Some(root.join("work/inner/deep")),
-            program: Some(root.join("program/target/debug/chunkwise")),
+            program: Some(root.join("program/built/debug/chunkwise")),
         };
-        let expected = ["elsewhere/nvrtc", "work/target/nvrtc", "program/target/nvrtc"];
+        let expected = ["program/built/nvrtc", "work/target/nvrtc", "program/target/nvrtc"];
         assert_eq!(workspace_folders(&around), expected.map(|path| root.join(path)));
     }
 
@@ -261,14 +263,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lib = folder.path().join("nvrtc/lib");
         fs::create_dir_all(&lib).unwrap();
+        fs::write(folder.path().join("CACHEDIR.TAG"), "").unwrap();
         fs::write(lib.join("libnvrtc.so.13"), "not a library").unwrap();
         let reason = open(&folder.path().join("nvrtc")).err().unwrap();
         assert!(reason.contains("no libnvrtc-builtins beside it"), "{reason}");
         fs::write(lib.join("libnvrtc-builtins.so.13.0"), "nor this").unwrap();
         let around = Surroundings {
-            variable: &|name| (name == "CARGO_TARGET_DIR").then(|| folder.path().into()),
+            variable: &|_| None,
             working_folder: None,
-            program: None,
+            program: Some(folder.path().join("debug/chunkwise")),
         };
         let (_, searched) = search(&around);
         assert_eq!(searched[0].to_string(), "CHUNKWISE_NVRTC: not set");
