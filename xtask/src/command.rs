@@ -1,0 +1,59 @@
+//! Commands in the repository's root, shown before they run.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The repository: the folder above this package.
+pub(crate) fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
+}
+
+/// Where cargo builds: `CARGO_TARGET_DIR`, or `target`.
+pub(crate) fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root().join(folder),
+        None => root().join("target"),
+    }
+}
+
+/// Runs cargo with the arguments and more environment; its output goes to the terminal.
+///
+/// # Errors
+/// The command line, where cargo does not start or ends with a code other than 0.
+pub(crate) fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String> {
+    let text = shown(arguments, environment);
+    println!("      {text}");
+    let status = command(arguments, environment).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{text}` ended with {status}; what it said is above")),
+        Err(error) => Err(format!("`{text}` did not start: {error}")),
+    }
+}
+
+/// Like [`cargo`], but returns what was printed instead of showing it, whatever the exit code.
+///
+/// # Errors
+/// Where cargo does not start.
+pub(crate) fn cargo_output(arguments: &[&str]) -> Result<Output, String> {
+    let text = shown(arguments, &[]);
+    println!("      {text}");
+    command(arguments, &[]).output().map_err(|error| format!("`{text}` did not start: {error}"))
+}
+
+fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.args(arguments).envs(environment.iter().copied()).current_dir(root()).stdin(Stdio::null());
+    command
+}
+
+/// The command as one would type it.
+fn shown(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let quote = |word: &str| if word.contains(' ') { format!("'{word}'") } else { word.to_string() };
+    let settings = environment.iter().map(|(name, value)| format!("{name}={} ", quote(value)));
+    let words: Vec<String> = arguments.iter().map(|word| quote(word)).collect();
+    format!("{}cargo {}", settings.collect::<String>(), words.join(" "))
+}
