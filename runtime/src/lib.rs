@@ -20,5 +20,7 @@ pub use device::{Device, Executable, Options, PlanChoice, RuleExt};
 pub use error::{Error, Message, Messages, Result};
 pub use tensor::{Data, Element, Tensor};
 
+pub mod cache;
 pub mod install;
+pub mod jit;
 pub mod nvrtc;

@@ -1,0 +1,135 @@
+//! From CUDA text to a binary, compiled once: by one thread of one process of all that want it, ever.
+//!
+//! ```no_run
+//! use chunkwise_codegen::arch::Arch;
+//! use chunkwise_runtime::jit::{Jit, Source};
+//!
+//! let jit = Jit::user();
+//! let text = r#"extern "C" __global__ void fill(float* x) { x[threadIdx.x] = 1.0f; }"#;
+//! let source = Source { name: "fill".to_owned(), text: text.to_owned(), options: Vec::new() };
+//! let binary = jit.compile(&source, Arch::Sm90)?; // 40 ms the first time, then from disk, then from memory.
+//! # Ok::<(), chunkwise_runtime::Error>(())
+//! ```
+//!
+//! Invariants: the compiler is looked for only when the memory has no answer; where NVRTC is absent, a binary that *any*
+//! NVRTC once made of the same text, options and architecture under the same version of Chunkwise is taken from the disk,
+//! so that a machine with a filled cache needs no compiler.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use chunkwise_codegen::arch::Arch;
+
+use crate::cache::{Cache, Recipe};
+use crate::nvrtc::{Binary, Nvrtc};
+use crate::{Error, Result};
+
+/// A text to compile.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Source {
+    /// What messages, line information and `chunkwise cache list` call it.
+    pub name: String,
+    /// CUDA C++ without includes.
+    pub text: String,
+    /// Options of NVRTC beyond ours, such as `-lineinfo`; no architecture.
+    pub options: Vec<String>,
+}
+
+/// What turns texts into binaries: NVRTC; in tests, stand-ins that count and dawdle.
+pub trait Compile: Send + Sync {
+    /// The compiler's version; binaries of different versions are kept apart.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] where there is no compiler.
+    fn version(&self) -> Result<String>;
+
+    /// Compiles.
+    ///
+    /// # Errors
+    /// As [`Nvrtc::compile`].
+    fn compile(&self, source: &Source, arch: Arch) -> Result<Binary>;
+}
+
+impl Compile for Nvrtc {
+    fn version(&self) -> Result<String> {
+        Ok(Nvrtc::version(self))
+    }
+
+    fn compile(&self, source: &Source, arch: Arch) -> Result<Binary> {
+        Nvrtc::compile(self, &source.text, &source.name, arch, &source.options)
+    }
+}
+
+/// NVRTC, looked for when it is first needed; an absence is remembered too.
+#[derive(Default)]
+struct LazyNvrtc(OnceLock<Result<Nvrtc>>);
+
+impl LazyNvrtc {
+    fn get(&self) -> Result<&Nvrtc> {
+        self.0.get_or_init(Nvrtc::find).as_ref().map_err(Error::clone)
+    }
+}
+
+impl Compile for LazyNvrtc {
+    fn version(&self) -> Result<String> {
+        Ok(self.get()?.version())
+    }
+
+    fn compile(&self, source: &Source, arch: Arch) -> Result<Binary> {
+        Compile::compile(self.get()?, source, arch)
+    }
+}
+
+/// A compiler with a cache before it. May be used from several threads at once.
+pub struct Jit {
+    compiler: Box<dyn Compile>,
+    cache: Cache,
+    compilations: AtomicU64,
+}
+
+impl Jit {
+    /// NVRTC, found when first needed, and the user's cache ([`Cache::user`]).
+    pub fn user() -> Self {
+        Self::new(LazyNvrtc::default(), Cache::user())
+    }
+
+    /// A compiler and a cache of one's own.
+    pub fn new(compiler: impl Compile + 'static, cache: Cache) -> Self {
+        Self { compiler: Box::new(compiler), cache, compilations: AtomicU64::new(0) }
+    }
+
+    /// The binary of a text: from memory, from disk, or compiled. A cache that fails is never an error; it costs a
+    /// compilation and one warning.
+    ///
+    /// # Errors
+    /// Those of the compiler: [`Error::Absent`] without NVRTC, [`Error::Limitation`] for an architecture that it does
+    /// not know, [`Error::Bug`] for a text that does not compile.
+    pub fn compile(&self, source: &Source, arch: Arch) -> Result<Arc<Binary>> {
+        let recipe = Recipe::of(source, arch);
+        self.cache.remember(&recipe, || match self.compiler.version() {
+            Ok(version) => self.cache.read_or_make(&recipe, &version, || {
+                self.compilations.fetch_add(1, Ordering::Relaxed);
+                self.compiler.compile(source, arch)
+            }),
+            Err(absent @ Error::Absent(_)) => self.cache.read_of_any_compiler(&recipe).ok_or(absent),
+            Err(other) => Err(other),
+        })
+    }
+
+    /// How many texts this one has compiled, the failed ones included; what came from the cache does not count.
+    pub fn compilations(&self) -> u64 {
+        self.compilations.load(Ordering::Relaxed)
+    }
+
+    /// The cache.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+}
+
+impl fmt::Debug for Jit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Jit({:?}, {} compiled)", self.cache, self.compilations())
+    }
+}
