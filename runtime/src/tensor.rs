@@ -181,6 +181,21 @@ pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
 }
 
+/// As many zeros as a tensor of `shape` has elements; a mistake where they do not fit in memory.
+pub(crate) fn zeros<T: Clone>(shape: &[usize], zero: T) -> Result<Vec<T>> {
+    let mut data = Vec::new();
+    match element_count(shape) {
+        Some(n) if data.try_reserve_exact(n).is_ok() => data.resize(n, zero),
+        _ => {
+            return Err(Error::mistake(
+                format!("a tensor of shape {} does not fit in memory", shape_text(shape)),
+                "use smaller tensors",
+            ));
+        }
+    }
+    Ok(data)
+}
+
 /// A shape as it prints in messages: `[2, 16, 4, 64]`.
 pub(crate) fn shape_text(shape: &[usize]) -> String {
     format!("{shape:?}")
@@ -213,24 +228,16 @@ impl Tensor {
     /// A tensor of zeros.
     ///
     /// # Errors
-    /// A mistake where the shape's product passes `usize`, or the memory is not there.
+    /// A mistake where the memory is not there.
     pub fn zeros(shape: impl Into<Vec<usize>>, element: Element) -> Result<Tensor> {
         let shape = shape.into();
-        let bytes = element_count(&shape).and_then(|n| n.checked_mul(element.bytes()));
-        let Some(bytes) = bytes.filter(|&b| b <= isize::MAX as usize) else {
-            return Err(Error::mistake(
-                format!("a tensor of shape {} does not fit in memory", shape_text(&shape)),
-                "use a smaller shape",
-            ));
-        };
-        let n = bytes / element.bytes();
         let data = match element {
-            Element::F64 => Data::F64(vec![0.0; n]),
-            Element::F32 => Data::F32(vec![0.0; n]),
-            Element::F16 => Data::F16(vec![f16::ZERO; n]),
-            Element::BF16 => Data::BF16(vec![bf16::ZERO; n]),
-            Element::I32 => Data::I32(vec![0; n]),
-            Element::I64 => Data::I64(vec![0; n]),
+            Element::F64 => Data::F64(zeros(&shape, 0.0)?),
+            Element::F32 => Data::F32(zeros(&shape, 0.0)?),
+            Element::F16 => Data::F16(zeros(&shape, f16::ZERO)?),
+            Element::BF16 => Data::BF16(zeros(&shape, bf16::ZERO)?),
+            Element::I32 => Data::I32(zeros(&shape, 0)?),
+            Element::I64 => Data::I64(zeros(&shape, 0)?),
         };
         Ok(Tensor { shape, data })
     }
