@@ -1,4 +1,32 @@
 //! CUDA kernels from Chunkwise timelines.
+//!
+//! ```text
+//! Timeline --program--> values and steps --layout--> lanes and registers --verify--> --print--> Kernel
+//! ```
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`recurrent`] | the pipeline of the token-loop plan: [`recurrent::emit`] |
+//! | [`program`] | a token's expressions cut into named values, its events in order |
+//! | [`layout`] | which dim is split over lanes, which over columns, at how many registers; pure data |
+//! | [`verify`] | what must hold of the two |
+//! | [`print`] | the CUDA text; the only part that writes CUDA |
+//! | [`writer`], [`namer`], [`device`] | text, identifiers, fixed device code |
+//! | [`kernel`] | what a launcher needs to know |
+//! | [`arch`], [`dtype`] | architectures and element types |
 
 pub mod arch;
+pub mod device;
 pub mod dtype;
+pub mod kernel;
+pub mod layout;
+pub mod namer;
+pub mod print;
+pub mod program;
+pub mod recurrent;
+pub mod verify;
+pub mod writer;
+
+pub use arch::Arch;
+pub use dtype::DType;
+pub use kernel::{Argument, Kernel, Limitation, Role};

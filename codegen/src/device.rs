@@ -1,0 +1,131 @@
+//! Device helpers: fixed CUDA text, kept in real `.cuh` files, of which a kernel embeds what it uses.
+//!
+//! A file is a list of *items* parted by blank lines; each is a comment and one definition. [`embed`] takes the items
+//! whose names a kernel mentions, and those that they mention in turn, in file order; so a kernel without a softplus has
+//! no text about one. The file's opening comment is not an item.
+//!
+//! Invariant: an item mentions only items above it or in an earlier file.
+
+/// The files, in order of dependence.
+pub const FILES: [(&str, &str); 4] = [
+    ("numbers.cuh", include_str!("device/numbers.cuh")),
+    ("rows.cuh", include_str!("device/rows.cuh")),
+    ("reduce.cuh", include_str!("device/reduce.cuh")),
+    ("functions.cuh", include_str!("device/functions.cuh")),
+];
+
+/// One definition, with its comment.
+#[derive(Clone, Copy, Debug)]
+pub struct Item {
+    /// The file it is from.
+    pub file: &'static str,
+    /// What it defines.
+    pub name: &'static str,
+    /// Comment and definition.
+    pub text: &'static str,
+}
+
+/// Every item, in order of dependence.
+pub fn items() -> Vec<Item> {
+    let of_file = |&(file, text): &(&'static str, &'static str)| {
+        text.split("\n\n").filter_map(move |text| Some(Item { file, name: defined(text)?, text }))
+    };
+    FILES.iter().flat_map(of_file).collect()
+}
+
+/// Whether a helper has this name.
+pub fn defines(name: &str) -> bool {
+    items().iter().any(|item| item.name == name)
+}
+
+/// The items that `body` uses, directly or through other items, each followed by a blank line.
+pub fn embed(body: &str) -> String {
+    let mut mentioned: Vec<&str> = identifiers(body).collect();
+    let mut used: Vec<Item> = Vec::new();
+    // Later items mention earlier ones only, so one walk backwards finds them all.
+    for item in items().into_iter().rev() {
+        if mentioned.contains(&item.name) {
+            mentioned.extend(identifiers(code(item.text)));
+            used.push(item);
+        }
+    }
+    used.iter().rev().map(|item| format!("{}\n\n", item.text.trim_end())).collect()
+}
+
+/// The text after the leading comment.
+fn code(item: &str) -> &str {
+    let mut rest = item;
+    while rest.starts_with("//") {
+        rest = rest.split_once('\n').map_or("", |(_, below)| below);
+    }
+    rest
+}
+
+/// The name that an item defines: of a struct or a typedef, or what stands before the first call parenthesis of a
+/// function. `None` for text without a definition.
+fn defined(item: &'static str) -> Option<&'static str> {
+    let code = code(item);
+    let code = match code.strip_prefix("template <") {
+        Some(rest) => rest.split_once(">\n")?.1,
+        None => code,
+    };
+    if let Some(alias) = code.strip_prefix("typedef ") {
+        return identifiers(alias.split(';').next()?).last();
+    }
+    if let Some(record) = code.strip_prefix("struct ") {
+        let record = record.strip_prefix("alignas").and_then(|r| r.split_once(")) ")).map_or(record, |(_, r)| r);
+        return identifiers(record).next();
+    }
+    identifiers(code.split_once('(')?.0).last()
+}
+
+/// Whether `text` has this word.
+pub fn mentions(text: &str, word: &str) -> bool {
+    identifiers(text).any(|found| found == word)
+}
+
+fn identifiers(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_definition_is_found_by_its_name() {
+        let names: Vec<&str> = items().iter().map(|item| item.name).collect();
+        let expected = [
+            "i64", "f32", "bf16", "f16", "Run", "fetch", "fetch_edge", "widen", "load", "load_edge", "store",
+            "store_edge", "clear_padding", "sum_lanes", "max_lanes", "sum_block", "max_block", "infinity", "square", "sigmoid",
+            "softplus", "log_sigmoid", "silu", "elu", "gelu", "relu", "greater_of", "smaller_of", "step", "sign", "greater",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn every_item_says_what_it_is() {
+        for item in items() {
+            assert!(item.text.starts_with("// "), "{} has no comment", item.name);
+        }
+    }
+
+    #[test]
+    fn items_mention_only_items_above() {
+        let all = items();
+        for (at, item) in all.iter().enumerate() {
+            for later in &all[at + 1..] {
+                assert!(!identifiers(code(item.text)).any(|word| word == later.name), "{} uses {}", item.name, later.name);
+            }
+        }
+    }
+
+    #[test]
+    fn embedding_follows_mentions_and_leaves_the_rest() {
+        let text = embed("y = silu(x);");
+        assert_eq!(text.split("\n\n").filter(|text| !text.is_empty()).count(), 2);
+        assert!(text.find("float sigmoid(").unwrap() < text.find("float silu(").unwrap());
+        assert_eq!(embed("y = x;"), "");
+    }
+}

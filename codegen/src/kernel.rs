@@ -1,0 +1,165 @@
+//! What a launcher needs: text, entry point, arguments in order, and the launch geometry.
+//!
+//! Pointers come first, then integers:
+//!
+//! | role | type | tensor or value |
+//! |---|---|---|
+//! | [`Role::Input`] | `const T *` | the parameter's tensor |
+//! | [`Role::InitialState`] | `const float *` | `<state>0`; null means zero |
+//! | [`Role::Output`] | `T *` | `o`, or `o0`, `o1`, .. |
+//! | [`Role::FinalState`] | `float *` | the state after the last token; null means not wanted |
+//! | [`Role::CuSeqlens`] | `const long long *` | `cu_seqlens`, always as i64; null where the batch is dense |
+//! | [`Role::Tokens`] | `long long` | `T` of a dense batch; not read when `cu_seqlens` is given |
+//! | [`Role::Heads`] | `unsigned` | `HV`, the number of state heads |
+//! | [`Role::InputHeads`] | `unsigned` | `H` of one parameter's tensor; it divides `HV` |
+//!
+//! Tensors are contiguous, laid out as in `chunkwise_dsl::signature`, and begin at a multiple of [`Argument::align`]
+//! bytes. An initial and a final state may be one buffer (each thread reads its part before it writes it); no other
+//! output may overlap anything. With no sequence or no head there is nothing to launch; `T = 0` may be launched.
+
+use crate::dtype::DType;
+use chunkwise_dsl::graph::{ParamId, StateId};
+use std::fmt;
+
+/// A generated kernel.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Kernel {
+    /// The entry point, `extern "C"`.
+    pub name: String,
+    /// Self-contained CUDA C++, without includes.
+    pub source: String,
+    /// The arguments, in order.
+    pub arguments: Vec<Argument>,
+    /// Threads in a block (one dimension).
+    pub threads: u32,
+    /// Bytes of dynamic shared memory to ask for at launch.
+    pub shared: u32,
+    /// Blocks that share one state head of one sequence.
+    pub blocks_per_head: u32,
+}
+
+/// One kernel argument.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Argument {
+    /// The tensor's name as users know it; for an integer, the name in the text.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// Element type of a pointer; `None` for `cu_seqlens` (i64) and for integers.
+    pub dtype: Option<DType>,
+    /// Bytes that a pointer's address must be a multiple of; an integer's size (8 for tokens, 4 for heads).
+    pub align: usize,
+}
+
+/// What an argument is; see the table above.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// A parameter's tensor.
+    Input(ParamId),
+    /// A state before the first token, or null.
+    InitialState(StateId),
+    /// An output, by position.
+    Output(usize),
+    /// A state after the last token, or null.
+    FinalState(StateId),
+    /// Offsets of packed sequences, or null.
+    CuSeqlens,
+    /// Tokens in each sequence of a dense batch.
+    Tokens,
+    /// State heads.
+    Heads,
+    /// Heads of a parameter's tensor.
+    InputHeads(ParamId),
+}
+
+impl Argument {
+    /// Whether this is a pointer (otherwise an integer of [`Argument::align`] bytes).
+    pub fn is_pointer(&self) -> bool {
+        !matches!(self.role, Role::Tokens | Role::Heads | Role::InputHeads(_))
+    }
+
+    /// Whether null stands for "absent".
+    pub fn is_optional(&self) -> bool {
+        matches!(self.role, Role::InitialState(_) | Role::FinalState(_) | Role::CuSeqlens)
+    }
+}
+
+impl Kernel {
+    /// Blocks to launch (one dimension) for `sequences` sequences of `heads` state heads each; `None` where that is
+    /// more than a grid holds (2^31 - 1). 0 means that there is nothing to launch.
+    pub fn grid(&self, sequences: usize, heads: usize) -> Option<u32> {
+        let blocks = sequences.checked_mul(heads)?.checked_mul(self.blocks_per_head as usize)?;
+        (blocks <= i32::MAX as usize).then_some(blocks as u32)
+    }
+}
+
+/// Why there is no kernel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Limitation {
+    /// A dim's size is 0 or above [`MAX_SIZE`]; the user named it.
+    Size {
+        /// The dim's name.
+        dim: String,
+        /// Its size.
+        size: usize,
+    },
+    /// Kernels take `f32`, `f16` and `bf16`.
+    DType(DType),
+    /// A dim is the key side of one matrix state and the value side of another.
+    BothSides {
+        /// The dim's name.
+        dim: String,
+    },
+    /// An expression sums over the value dim, so one block must hold the whole state, and it does not fit.
+    WholeState {
+        /// The dims, as text: `K = 256, V = 256`.
+        sizes: String,
+    },
+    /// The state and the vectors of one token need more registers than a thread has.
+    Registers {
+        /// The dims, as text.
+        sizes: String,
+        /// Registers needed, by estimate.
+        needed: u32,
+    },
+    /// The timeline holds what no rule's timeline holds. Our bug.
+    Invalid(String),
+}
+
+/// The largest size of a dim.
+pub const MAX_SIZE: usize = 256;
+
+impl Limitation {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Limitation::Size { .. } => "kernels take sizes from 1 to 256; the cpu device takes any",
+            Limitation::DType(_) => "use f32, f16 or bf16, or the cpu device",
+            Limitation::BothSides { .. } => "use the cpu device; on a GPU a dim must be on one side of all states",
+            Limitation::WholeState { .. } => "use smaller dims or the cpu device, or reduce over the key dim only",
+            Limitation::Registers { .. } => "use smaller dims or fewer inputs, or the cpu device",
+            Limitation::Invalid(_) => "this is a bug in chunkwise; please report it with the rule",
+        }
+    }
+}
+
+impl fmt::Display for Limitation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Limitation::Size { dim, size } => write!(f, "no kernel for {dim} = {size}"),
+            Limitation::DType(dtype) => write!(f, "no kernel for {dtype}"),
+            Limitation::BothSides { dim } => {
+                write!(f, "no kernel: `{dim}` is the key dim of one state and the value dim of another")
+            }
+            Limitation::WholeState { sizes } => {
+                write!(f, "no kernel for {sizes}: an expression sums over a value dim, and the whole state does not fit")
+            }
+            Limitation::Registers { sizes, needed } => {
+                write!(f, "no kernel for {sizes}: a thread would need {needed} registers")
+            }
+            Limitation::Invalid(what) => write!(f, "invalid timeline: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Limitation {}

@@ -1,0 +1,341 @@
+//! Where every number lives: which dim is split over lanes, which over columns, and how many registers each takes.
+//!
+//! A warp holds a strip of value columns of one state. Its 32 lanes form `32 / lanes` groups; a group of `lanes` lanes
+//! shares `columns` columns and splits the key dim among its lanes:
+//!
+//! ```text
+//!                 group 0          group 1          ..      K = 64, lanes = 8, run = 4, columns = 4
+//!               c0 c1 c2 c3      c4 c5 c6 c7                lane 0 of a group: rows 0..4, 32..36   (8 registers)
+//!  rows 0..4      lane 0           lane 8                   lane 1: rows 4..8, 36..40              and so on
+//!  rows 4..8      lane 1           lane 9                   each lane: 8 x 4 registers of state
+//!  ..             ..               ..
+//! ```
+//!
+//! Key vectors are spread over the lanes of a group and repeated in every group; value vectors are spread over groups,
+//! warps and blocks and repeated in the lanes of a group; scalars are everywhere. So a read is a sum in registers, then
+//! `log2(lanes)` shuffles, and a write needs no exchange at all. Strips are independent: no barrier, except where an
+//! expression sums over a value dim, in which case one block holds all columns (`whole`).
+//!
+//! The choice is by a count of instructions (see [`choose`]); it is data, and `verify` checks it.
+
+use crate::dtype::DType;
+use crate::kernel::{Limitation, MAX_SIZE};
+use crate::program::{Program, Step};
+use crate::recurrent::Spec;
+use chunkwise_dsl::graph::{Dim, Expr, ParamId, StateId};
+use chunkwise_dsl::timeline::{Event, Timeline};
+
+/// What a dim is split over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// The lanes of a group: a key dim.
+    Lanes,
+    /// Groups, warps and blocks: a value dim.
+    Columns,
+}
+
+/// How one dim is laid out. A lane's register `r` is element `first + r / run * stride + r % run`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Axis {
+    /// Number of elements.
+    pub size: u32,
+    /// What it is split over.
+    pub side: Side,
+    /// Neighbouring elements that one load brings; a power of two that divides the size.
+    pub run: u32,
+    /// Distance between a lane's runs.
+    pub stride: u32,
+    /// Registers a lane needs for a vector.
+    pub registers: u32,
+    /// Whether some registers lie beyond the size.
+    pub padded: bool,
+}
+
+impl Axis {
+    /// The first register that can be padding.
+    pub fn first_padded(&self) -> u32 {
+        match self.side {
+            Side::Lanes => self.registers - self.run,
+            Side::Columns => 0,
+        }
+    }
+}
+
+/// The layout of a kernel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Layout {
+    /// Lanes in a group, a power of two.
+    pub lanes: u32,
+    /// Columns of a lane.
+    pub columns: u32,
+    /// Warps in a block.
+    pub warps: u32,
+    /// Blocks that share one state.
+    pub blocks: u32,
+    /// Whether one block holds all columns, because something is summed over them.
+    pub whole: bool,
+    /// The dims, by [`Dim`].
+    pub axes: Vec<Axis>,
+    /// Registers a thread needs, by estimate.
+    pub registers: u32,
+}
+
+impl Layout {
+    /// Groups in a warp.
+    pub fn groups(&self) -> u32 {
+        32 / self.lanes
+    }
+
+    /// Threads in a block.
+    pub fn threads(&self) -> u32 {
+        self.warps * 32
+    }
+
+    /// The axis of a dim.
+    pub fn axis(&self, dim: Dim) -> &Axis {
+        &self.axes[dim.index()]
+    }
+}
+
+/// What each dim is split over: key dims of matrix states over lanes, value dims over columns. A dim of no matrix state
+/// goes over lanes where something sums over it (shuffles are cheaper than barriers), otherwise over columns.
+///
+/// # Errors
+/// [`Limitation::BothSides`].
+pub fn sides(timeline: &Timeline, program: &Program) -> Result<Vec<Side>, Limitation> {
+    let mut sides: Vec<Option<Side>> = vec![None; timeline.signature.dims.len()];
+    for form in &timeline.forms {
+        if let (Some(key), Some(value)) = (form.key, form.value) {
+            for (dim, side) in [(key, Side::Lanes), (value, Side::Columns)] {
+                if sides[dim.index()].replace(side).is_some_and(|other| other != side) {
+                    return Err(Limitation::BothSides { dim: timeline.signature.dim(dim).to_owned() });
+                }
+            }
+        }
+    }
+    for dim in summed_dims(timeline, program) {
+        sides[dim.index()].get_or_insert(Side::Lanes);
+    }
+    Ok(sides.into_iter().map(|side| side.unwrap_or(Side::Columns)).collect())
+}
+
+/// Every dim that an expression or the read of a vector state sums over.
+fn summed_dims(timeline: &Timeline, program: &Program) -> Vec<Dim> {
+    let live = program.nodes.iter().filter(|node| node.stored && node.op.is_reduction());
+    let by_nodes = live.flat_map(|node| node.op.operands()).filter_map(|x| program.node(x).dim);
+    by_nodes.chain(timeline.forms.iter().filter_map(|form| form.key)).collect()
+}
+
+/// What the choice depends on, counted once.
+struct Counts {
+    sizes: Vec<u32>,
+    sides: Vec<Side>,
+    /// `(key, value)` of every state.
+    states: Vec<(Option<Dim>, Option<Dim>)>,
+    /// `(state, is a read)` of every pass over a state.
+    passes: Vec<(StateId, bool)>,
+    /// `(dim, bytes)` of every vector input of a token.
+    fetched: Vec<(Dim, u32)>,
+    /// Dim of every stored vector.
+    stored: Vec<Dim>,
+    /// Dim of every reduction.
+    reductions: Vec<Dim>,
+    /// Scalar inputs of a token.
+    scalars: u32,
+}
+
+/// Registers that a thread may use, and those of a multiprocessor.
+const THREAD_REGISTERS: u32 = 255;
+const BLOCK_REGISTERS: u32 = 65536;
+/// Registers for pointers, counters and addresses.
+const OVERHEAD: u32 = 40;
+const MAX_WARPS: u32 = 32;
+/// Warps in a block where strips are independent: one for each scheduler of a multiprocessor.
+const INDEPENDENT_WARPS: u32 = 4;
+
+/// Chooses the layout with the least `instructions per token of a warp * warps ^ 0.8` among those whose registers fit
+/// by estimate. The exponent lies between latency (0: few heads, idle multiprocessors) and throughput (1: many heads).
+///
+/// # Errors
+/// [`Limitation::Size`], [`Limitation::BothSides`], [`Limitation::Registers`], [`Limitation::WholeState`].
+pub fn choose(timeline: &Timeline, program: &Program, spec: &Spec) -> Result<Layout, Limitation> {
+    let counts = count(timeline, program, spec)?;
+    let reduced = summed_columns(&counts);
+    let mut best: Option<(f64, Layout)> = None;
+    let mut smallest = u32::MAX;
+    for lanes in [1, 2, 4, 8, 16, 32] {
+        for columns in [1, 2, 4, 8] {
+            let Some(layout) = candidate(&counts, lanes, columns, reduced) else { continue };
+            smallest = smallest.min(layout.registers);
+            let limit = match layout.whole {
+                true => THREAD_REGISTERS.min(BLOCK_REGISTERS / layout.threads() / 8 * 8),
+                false => THREAD_REGISTERS,
+            };
+            // The estimate is rough: an eighth is kept free.
+            if layout.registers > limit - limit / 8 {
+                continue;
+            }
+            let warps = f64::from(layout.warps * layout.blocks);
+            let cost = instructions(&counts, &layout) * warps.powf(0.8);
+            if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                best = Some((cost, layout));
+            }
+        }
+    }
+    let sizes = || describe(timeline, &counts.sizes);
+    best.map(|(_, layout)| layout).ok_or_else(|| match reduced {
+        true => Limitation::WholeState { sizes: sizes() },
+        false => Limitation::Registers { sizes: sizes(), needed: smallest },
+    })
+}
+
+/// The dims as text: `K = 128, V = 64`.
+pub fn describe(timeline: &Timeline, sizes: &[u32]) -> String {
+    let named = timeline.signature.dims.iter().zip(sizes);
+    named.map(|(dim, size)| format!("{dim} = {size}")).collect::<Vec<_>>().join(", ")
+}
+
+fn count(timeline: &Timeline, program: &Program, spec: &Spec) -> Result<Counts, Limitation> {
+    let signature = &timeline.signature;
+    let decays = decay_params(timeline);
+    let mut sizes = Vec::new();
+    for (at, name) in signature.dims.iter().enumerate() {
+        let size = spec.sizes.get(at).copied().unwrap_or(0);
+        match u32::try_from(size) {
+            Ok(small) if (1..=MAX_SIZE).contains(&size) => sizes.push(small),
+            _ => return Err(Limitation::Size { dim: name.clone(), size }),
+        }
+    }
+    let token_inputs = || program.inputs(false);
+    let bytes = |p: ParamId| dtype_of(timeline, &decays, p, spec.dtype).size() as u32;
+    let stored = program.nodes.iter().filter(|node| node.stored);
+    Ok(Counts {
+        sizes,
+        sides: sides(timeline, program)?,
+        states: timeline.forms.iter().map(|form| (form.key, form.value)).collect(),
+        passes: program.steps.iter().flat_map(passes).collect(),
+        fetched: token_inputs().filter_map(|(n, p, _)| Some((program.node(n).dim?, bytes(p)))).collect(),
+        stored: stored.clone().filter_map(|node| node.dim).collect(),
+        reductions: stored
+            .filter(|node| node.op.is_reduction())
+            .flat_map(|node| node.op.operands().take(1))
+            .filter_map(|x| program.node(x).dim)
+            .collect(),
+        scalars: token_inputs().filter(|&(n, ..)| program.node(n).dim.is_none()).count() as u32,
+    })
+}
+
+fn passes(step: &Step) -> Vec<(StateId, bool)> {
+    match step {
+        Step::Decay { state, .. } | Step::Write { state, .. } => vec![(*state, false)],
+        Step::Read { state, .. } => vec![(*state, true)],
+        Step::Mix { states, matrix } => {
+            let entries = matrix.iter().flatten().flatten().count().max(states.len());
+            (0..entries).map(|at| (states[at % states.len()], false)).collect()
+        }
+        Step::Define(_) | Step::Output { .. } => Vec::new(),
+    }
+}
+
+/// Whether something sums over a dim that lies on columns.
+fn summed_columns(counts: &Counts) -> bool {
+    let on_columns = |dim: &Dim| counts.sides[dim.index()] == Side::Columns;
+    counts.reductions.iter().any(on_columns) || counts.states.iter().any(|(key, _)| key.iter().any(on_columns))
+}
+
+fn candidate(counts: &Counts, lanes: u32, columns: u32, whole: bool) -> Option<Layout> {
+    let per_warp = 32 / lanes * columns;
+    let dims = || counts.sizes.iter().zip(&counts.sides);
+    let widest = dims().filter(|(_, side)| **side == Side::Columns).map(|(size, _)| *size).max();
+    let strips = widest.unwrap_or(1).div_ceil(per_warp);
+    let blocks = if whole { 1 } else { strips.div_ceil(INDEPENDENT_WARPS) };
+    let warps = strips.div_ceil(blocks);
+    if warps > MAX_WARPS {
+        return None;
+    }
+    let covered = warps * blocks * per_warp;
+    let axes = dims().map(|(&size, side)| match side {
+        Side::Lanes => lane_axis(size, lanes),
+        Side::Columns => {
+            let run = largest_run(size).min(columns);
+            Axis { size, side: *side, run, stride: run, registers: columns, padded: covered != size }
+        }
+    });
+    let mut layout = Layout { lanes, columns, warps, blocks, whole, axes: axes.collect(), registers: 0 };
+    layout.registers = registers(counts, &layout);
+    Some(layout)
+}
+
+/// The longest run (at most 4 numbers, 16 bytes of f32) that divides the size: runs never straddle a row's end.
+fn largest_run(size: u32) -> u32 {
+    [4, 2].into_iter().find(|run| size.is_multiple_of(*run)).unwrap_or(1)
+}
+
+/// Longer runs mean fewer loads, shorter ones less padding; padding costs more, since state is padded too.
+fn lane_axis(size: u32, lanes: u32) -> Axis {
+    let with_run = |run: u32| {
+        let stride = lanes * run;
+        let registers = size.div_ceil(stride) * run;
+        Axis { size, side: Side::Lanes, run, stride, registers, padded: registers * lanes != size }
+    };
+    let runs = [4, 2, 1].into_iter().filter(|run| largest_run(size).is_multiple_of(*run));
+    // `min_by_key` keeps the first of equals: the longest run.
+    runs.map(with_run).min_by_key(|axis| axis.registers).unwrap_or_else(|| with_run(1))
+}
+
+/// An estimate: states, inputs of the next token as they lie in memory, and this token's vectors.
+fn registers(counts: &Counts, layout: &Layout) -> u32 {
+    let of = |dim: Dim| layout.axis(dim).registers;
+    let side = |dim: Option<Dim>| dim.map_or(1, of);
+    let states: u32 = counts.states.iter().map(|&(key, value)| side(key) * side(value)).sum();
+    let fetched: u32 = counts.fetched.iter().map(|&(dim, bytes)| (of(dim) * bytes).div_ceil(4)).sum();
+    let pointers = 2 * (counts.fetched.len() as u32 + counts.scalars);
+    states + fetched + counts.stored.iter().map(|&dim| of(dim)).sum::<u32>() + counts.scalars + pointers + OVERHEAD
+}
+
+/// Instructions of one warp at one token, roughly.
+fn instructions(counts: &Counts, layout: &Layout) -> f64 {
+    let of = |dim: Dim| layout.axis(dim).registers;
+    let steps = layout.lanes.ilog2() * 2;
+    let mut total = 20 + 2 * counts.scalars;
+    for &(state, is_read) in &counts.passes {
+        let (key, value) = counts.states[state.index()];
+        let width = value.map_or(1, of);
+        total += key.map_or(1, of) * width;
+        total += if is_read && key.is_some() { steps * width } else { 0 };
+    }
+    for &dim in &counts.reductions {
+        total += of(dim) + steps.max(2);
+    }
+    for &(dim, bytes) in &counts.fetched {
+        total += 2 * of(dim) / layout.axis(dim).run + if bytes < 4 { of(dim) } else { 0 };
+    }
+    total += counts.stored.iter().map(|&dim| of(dim)).sum::<u32>();
+    f64::from(total)
+}
+
+/// Which parameters are decays, by [`ParamId`]: those that a decay factor is made from. They are f32 whatever the dtype of
+/// the other token vectors (`1 - 2^-12` is 1 in bf16).
+pub fn decay_params(timeline: &Timeline) -> Vec<bool> {
+    let graph = &timeline.graph;
+    let factors = timeline.events.iter().filter_map(|event| match event {
+        Event::Decay { factor, .. } => Some(factor.value()),
+        _ => None,
+    });
+    let live = graph.reachable(factors);
+    let mut decays = vec![false; timeline.signature.params.len()];
+    for value in graph.values().filter(|value| live[value.index()]) {
+        if let Expr::Param(param, _) = graph.expr(value) {
+            decays[param.index()] = true;
+        }
+    }
+    decays
+}
+
+/// The element type of a parameter's tensor: the kernel's dtype for token vectors, f32 for scalars, decays and what is
+/// constant in time.
+pub fn dtype_of(timeline: &Timeline, decays: &[bool], param: ParamId, dtype: DType) -> DType {
+    let declared = timeline.signature.param(param);
+    let is_vector = declared.shape.dims().next().is_some();
+    if is_vector && !declared.per_head && !decays[param.index()] { dtype } else { DType::F32 }
+}
