@@ -22,7 +22,7 @@ use chunkwise_dsl::timeline::{Event, Factor, Given, Read, Timeline};
 use std::collections::HashMap;
 
 /// What a `Given` leaf of the dual stands for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Meaning {
     /// What a read of the forward pass tapped.
     Read(ReadId),
@@ -144,7 +144,8 @@ impl<'a> Builder<'a> {
                 Event::Write { state, key, value } => {
                     let du = self.graph.push(Expr::Read(self.du[&n]), t.form(*state).value_shape());
                     seeds.push((self.moved[value.index()], du));
-                    seeds.push((self.moved[key.index()], self.given(Meaning::Key(n), format!("da{n}"), *key)));
+                    seeds
+                        .push((self.moved[key.index()], self.given(Meaning::Key(n), format!("da{n}"), *key)));
                 }
                 Event::Read(r) => {
                     let key = t.read(*r).key;
@@ -192,12 +193,17 @@ impl<'a> Builder<'a> {
                     }
                 }
                 Event::Decay { state, factor } => {
-                    events.push(Event::Decay { state: *state, factor: map_factor(*factor, |v| self.moved[v.index()]) });
+                    events.push(Event::Decay {
+                        state: *state,
+                        factor: map_factor(*factor, |v| self.moved[v.index()]),
+                    });
                 }
                 Event::Mix { states, matrix } => events.push(Event::Mix {
                     states: states.clone(),
                     matrix: (0..states.len())
-                        .map(|i| (0..states.len()).map(|j| matrix[j][i].map(|m| self.moved[m.index()])).collect())
+                        .map(|i| {
+                            (0..states.len()).map(|j| matrix[j][i].map(|m| self.moved[m.index()])).collect()
+                        })
                         .collect(),
                 }),
             }
@@ -214,6 +220,7 @@ impl<'a> Builder<'a> {
             reads: self.reads,
             events,
             outputs: Vec::new(),
+            read_prefix: "du",
             givens: self.named,
         };
         Adjoint { dual, givens: self.givens, du: self.du, dp, params }
@@ -229,5 +236,8 @@ fn map_factor(f: Factor, g: impl Fn(Value) -> Value) -> Factor {
 
 /// The entries of a mix that are not 0.
 pub fn entries(matrix: &[Vec<Option<Value>>]) -> impl Iterator<Item = (usize, usize, Value)> + '_ {
-    matrix.iter().enumerate().flat_map(|(i, row)| row.iter().enumerate().filter_map(move |(j, m)| m.map(|m| (i, j, m))))
+    matrix
+        .iter()
+        .enumerate()
+        .flat_map(|(i, row)| row.iter().enumerate().filter_map(move |(j, m)| m.map(|m| (i, j, m))))
 }

@@ -7,7 +7,9 @@ use std::fmt::Debug;
 use std::ops::{AddAssign, MulAssign};
 
 /// The element types that evaluators run in: `f32` and `f64`.
-pub trait Real: Float + LinalgScalar + AddAssign + MulAssign + Debug + Send + Sync + Default + 'static {
+pub trait Real:
+    Float + LinalgScalar + AddAssign + MulAssign + Debug + Send + Sync + Default + 'static
+{
     /// From a literal.
     fn of(x: f64) -> Self;
     /// To `f64`.

@@ -113,7 +113,13 @@ pub fn unary<R: Real>(op: Unary, x: R) -> R {
         Unary::Abs => x.abs(),
         Unary::Erf => x.erf(),
         Unary::Step if x.is_nan() => x,
-        Unary::Step => if x > zero { one } else { zero },
+        Unary::Step => {
+            if x > zero {
+                one
+            } else {
+                zero
+            }
+        }
         Unary::Sign if x == zero || x.is_nan() => x,
         Unary::Sign => x.signum(),
     }

@@ -1,9 +1,14 @@
 //! Evaluators, adjoint and chunkwise form of Chunkwise timelines. Knows no GPU.
 
 pub mod adjoint;
+mod chunk;
 pub mod data;
 pub mod eval;
+pub mod explain;
+mod evaluator;
+pub mod events;
 pub mod token;
 mod vjp;
 
 pub use data::{Cotangents, Gradients, Inputs, Outputs, Plan, Real, Rows};
+pub use evaluator::{Evaluator, Unsupported};

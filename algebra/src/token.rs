@@ -116,7 +116,9 @@ impl TokenLoop {
         givens: &[&[R]],
     ) {
         evaluate(graph, inputs.sizes, ws, values, 0..1, |done, e, _, out| match e {
-            Expr::Param(p, j) => out.copy_from_slice(inputs.params[p.index()].row(t, j.unwrap_or(0) as usize)),
+            Expr::Param(p, j) => {
+                out.copy_from_slice(inputs.params[p.index()].row(t, j.unwrap_or(0) as usize))
+            }
             Expr::State(s) => out.copy_from_slice(&states[s.index()]),
             Expr::Updated(n) => out.copy_from_slice(&done[self.body.updates[n as usize].value.index()]),
             Expr::Given(n) => out.copy_from_slice(givens[n as usize]),
@@ -165,7 +167,13 @@ impl TokenLoop {
     }
 
     /// The states before each token of a segment.
-    fn replay<R: Real>(&self, inputs: &Inputs<R>, ws: &mut Workspace<R>, first: usize, start: &[Vec<R>]) -> Vec<Vec<Vec<R>>> {
+    fn replay<R: Real>(
+        &self,
+        inputs: &Inputs<R>,
+        ws: &mut Workspace<R>,
+        first: usize,
+        start: &[Vec<R>],
+    ) -> Vec<Vec<Vec<R>>> {
         let mut states = start.to_vec();
         let mut before = Vec::new();
         for t in first..(first + SEGMENT).min(inputs.tokens) {
@@ -177,7 +185,9 @@ impl TokenLoop {
 
     fn zeros<R: Real>(&self, inputs: &Inputs<R>) -> Vec<Vec<R>> {
         let rows = |p: usize| if self.per_head[p] { 1 } else { inputs.tokens };
-        (0..self.counts.len()).map(|p| vec![R::zero(); rows(p) * self.counts[p] * inputs.params[p].len]).collect()
+        (0..self.counts.len())
+            .map(|p| vec![R::zero(); rows(p) * self.counts[p] * inputs.params[p].len])
+            .collect()
     }
 
     fn add_params<R: Real>(&self, ws: &Workspace<R>, t: usize, inputs: &Inputs<R>, params: &mut [Vec<R>]) {

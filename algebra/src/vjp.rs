@@ -92,7 +92,13 @@ fn local(g: &mut Graph, z: Value, dz: Value) -> Vec<(Value, Value)> {
     }
 }
 
-fn elementwise(g: &mut Graph, op: Binary, (x, y): (Value, Value), z: Value, dz: Value) -> Vec<(Value, Value)> {
+fn elementwise(
+    g: &mut Graph,
+    op: Binary,
+    (x, y): (Value, Value),
+    z: Value,
+    dz: Value,
+) -> Vec<(Value, Value)> {
     let one = g.constant(1.0);
     match op {
         Binary::Add => vec![(x, onto(g, dz, one, x)), (y, onto(g, dz, one, y))],

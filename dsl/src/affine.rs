@@ -239,7 +239,10 @@ impl<'a> Decomposer<'a> {
 
     /// A vector expression scaled by `scale`, written to a vector state.
     fn vector(&mut self, v: Value, scale: &[Value]) {
+        let in_row = !is_column(self.forms[self.state.index()]);
+        let whole = !self.is_tainted(v) || (in_row && !self.has_linear_leaf(v));
         match self.graph.expr(v) {
+            _ if whole => self.remainder(v, scale),
             e if self.is_linear_leaf(e) => self.keep(e, scale),
             Expr::Binary(Binary::Add, x, y) => {
                 self.vector(x, scale);

@@ -68,6 +68,7 @@ impl<'a> Lowering<'a> {
                 reads: Vec::new(),
                 events: Vec::new(),
                 outputs: Vec::new(),
+                read_prefix: "p",
                 givens: Vec::new(),
             },
             current: signature.state_ids().map(Expr::State).collect(),

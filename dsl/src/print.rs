@@ -23,6 +23,7 @@ pub struct Printer<'a> {
     signature: &'a Signature,
     graph: &'a Graph,
     givens: &'a [Given],
+    read_prefix: &'static str,
     names: BTreeMap<Value, String>,
 }
 
@@ -44,12 +45,13 @@ impl<'a> Printer<'a> {
                 names.insert(v, name);
             }
         }
-        Printer { signature, graph, givens, names }
+        Printer { signature, graph, givens, read_prefix: "p", names }
     }
 
     /// The printer of a timeline.
     pub fn of(t: &'a Timeline) -> Self {
-        Printer::new(&t.signature, &t.graph, &t.givens, &t.roots())
+        let p = Printer::new(&t.signature, &t.graph, &t.givens, &t.roots());
+        Printer { read_prefix: t.read_prefix, ..p }
     }
 
     /// Named values in order, with their definitions.
@@ -85,7 +87,7 @@ impl<'a> Printer<'a> {
             Expr::Param(p, Some(j)) => format!("{}[{j}]", self.signature.param(p).name),
             Expr::State(s) => self.signature.state(s).name.clone(),
             Expr::Updated(n) => format!("after{n}"),
-            Expr::Read(r) => r.to_string(),
+            Expr::Read(r) => format!("{}{}", self.read_prefix, r.0),
             Expr::Given(n) => self.givens.get(n as usize).map_or(format!("given{n}"), |g| g.name.clone()),
             Expr::Unary(Unary::Neg, x) => wrap(1, format!("-{}", self.at(x, 2))),
             Expr::Unary(op, x) => format!("{}({})", function(op), self.show(x)),
@@ -162,7 +164,7 @@ pub fn event(t: &Timeline, p: &Printer<'_>, event: &Event) -> String {
         Event::Decay { state, factor: f } => format!("decay({}, {})", name(*state), factor(p, *f)),
         Event::Read(r) => {
             let read = t.read(*r);
-            format!("{r} = read({}, {})", name(read.state), p.show(read.key))
+            format!("{}{} = read({}, {})", t.read_prefix, r.0, name(read.state), p.show(read.key))
         }
         Event::Write { state, key, value } => {
             format!("write({}, {}, {})", name(*state), p.show(*key), p.show(*value))

@@ -33,6 +33,8 @@ pub struct Timeline {
     pub events: Vec<Event>,
     /// One value an output.
     pub outputs: Vec<Value>,
+    /// How reads print, before their number: `p`, and `du` in a dual.
+    pub read_prefix: &'static str,
     /// Shapes and names of the `Given` leaves, by number (none in a timeline that came from a rule).
     pub givens: Vec<Given>,
 }

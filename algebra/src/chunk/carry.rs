@@ -65,7 +65,12 @@ fn mix<R: Real>(alpha: &mut [R], entries: &[(usize, usize, Vec<R>)], len: usize)
 }
 
 /// Carries `alpha` (every state's key, `len` long each) through `steps`, calling `read(index, key)` at each read.
-pub(crate) fn carry<R: Real>(steps: &[Step<R>], len: usize, alpha: &mut [R], mut read: impl FnMut(usize, &[R])) {
+pub(crate) fn carry<R: Real>(
+    steps: &[Step<R>],
+    len: usize,
+    alpha: &mut [R],
+    mut read: impl FnMut(usize, &[R]),
+) {
     for step in steps {
         match step {
             Step::Key { slot, factor, .. } => scale(&mut alpha[slot * len..(slot + 1) * len], factor),
@@ -129,7 +134,10 @@ pub(crate) fn pull_back<'a, R: Real>(
             }
             Step::Read { slot, index } => {
                 let (w, here) = (weight(*index), slot * len..(slot + 1) * len);
-                let (b, db) = (&keys[index * len..(index + 1) * len], &mut pulled.reads[index * len..(index + 1) * len]);
+                let (b, db) = (
+                    &keys[index * len..(index + 1) * len],
+                    &mut pulled.reads[index * len..(index + 1) * len],
+                );
                 for k in 0..len {
                     db[k] += at(w, k) * before[here.start + k];
                     d_alpha[here.start + k] += at(w, k) * b[k];

@@ -36,17 +36,19 @@ pub(crate) struct Program {
     pub before: Vec<Value>,
     /// By event: values that its write's value needs and that wait for reads.
     pub inside: Vec<Vec<Value>>,
-    /// Values that outputs (or `extra` roots) need beside those.
+    /// Values that outputs need beside those.
     pub after: Vec<Value>,
+    /// Values that the roots of [`Program::new`] need beside those; the caller computes them.
+    pub extra: Vec<Value>,
 }
 
 impl Program {
-    /// Prepares a timeline; `extra` are further values to compute after the chunk's reads.
-    pub(crate) fn new(timeline: &Timeline, extra: &[Value]) -> Self {
+    /// Prepares a timeline, with room for what the caller will compute of `roots` once the chunk has run.
+    pub(crate) fn new(timeline: &Timeline, roots: &[Value]) -> Self {
         let g = &timeline.graph;
         let tainted = g.dependents(|e| matches!(e, Expr::Read(_)));
-        let roots = timeline.roots();
-        let event_roots = &roots[..roots.len() - timeline.outputs.len()];
+        let all = timeline.roots();
+        let event_roots = &all[..all.len() - timeline.outputs.len()];
         let live = g.reachable(event_roots.iter().copied());
         let before: Vec<Value> = g.values().filter(|v| live[v.index()] && !tainted[v.index()]).collect();
         let mut computed: Vec<bool> = g.values().map(|v| live[v.index()] && !tainted[v.index()]).collect();
@@ -56,22 +58,24 @@ impl Program {
                 inside[n] = take(&mut computed, g.reachable([*value]));
             }
         }
-        let ends = timeline.outputs.iter().chain(extra).copied();
-        let after = take(&mut computed, g.reachable(ends));
+        let after = take(&mut computed, g.reachable(timeline.outputs.iter().copied()));
+        let extra = take(&mut computed, g.reachable(roots.iter().copied()));
         let groups = groups(timeline, &tainted);
-        Program { timeline: timeline.clone(), groups, before, inside, after }
+        Program { timeline: timeline.clone(), groups, before, inside, after, extra }
     }
 
     /// All values that are computed at some time.
     pub(crate) fn values(&self) -> impl Iterator<Item = Value> + '_ {
-        self.before.iter().chain(self.inside.iter().flatten()).chain(&self.after).copied()
+        self.before.iter().chain(self.inside.iter().flatten()).chain(&self.after).chain(&self.extra).copied()
     }
 
     /// The group that a state belongs to, and its position there.
     pub(crate) fn home(&self, s: StateId) -> (usize, usize) {
-        let found = self.groups.iter().enumerate().find_map(|(g, group)| {
-            group.states.iter().position(|x| *x == s).map(|slot| (g, slot))
-        });
+        let found = self
+            .groups
+            .iter()
+            .enumerate()
+            .find_map(|(g, group)| group.states.iter().position(|x| *x == s).map(|slot| (g, slot)));
         found.unwrap_or((0, 0))
     }
 
@@ -111,15 +115,20 @@ fn groups(t: &Timeline, tainted: &[bool]) -> Vec<Group> {
     let waited = waited(t, tainted);
     let mut groups: Vec<Group> = Vec::new();
     for lead in 0..root.len() {
-        let states: Vec<StateId> = (0..root.len()).filter(|&s| root[s] == lead).map(|s| StateId(s as u32)).collect();
+        let states: Vec<StateId> =
+            (0..root.len()).filter(|&s| root[s] == lead).map(|s| StateId(s as u32)).collect();
         if states.is_empty() {
             continue;
         }
-        let reads: Vec<ReadId> =
-            (0..t.reads.len()).map(|r| ReadId(r as u32)).filter(|r| states.contains(&t.read(*r).state)).collect();
+        let reads: Vec<ReadId> = (0..t.reads.len())
+            .map(|r| ReadId(r as u32))
+            .filter(|r| states.contains(&t.read(*r).state))
+            .collect();
         let is_write = |e: &Event| matches!(e, Event::Write { state, .. } if states.contains(state));
         let by_column = t.events.iter().any(|e| match e {
-            Event::Decay { state, factor } => states.contains(state) && t.side(*state, factor.value()) == Side::Value,
+            Event::Decay { state, factor } => {
+                states.contains(state) && t.side(*state, factor.value()) == Side::Value
+            }
             _ => false,
         });
         groups.push(Group {
