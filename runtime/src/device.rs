@@ -7,6 +7,7 @@ use crate::bind::{Bind, Tensors};
 use crate::cpu;
 use crate::error::{Error, Result};
 use crate::tensor::Element;
+use crate::validate::Pass;
 use chunkwise_dsl::rule::Rule;
 use std::fmt;
 use std::str::FromStr;
@@ -183,7 +184,7 @@ impl Executable {
     /// Every mistake in the tensors at once, each naming its tensor; a limitation where the plan cannot run.
     pub fn forward<'a>(&self, inputs: impl Bind<'a>) -> Result<Tensors> {
         match &self.runner {
-            Runner::Cpu(cpu) => cpu.forward(&inputs.bind(), &self.options),
+            Runner::Cpu(cpu) => cpu.run(&inputs.bind(), &self.options, Pass::Forward),
         }
     }
 
@@ -194,7 +195,7 @@ impl Executable {
     /// As [`Executable::forward`].
     pub fn backward<'a>(&self, inputs: impl Bind<'a>) -> Result<Tensors> {
         match &self.runner {
-            Runner::Cpu(cpu) => cpu.backward(&inputs.bind(), &self.options),
+            Runner::Cpu(cpu) => cpu.run(&inputs.bind(), &self.options, Pass::Backward),
         }
     }
 }

@@ -9,18 +9,20 @@
 //! user passes in panics.
 
 mod bind;
+pub mod cache;
 mod cpu;
 mod device;
 mod error;
+pub mod install;
 pub mod io;
+pub mod jit;
+mod layout;
+pub mod nvrtc;
+mod precision;
 mod tensor;
+mod validate;
 
 pub use bind::{Bind, Bindings, Tensors};
 pub use device::{Device, Executable, Options, PlanChoice, RuleExt};
 pub use error::{Error, Message, Messages, Result};
 pub use tensor::{Data, Element, Tensor};
-
-pub mod cache;
-pub mod install;
-pub mod jit;
-pub mod nvrtc;

@@ -1,0 +1,325 @@
+//! Checks the tensors of a run against the rule, and finds the sizes they agree on.
+//!
+//! ```text
+//! error: tensor `v` [1, 15, 2, 8] has T = 15, but `q` [1, 16, 2, 4] has T = 16
+//! help: `v` is [B, T, H, V], and every tensor has the same T
+//! ```
+//!
+//! Checked, in three steps of which each reports all it finds:
+//! 1. names (missing, unknown, given twice), element types, ranks: see [`names`];
+//! 2. sizes: batch, tokens, dims, entries and head counts agree, no dim or head count is 0, `cu_seqlens` is a rising
+//!    list from 0 to T, states are `[N, HV, ..]`;
+//! 3. values: `#[range]` holds.
+//!
+//! Not checked: whether numbers are finite. A NaN is no violation of a range either: it stays in its own sequence, and
+//! is as visible in the result as it was in the input. A bound holds if the number lies inside it or equals the bound
+//! rounded to the tensor's type, so that 0.1 as `f32` is inside `0.0..=0.1`.
+
+mod names;
+
+use crate::bind::Bindings;
+use crate::error::{Error, Message, Result};
+use crate::layout::{Axis, Layout, axes_text};
+use crate::tensor::{Element, Tensor, shape_text};
+use chunkwise_dsl::signature::Signature;
+use names::{Given, Role};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// What is to be run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Pass {
+    /// Outputs and final states.
+    Forward,
+    /// Gradients too.
+    Backward,
+}
+
+/// The tensors of a run, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem<'a> {
+    /// The sizes they agree on.
+    pub(crate) layout: Layout,
+    /// By `ParamId`.
+    pub(crate) params: Vec<&'a Tensor>,
+    /// Initial states by `StateId`; absent is zero.
+    pub(crate) initial: Vec<Option<&'a Tensor>>,
+    /// Cotangents of the outputs, in order; absent is zero. All absent in a forward pass.
+    pub(crate) output_cotangents: Vec<Option<&'a Tensor>>,
+    /// Cotangents of the final states by `StateId`; absent is zero.
+    pub(crate) state_cotangents: Vec<Option<&'a Tensor>>,
+}
+
+/// Checks `bindings` against the rule's signature for one pass.
+pub(crate) fn validate<'a>(
+    signature: &Signature,
+    bindings: &Bindings<'a>,
+    pass: Pass,
+) -> Result<Problem<'a>> {
+    let given = names::given(signature, bindings, pass)?;
+    let layout = sizes(signature, &given)?;
+    ranges(signature, &given)?;
+    let mut problem = Problem {
+        layout,
+        params: Vec::new(),
+        initial: vec![None; signature.states.len()],
+        output_cotangents: vec![None; signature.outputs.len()],
+        state_cotangents: vec![None; signature.states.len()],
+    };
+    for g in &given {
+        match g.role {
+            Role::Param(_) => problem.params.push(g.tensor),
+            Role::Initial(s) => problem.initial[s] = Some(g.tensor),
+            Role::OutputCotangent(o) => problem.output_cotangents[o] = Some(g.tensor),
+            Role::StateCotangent(s) => problem.state_cotangents[s] = Some(g.tensor),
+            Role::Boundaries => {}
+        }
+    }
+    if problem.params.len() != signature.params.len() {
+        return Err(Error::bug("the checked tensors are not one a parameter"));
+    }
+    Ok(problem)
+}
+
+/// Which size: what several tensors have to agree on. Ordered, so that messages come in a fixed order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Quantity {
+    Batch,
+    Tokens,
+    Dim(usize),
+}
+
+/// The sizes found so far, each with the tensor that said it first.
+type Found<'g, 'a> = BTreeMap<Quantity, (usize, &'g Given<'a>)>;
+
+/// Step 2: the sizes that all tensors agree on.
+fn sizes(signature: &Signature, given: &[Given<'_>]) -> Result<Layout> {
+    let mut messages = Vec::new();
+    let mut found = Found::new();
+    for g in given {
+        let mut dims = g.axes.iter().zip(g.tensor.shape());
+        // One message a tensor is enough: a wrong layout is wrong in several places at once.
+        messages.extend(dims.find_map(|(&axis, &size)| check_axis(signature, g, axis, size, &mut found)));
+    }
+    let size_of = |q| found.get(&q).map(|f| f.0);
+    let (Some(batch), Some(tokens)) = (size_of(Quantity::Batch), size_of(Quantity::Tokens)) else {
+        return Err(Error::mistake(
+            format!("no input of `{}` has tokens, so their number is unknown", signature.name),
+            "a rule needs an input that is not `PerHead`",
+        ));
+    };
+    let sizes: Vec<_> = (0..signature.dims.len()).filter_map(|d| size_of(Quantity::Dim(d))).collect();
+    if messages.is_empty() && sizes.len() < signature.dims.len() {
+        messages.extend(unsaid_dims(signature, &found));
+    }
+    let sequences = match given.iter().find(|g| g.role == Role::Boundaries) {
+        Some(g) => boundaries(g.tensor, batch, tokens, &mut messages),
+        None if messages.is_empty() => Some(one_sequence_a_row(batch, tokens)?),
+        None => None,
+    };
+    let heads = head_counts(signature, given, &mut messages);
+    if let Some(sequences) = &sequences {
+        state_counts(signature, given, sequences.len(), heads, &mut messages);
+    }
+    Error::mistakes(messages)?;
+    let params = given.iter().filter(|g| matches!(g.role, Role::Param(_)));
+    let param_heads = params.filter_map(Given::heads).collect();
+    Ok(Layout { batch, tokens, heads, sizes, param_heads, sequences: sequences.unwrap_or_default() })
+}
+
+/// Dims that only states have, when no initial state is given.
+fn unsaid_dims(signature: &Signature, found: &Found<'_, '_>) -> Vec<Message> {
+    let unsaid = (0..signature.dims.len()).filter(|&d| !found.contains_key(&Quantity::Dim(d)));
+    let message = |d: usize| {
+        let help = match signature.states.iter().find(|s| s.shape.dims().any(|x| x.index() == d)) {
+            Some(s) => format!("give the initial state `{}0`, whose shape says it", s.name),
+            None => "add an input of that dim to the rule".to_string(),
+        };
+        Message::new(format!("no tensor says how large {} is", signature.dims[d]), help)
+    };
+    unsaid.map(message).collect()
+}
+
+/// The sequences of a run without `cu_seqlens`. `B` may be anything where `T` is 0, so the memory is asked for kindly.
+fn one_sequence_a_row(batch: usize, tokens: usize) -> Result<Vec<Range<usize>>> {
+    let mut sequences = Vec::new();
+    if sequences.try_reserve_exact(batch).is_err() {
+        return Err(Error::mistake(
+            format!("B = {batch} sequences do not fit in memory"),
+            "use a smaller batch",
+        ));
+    }
+    sequences.extend((0..batch).map(|b| b * tokens..(b + 1) * tokens));
+    Ok(sequences)
+}
+
+/// One dim of one tensor against what is known so far.
+fn check_axis<'g, 'a>(
+    signature: &Signature,
+    g: &'g Given<'a>,
+    axis: Axis,
+    size: usize,
+    found: &mut Found<'g, 'a>,
+) -> Option<Message> {
+    let (name, layout) = (axis.name(signature), axes_text(&g.axes, signature));
+    let wrong =
+        |what: String, rule: String| Some(Message::new(what, format!("`{}` is {layout}{rule}", g.name)));
+    let quantity = match axis {
+        Axis::Count(n) if n != size => {
+            return wrong(
+                format!("{} has {size} entries a token, but the rule takes {n}", g.title()),
+                String::new(),
+            );
+        }
+        Axis::Heads | Axis::StateHeads if size == 0 => {
+            return wrong(format!("{} has no heads", g.title()), ", with at least one head".into());
+        }
+        Axis::Size(_) if size == 0 => {
+            return wrong(format!("{} has {name} = 0", g.title()), format!(", and {name} is at least 1"));
+        }
+        Axis::Batch => Quantity::Batch,
+        Axis::Tokens => Quantity::Tokens,
+        Axis::Size(d) => Quantity::Dim(d.index()),
+        // Head and sequence counts are compared once all are known.
+        Axis::Count(_) | Axis::Heads | Axis::StateHeads | Axis::Sequences => return None,
+    };
+    let (first, by) = *found.entry(quantity).or_insert((size, g));
+    if first == size {
+        return None;
+    }
+    wrong(
+        format!("{} has {name} = {size}, but {} has {name} = {first}", g.title(), by.short_title()),
+        format!(", and every tensor has the same {name}"),
+    )
+}
+
+/// `HV`, the largest head count; every parameter's must divide it.
+fn head_counts(signature: &Signature, given: &[Given<'_>], messages: &mut Vec<Message>) -> usize {
+    let counting = |g: &&Given<'_>| matches!(g.role, Role::Param(_) | Role::Initial(_));
+    // The first of the largest, so that the message names it whatever the order of the bindings.
+    let mut largest: Option<(usize, &Given<'_>)> = None;
+    for g in given.iter().filter(counting) {
+        let heads = g.heads().unwrap_or(0);
+        if largest.is_none_or(|(most, _)| heads > most) {
+            largest = Some((heads, g));
+        }
+    }
+    let Some((most, by)) = largest else { return 0 };
+    for g in given.iter().filter(|g| matches!(g.role, Role::Param(_))) {
+        let heads = g.heads().unwrap_or(0);
+        if heads > 0 && most % heads != 0 {
+            messages.push(Message::new(
+                format!(
+                    "{} has {heads} heads, which do not divide the {most} heads of {}",
+                    g.title(),
+                    by.short_title()
+                ),
+                format!(
+                    "`{}` is {}; every head count H must divide the largest, HV",
+                    g.name,
+                    axes_text(&g.axes, signature)
+                ),
+            ));
+        }
+    }
+    most
+}
+
+/// States, and the cotangents of outputs and states, have `HV` heads, and states one entry a sequence.
+fn state_counts(
+    signature: &Signature,
+    given: &[Given<'_>],
+    sequences: usize,
+    heads: usize,
+    messages: &mut Vec<Message>,
+) {
+    for g in given {
+        for (&axis, &size) in g.axes.iter().zip(g.tensor.shape()) {
+            let wanted = match axis {
+                Axis::Sequences => sequences,
+                Axis::StateHeads if size != 0 => heads,
+                _ => continue,
+            };
+            if size != wanted {
+                let name = axis.name(signature);
+                let (meaning, rule) = match axis {
+                    Axis::Sequences => ("sequences", "N is B, or what `cu_seqlens` cuts it into"),
+                    _ => ("heads", "HV is the largest head count of the inputs"),
+                };
+                messages.push(Message::new(
+                    format!("{} has {name} = {size}, but this run has {wanted} {meaning}", g.title()),
+                    format!("`{}` is {}; {rule}", g.name, axes_text(&g.axes, signature)),
+                ));
+            }
+        }
+    }
+}
+
+/// The sequences that `cu_seqlens` cuts one row of tokens into.
+fn boundaries(
+    tensor: &Tensor,
+    batch: usize,
+    tokens: usize,
+    messages: &mut Vec<Message>,
+) -> Option<Vec<Range<usize>>> {
+    let help = format!("`cu_seqlens` is [N + 1]: it starts at 0, never falls, and ends at T = {tokens}");
+    let mut wrong = |what: String| {
+        messages.push(Message::new(what, help.clone()));
+        None
+    };
+    if batch != 1 {
+        return wrong(format!("`cu_seqlens` packs sequences into one row of tokens, B = 1, but B = {batch}"));
+    }
+    let cuts = tensor.to_i64()?;
+    let (Some(&first), Some(&last)) = (cuts.first(), cuts.last()) else {
+        return wrong("`cu_seqlens` is empty".to_string());
+    };
+    if first != 0 {
+        return wrong(format!("`cu_seqlens` starts at {first}"));
+    }
+    if let Some(i) = cuts.windows(2).position(|w| w[0] > w[1]) {
+        return wrong(format!("`cu_seqlens` falls from {} to {} at index {}", cuts[i], cuts[i + 1], i + 1));
+    }
+    if usize::try_from(last) != Ok(tokens) {
+        return wrong(format!("`cu_seqlens` ends at {last}, but there are {tokens} tokens"));
+    }
+    // From 0, never falling, up to T: every cut fits in `usize`.
+    Some(cuts.windows(2).map(|w| w[0] as usize..w[1] as usize).collect())
+}
+
+/// Step 3: declared ranges hold. The first offender of each tensor is named.
+fn ranges(signature: &Signature, given: &[Given<'_>]) -> Result<()> {
+    let mut messages = Vec::new();
+    for g in given {
+        let Role::Param(p) = g.role else { continue };
+        let Some(range) = &signature.params[p].range else { continue };
+        let (low, high) = (*range.start(), *range.end());
+        let (low, high) =
+            (low.min(rounded(low, g.tensor.element())), high.max(rounded(high, g.tensor.element())));
+        let values = g.tensor.to_f64();
+        if let Some(at) = values.iter().position(|&x| x < low || x > high) {
+            let index = index_text(g.tensor.shape(), at);
+            messages.push(Message::new(
+                format!("tensor `{}` is {:?} at {index}", g.name, values[at]),
+                format!("the rule declares `#[range({}..={})]` for it", range.start(), range.end()),
+            ));
+        }
+    }
+    Error::mistakes(messages)
+}
+
+/// A number as the nearest one of a type.
+fn rounded(x: f64, element: Element) -> f64 {
+    let cast = Tensor::new([1], vec![x]).and_then(|t| t.cast(element));
+    cast.ok().and_then(|t| t.to_f64().first().copied()).unwrap_or(x)
+}
+
+/// The index of element number `at`, as `[b, t, h, ..]`.
+fn index_text(shape: &[usize], mut at: usize) -> String {
+    let mut index = vec![0; shape.len()];
+    for (i, &d) in index.iter_mut().zip(shape).rev() {
+        *i = at % d;
+        at /= d;
+    }
+    shape_text(&index)
+}

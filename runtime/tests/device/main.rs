@@ -1,0 +1,5 @@
+//! Running rules on devices: one test binary, so that what its modules share is compiled once.
+
+mod common;
+mod cpu;
+mod messages;
