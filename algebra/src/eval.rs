@@ -150,7 +150,7 @@ fn strides(shape: Shape, dims: [Option<Dim>; 2], sizes: &[usize]) -> [usize; 2] 
     })
 }
 
-/// The two loop dims of an operation, `kept` dims first so that a read runs along contiguous rows where it can.
+/// The two loop dims of an operation, those of its matrix in storage order; one dim alone is the inner one.
 fn loop_dims(shapes: [Shape; 3]) -> [Option<Dim>; 2] {
     let matrix = shapes.iter().find(|s| s.is_matrix());
     let mut dims = [None; 2];
@@ -163,7 +163,7 @@ fn loop_dims(shapes: [Shape; 3]) -> [Option<Dim>; 2] {
             *free = Some(d);
         }
     }
-    dims
+    if dims[1].is_none() { [None, dims[0]] } else { dims }
 }
 
 fn extents(dims: [Option<Dim>; 2], sizes: &[usize]) -> [usize; 2] {
@@ -172,30 +172,76 @@ fn extents(dims: [Option<Dim>; 2], sizes: &[usize]) -> [usize; 2] {
 
 type Operand<'a, R> = (&'a [R], Shape);
 
-fn elementwise<R: Real>(op: Binary, x: Operand<R>, y: Operand<R>, out: (&mut [R], Shape), sizes: &[usize]) {
-    if x.1 == out.1 && y.1 == out.1 {
-        out.0.iter_mut().zip(x.0.iter().zip(y.0)).for_each(|(o, (&x, &y))| *o = binary(op, x, y));
-        return;
+/// One operand along the inner loop: contiguous numbers, or the same one again.
+#[derive(Clone, Copy)]
+enum Lane<'a, R> {
+    Each(&'a [R]),
+    One(R),
+}
+
+/// An operation as two nested loops over at most two dims, the inner one contiguous or constant in every operand.
+struct Loops {
+    outer: usize,
+    inner: usize,
+    /// Strides of both operands and of the result.
+    strides: [[usize; 2]; 3],
+}
+
+impl Loops {
+    fn new(x: Shape, y: Shape, out: Shape, sizes: &[usize]) -> Self {
+        let dims = loop_dims([out, x, y]);
+        let [outer, inner] = extents(dims, sizes);
+        Loops { outer, inner, strides: [x, y, out].map(|shape| strides(shape, dims, sizes)) }
     }
-    let dims = loop_dims([out.1, x.1, y.1]);
-    let ([n, m], s) = (extents(dims, sizes), [x.1, y.1, out.1].map(|shape| strides(shape, dims, sizes)));
-    for i in 0..n {
-        for j in 0..m {
-            let at = |s: [usize; 2]| i * s[0] + j * s[1];
-            out.0[at(s[2])] = binary(op, x.0[at(s[0])], y.0[at(s[1])]);
+
+    fn lane<'a, R: Real>(&self, operand: usize, data: &'a [R], i: usize) -> Lane<'a, R> {
+        let [outer, inner] = self.strides[operand];
+        debug_assert!(inner <= 1, "matrices of one node have one storage order (dsl::verify)");
+        match inner {
+            0 => Lane::One(data[i * outer]),
+            _ => Lane::Each(&data[i * outer..i * outer + self.inner]),
+        }
+    }
+}
+
+/// Calls `f(n, x, y)` for each element of two lanes.
+fn zip<R: Real>(x: Lane<R>, y: Lane<R>, len: usize, mut f: impl FnMut(usize, R, R)) {
+    match (x, y) {
+        (Lane::Each(x), Lane::Each(y)) => x.iter().zip(y).enumerate().for_each(|(n, (&x, &y))| f(n, x, y)),
+        (Lane::Each(x), Lane::One(y)) => x.iter().enumerate().for_each(|(n, &x)| f(n, x, y)),
+        (Lane::One(x), Lane::Each(y)) => y.iter().enumerate().for_each(|(n, &y)| f(n, x, y)),
+        (Lane::One(x), Lane::One(y)) => (0..len).for_each(|n| f(n, x, y)),
+    }
+}
+
+fn elementwise<R: Real>(op: Binary, x: Operand<R>, y: Operand<R>, out: (&mut [R], Shape), sizes: &[usize]) {
+    let loops = Loops::new(x.1, y.1, out.1, sizes);
+    for i in 0..loops.outer {
+        let start = i * loops.strides[2][0];
+        let to = &mut out.0[start..start + loops.inner];
+        let (x, y) = (loops.lane(0, x.0, i), loops.lane(1, y.0, i));
+        match op {
+            Binary::Add => zip(x, y, loops.inner, |n, x, y| to[n] = x + y),
+            Binary::Sub => zip(x, y, loops.inner, |n, x, y| to[n] = x - y),
+            Binary::Mul => zip(x, y, loops.inner, |n, x, y| to[n] = x * y),
+            op => zip(x, y, loops.inner, |n, x, y| to[n] = binary(op, x, y)),
         }
     }
 }
 
 fn contract<R: Real>(x: Operand<R>, y: Operand<R>, out: (&mut [R], Shape), sizes: &[usize]) {
-    let dims = loop_dims([x.1, y.1, out.1]);
-    let ([n, m], s) = (extents(dims, sizes), [x.1, y.1, out.1].map(|shape| strides(shape, dims, sizes)));
+    let loops = Loops::new(x.1, y.1, out.1, sizes);
     out.0.fill(R::zero());
-    for i in 0..n {
-        for j in 0..m {
-            let at = |s: [usize; 2]| i * s[0] + j * s[1];
-            let product = x.0[at(s[0])] * y.0[at(s[1])];
-            out.0[at(s[2])] += product;
+    for i in 0..loops.outer {
+        let (x, y) = (loops.lane(0, x.0, i), loops.lane(1, y.0, i));
+        let start = i * loops.strides[2][0];
+        if loops.strides[2][1] == 0 {
+            let mut sum = R::zero();
+            zip(x, y, loops.inner, |_, x, y| sum += x * y);
+            out.0[start] += sum;
+        } else {
+            let to = &mut out.0[start..start + loops.inner];
+            zip(x, y, loops.inner, |n, x, y| to[n] += x * y);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Verifiers of the rule and timeline stages. A failure is our bug, never the user's: the front end has accepted the rule.
 //!
 //! Checked, of a graph: operands come before users; elementwise shapes are the broadcast of their operands'; sums keep a
-//! subset of dims. Of a body: one update changes one state, to a value of its shape; updates are used after they happen;
+//! subset of dims; matrices of one node have one storage order. Of a body: one update changes one state, to a value of its shape; updates are used after they happen;
 //! outputs have their declared shapes. Of a timeline: no matrix, no state leaf; reads number the events in order and are used
 //! after they happen; keys and values fit the forms; factors are scalars or vectors of a side; mixes are square, over
 //! states of one form.
@@ -52,6 +52,9 @@ pub fn graph(g: &Graph) -> Result<(), Broken> {
             _ => true,
         };
         ensure(fits, || format!("{v} = {e:?} has the shape {shape:?}"))?;
+        let mut matrices = e.operands().map(|x| g.shape(x)).chain([shape]).filter(|s| s.is_matrix());
+        let first = matrices.next();
+        ensure(matrices.all(|m| Some(m) == first), || format!("{v} = {e:?} mixes matrices of two storage orders"))?;
     }
     Ok(())
 }

@@ -83,10 +83,9 @@ pub(crate) fn costs(s: &System<'_>, setting: &Setting) -> Costs {
     let feedback = s.feedback_writes();
     let (mut grams, mut with_state, mut inside) = (0, 0, 0);
     for (r, read) in s.reads.iter().enumerate() {
-        for write in s.writes.iter().filter(|w| s.meets(read, &w.tap)) {
-            grams += 2 * c * key(read.state);
-            inside += if s.for_output[r] { 2 * c * value(read.state) } else { 0 };
-        }
+        let met = s.writes.iter().filter(|w| s.meets(read, &w.tap)).count() as u64;
+        grams += 2 * c * key(read.state) * met;
+        inside += if s.for_output[r] { 2 * c * value(read.state) * met } else { 0 };
         let sources = s.reach[read.state.index()].iter().filter(|x| **x).count() as u64;
         with_state += 2 * key(read.state) * value(read.state) * sources;
     }
@@ -109,9 +108,7 @@ pub(crate) fn costs(s: &System<'_>, setting: &Setting) -> Costs {
 }
 
 fn recurrent(t: &Timeline, setting: &Setting) -> u64 {
-    let area = |s: chunkwise_dsl::graph::StateId| {
-        setting.size(t.form(s).key) * setting.size(t.form(s).value)
-    };
+    let area = |s: chunkwise_dsl::graph::StateId| setting.size(t.form(s).key) * setting.size(t.form(s).value);
     t.events
         .iter()
         .map(|e| match e {
@@ -132,9 +129,11 @@ fn bytes(t: &Timeline, setting: &Setting) -> Vec<(String, u64)> {
         let elements = setting.elements(p.shape) * u64::from(p.count.unwrap_or(1));
         (p.name.clone(), elements * element(t, n, p, setting).1)
     });
-    let outputs = t.signature.outputs.iter().map(|o| {
-        (o.name.clone(), setting.elements(o.shape) * setting.element_bytes as u64)
-    });
+    let outputs = t
+        .signature
+        .outputs
+        .iter()
+        .map(|o| (o.name.clone(), setting.elements(o.shape) * setting.element_bytes as u64));
     inputs.chain(outputs).collect()
 }
 
@@ -154,7 +153,7 @@ pub(crate) fn is_decay(t: &Timeline, param: usize) -> bool {
         _ => None,
     });
     let live = t.graph.reachable(factors);
-    t.graph.values().any(|v| {
-        live[v.index()] && matches!(t.graph.expr(v), Expr::Param(p, _) if p.index() == param)
-    })
+    t.graph
+        .values()
+        .any(|v| live[v.index()] && matches!(t.graph.expr(v), Expr::Param(p, _) if p.index() == param))
 }

@@ -20,7 +20,7 @@ use super::system::{Place, System, Tap};
 use chunkwise_dsl::class::Feedback;
 use chunkwise_dsl::graph::{Expr, ReadId, StateId, Unary, Value};
 use chunkwise_dsl::print::Printer;
-use chunkwise_dsl::timeline::Factor;
+use chunkwise_dsl::timeline::{Event, Factor};
 use std::collections::BTreeMap;
 
 /// One equation, or one definition that equations use.
@@ -39,11 +39,18 @@ pub(crate) struct Equation {
 pub(crate) enum Body {
     /// A matrix formula.
     Matrix(Formula),
-    /// Text that uses matrices by name: a definition entry by entry, a step per row.
+    /// Text that uses matrices by name, such as a definition entry by entry.
     Text {
         /// The lines.
         lines: Vec<String>,
         /// The matrices in it.
+        uses: Vec<String>,
+    },
+    /// Steps that run once for each row.
+    Rows {
+        /// The steps.
+        lines: Vec<String>,
+        /// The matrices in them.
         uses: Vec<String>,
     },
 }
@@ -67,7 +74,7 @@ impl Equation {
     pub(crate) fn uses(&self) -> Vec<String> {
         match &self.body {
             Body::Matrix(f) => f.symbols().into_iter().collect(),
-            Body::Text { uses, .. } => uses.clone(),
+            Body::Text { uses, .. } | Body::Rows { uses, .. } => uses.clone(),
         }
     }
 }
@@ -103,6 +110,7 @@ pub(crate) fn derive(s: &System<'_>, printer: &Printer<'_>) -> Equations {
         steps: Vec::new(),
         lanes: s.lanes(),
     };
+    d.claim_names();
     d.name_clocks();
     d.feedback();
     d.outputs();
@@ -137,6 +145,28 @@ struct Derivation<'a, 's> {
 }
 
 impl Derivation<'_, '_> {
+    /// Gives plain inputs their own letters before anything else can take them.
+    fn claim_names(&mut self) {
+        let mut claims: Vec<(usize, Value, &str, Option<u32>)> = Vec::new();
+        for (r, read) in self.s.reads.iter().enumerate() {
+            let lane = self.lane_of(ReadId(r as u32)).then_some(0);
+            claims.push((read.place.event, read.key, "B", lane));
+        }
+        for (w, write) in self.s.writes.iter().enumerate() {
+            let lane = self.is_lane_write(w).then_some(0);
+            claims.push((write.tap.place.event, write.tap.key, "A", lane));
+            match write.feedback {
+                Feedback::None => claims.push((write.tap.place.event, write.value, "X", lane)),
+                Feedback::Linear => {
+                    claims.extend(self.s.parts[w].constant.map(|c| (write.tap.place.event, c, "X", lane)));
+                }
+                _ => {}
+            }
+        }
+        claims.sort_by_key(|c| c.0);
+        claims.into_iter().for_each(|(_, v, role, lane)| self.stacks.claim(v, role, lane));
+    }
+
     // Decays.
 
     fn name_clocks(&mut self) {
@@ -160,7 +190,11 @@ impl Derivation<'_, '_> {
         if let Some(name) = self.masks.get(&(clock, row, column)) {
             return name.clone();
         }
-        let wanted = if self.masks.is_empty() { "D".to_string() } else { self.stacks.namer.fresh(&["D2", "D3", "D4"]) };
+        let wanted = if self.masks.is_empty() {
+            "D".to_string()
+        } else {
+            self.stacks.namer.fresh(&["D2", "D3", "D4"])
+        };
         self.masks.insert((clock, row, column), wanted.clone());
         wanted
     }
@@ -204,7 +238,7 @@ impl Derivation<'_, '_> {
             }
             let decay = self.from_start(&read, from);
             let left = Formula::hadamard([b.clone()].into_iter().chain(decay));
-            let start = Formula::symbol(format!("{}0", capital(&self.s.t.signature.state(from).name)));
+            let start = Formula::symbol(format!("{}0", self.stacks.state(from)));
             terms.push((false, Formula::product([left, start])));
         }
         Formula::sum(terms).unwrap_or(Formula::Identity)
@@ -453,15 +487,23 @@ impl Derivation<'_, '_> {
         for &r in &reads {
             let suffix = if reads.len() == 1 { String::new() } else { format!("{}", r.0) };
             let terms = self.read_terms(r, false);
-            let name = if suffix.is_empty() { "E".into() } else { self.stacks.namer.fresh(&[format!("E{suffix}")]) };
+            let name =
+                if suffix.is_empty() { "E".into() } else { self.stacks.namer.fresh(&[format!("E{suffix}")]) };
             let sum = Formula::sum(terms).unwrap_or(Formula::Identity);
-            self.steps.push(Equation::matrix(name.clone(), sum).note("all that reads see but this chunk's feedback"));
+            self.steps.push(
+                Equation::matrix(name.clone(), sum).note("all that reads see but this chunk's feedback"),
+            );
             let mut seen = vec![format!("{name}_t")];
             uses.push(name);
             for &w in writes {
                 if let Some(gram) = self.gram(r, w) {
-                    let n = if writes.len() == 1 { suffix.clone() } else { format!("{suffix}{}", &self.name_of(w)[1..]) };
-                    let name = if n.is_empty() { "L".into() } else { self.stacks.namer.fresh(&[format!("L{n}")]) };
+                    let n = if writes.len() == 1 {
+                        suffix.clone()
+                    } else {
+                        format!("{suffix}{}", &self.name_of(w)[1..])
+                    };
+                    let name =
+                        if n.is_empty() { "L".into() } else { self.stacks.namer.fresh(&[format!("L{n}")]) };
                     self.steps.push(Equation::matrix(name.clone(), gram));
                     let minus = self.write_stack(w).minus;
                     let row = self.name_of(w).to_lowercase();
@@ -494,7 +536,7 @@ impl Derivation<'_, '_> {
         }
         let equation = Equation {
             name: names.join(", "),
-            body: Body::Text { lines, uses },
+            body: Body::Rows { lines, uses },
             note: "row by row, t = 1 .. C; the sums need earlier rows only".into(),
         };
         self.steps.push(equation);
@@ -523,20 +565,26 @@ impl Derivation<'_, '_> {
                 continue;
             }
             let live = self.s.t.graph.reachable([o]);
-            let uses: Vec<String> = (0..self.s.reads.len())
-                .filter(|&r| {
-                    self.s.t.graph.values().any(|v| {
-                        live[v.index()] && self.s.t.graph.expr(v) == Expr::Read(ReadId(r as u32))
+            let uses: Vec<String> =
+                (0..self.s.reads.len())
+                    .filter(|&r| {
+                        self.s.t.graph.values().any(|v| {
+                            live[v.index()] && self.s.t.graph.expr(v) == Expr::Read(ReadId(r as u32))
+                        })
                     })
-                })
-                .map(|r| {
-                    if known.contains(&ReadId(r as u32)) { self.name_of(self.s.feedback_writes()[0]) } else { format!("P{r}") }
-                })
-                .collect();
+                    .map(|r| {
+                        if known.contains(&ReadId(r as u32)) {
+                            self.name_of(self.s.feedback_writes()[0])
+                        } else {
+                            format!("P{r}")
+                        }
+                    })
+                    .collect();
             let uses: Vec<&str> = uses.iter().map(String::as_str).collect();
             let name = self.s.t.signature.outputs[n].name.clone();
             self.steps.push(
-                Equation::text(name, self.printer.show(o), &uses).note("row by row: p is a row of P, fused as epilogue"),
+                Equation::text(name, self.printer.show(o), &uses)
+                    .note("row by row: p is a row of P, fused as epilogue"),
             );
         }
     }
@@ -544,7 +592,7 @@ impl Derivation<'_, '_> {
     fn states(&mut self) -> Vec<(String, String)> {
         let mut carried = Vec::new();
         for state in self.s.t.signature.state_ids() {
-            let name = capital(&self.s.t.signature.state(state).name);
+            let name = self.stacks.state(state).to_string();
             let mut terms = self.kept(state);
             let lanes = self.lanes.clone();
             for w in 0..self.s.writes.len() {
@@ -573,7 +621,7 @@ impl Derivation<'_, '_> {
             if !self.s.reach[state.index()][from.index()] {
                 continue;
             }
-            let start = Formula::symbol(format!("{}0", capital(&self.s.t.signature.state(from).name)));
+            let start = Formula::symbol(format!("{}0", self.stacks.state(from)));
             let clock = self.s.clock_of[state.index()].0;
             let f = if self.s.coupled[state.index()] {
                 let name = self.transition(state, from, None);
@@ -622,8 +670,7 @@ impl Derivation<'_, '_> {
         self.transitions.entry((to, from, early)).or_insert(name).clone()
     }
 
-    fn moves(&self, event: &chunkwise_dsl::timeline::Event, to: StateId, from: StateId) -> bool {
-        use chunkwise_dsl::timeline::Event;
+    fn moves(&self, event: &Event, to: StateId, from: StateId) -> bool {
         match event {
             Event::Decay { state, .. } => *state == to || *state == from,
             Event::Mix { states, .. } => states.contains(&to) || states.contains(&from),
@@ -643,7 +690,8 @@ impl Derivation<'_, '_> {
             let (row, column) = (self.label(c, row), self.label(c, column));
             let body = format!("e^({row}_t - {column}_s)");
             self.definitions.push(
-                Equation::text(format!("{name}_ts"), body, &[]).note("decay from the write at s to the read at t"),
+                Equation::text(format!("{name}_ts"), body, &[])
+                    .note("decay from the write at s to the read at t"),
             );
         }
         if !self.transitions.is_empty() {
@@ -653,9 +701,11 @@ impl Derivation<'_, '_> {
 
     /// Whether any formula shows a clock (a clock of coupled states is inside their masks instead).
     fn is_used(&self, clock: usize) -> bool {
-        self.s.clock_of.iter().enumerate().any(|(s, &(key, value))| {
-            value == Some(clock) || (key == Some(clock) && !self.s.coupled[s])
-        })
+        self.s
+            .clock_of
+            .iter()
+            .enumerate()
+            .any(|(s, &(key, value))| value == Some(clock) || (key == Some(clock) && !self.s.coupled[s]))
     }
 
     fn define_clock(&mut self, c: usize) {
@@ -665,7 +715,9 @@ impl Derivation<'_, '_> {
         let constant = clock.factors.iter().all(|f| !self.stacks.varies(f.value()));
         let total = logs.join(" + ");
         let (body, note) = match (constant, clock.wide) {
-            (true, false) => (format!("t * {}", product_operand(&total)), "constant decay: the same at every chunk"),
+            (true, false) => {
+                (format!("t * {}", product_operand(&total)), "constant decay: the same at every chunk")
+            }
             (_, false) => (format!("cumsum({total})"), "cumulative log decay, one number a token"),
             (_, true) => (format!("cumsum({total})"), "cumulative log decay, a row a token"),
         };
@@ -688,7 +740,6 @@ impl Derivation<'_, '_> {
     }
 
     fn define_transitions(&mut self) {
-        use chunkwise_dsl::timeline::Event;
         let mut steps = Vec::new();
         for event in &self.s.t.events {
             let name = |s: &StateId| self.s.t.signature.state(*s).name.clone();
@@ -729,11 +780,16 @@ impl Derivation<'_, '_> {
         let tail = if early { "  Φ⁻: at a read before the token's mix;" } else { "" };
         lines.push(format!("Φ·0: from the chunk's start;  Φ·C: at its end;{tail}"));
         for (to, from) in self.chains() {
-            let (i, j) = (self.s.t.signature.state(to).name.clone(), self.s.t.signature.state(from).name.clone());
-            lines.push(format!("Φ_{i}{j} = Φ_{i}{i} Φ_{j}{j}: the product of the two states' own decay masks"));
+            let (i, j) =
+                (self.s.t.signature.state(to).name.clone(), self.s.t.signature.state(from).name.clone());
+            lines.push(format!(
+                "Φ_{i}{j} = Φ_{i}{i} Φ_{j}{j}: the product of the two states' own decay masks"
+            ));
         }
         if wide {
-            lines.push("with key-wise decays there is one Φ for each key channel, inside the Gram matrix".into());
+            lines.push(
+                "with key-wise decays there is one Φ for each key channel, inside the Gram matrix".into(),
+            );
         }
         self.definitions.push(Equation {
             name: "Φ".into(),
@@ -742,19 +798,31 @@ impl Derivation<'_, '_> {
         });
     }
 
-    /// Pairs of states where one hands its content to the other, once a token and unscaled, and gets nothing back.
+    /// Pairs of states where one hands its content to the other, once a token and unscaled, and gets nothing back; decays
+    /// stand before, writes between their state's decays and the mix, so that the mask from one to the other is the
+    /// matrix product of their own.
     fn chains(&self) -> Vec<(StateId, StateId)> {
-        use chunkwise_dsl::timeline::Event;
-        let mixes: Vec<_> =
-            self.s.t.events.iter().filter(|e| matches!(e, Event::Mix { .. })).collect();
-        let [Event::Mix { states, matrix }] = mixes.as_slice() else { return Vec::new() };
+        let events = &self.s.t.events;
+        let mixes: Vec<usize> =
+            (0..events.len()).filter(|&n| matches!(events[n], Event::Mix { .. })).collect();
+        let [at] = mixes.as_slice() else { return Vec::new() };
+        let Event::Mix { states, matrix } = &events[*at] else { return Vec::new() };
         let one = |m: &Option<Value>| m.is_some_and(|v| self.s.t.graph.literal(v) == Some(1.0));
-        match (states.as_slice(), matrix.as_slice()) {
-            ([to, from], [first, second]) if first.iter().all(one) && second[0].is_none() && one(&second[1]) => {
-                vec![(*to, *from)]
-            }
-            _ => Vec::new(),
+        let ([to, from], [first, second]) = (states.as_slice(), matrix.as_slice()) else { return Vec::new() };
+        if !first.iter().all(one) || second[0].is_some() || !one(&second[1]) {
+            return Vec::new();
         }
+        let decays = |s: StateId| {
+            (0..events.len()).filter(move |&n| matches!(events[n], Event::Decay { state, .. } if state == s))
+        };
+        let last_decay = decays(*from).max().unwrap_or(0);
+        let ordered = events.iter().enumerate().all(|(n, e)| match e {
+            Event::Decay { state, .. } if state == to || state == from => n < *at,
+            Event::Write { state, .. } if state == from => last_decay <= n && n < *at,
+            Event::Write { state, .. } => state != to,
+            _ => true,
+        });
+        if ordered { vec![(*to, *from)] } else { Vec::new() }
     }
 
     fn legend(&self) -> Vec<(String, String)> {
@@ -778,5 +846,8 @@ fn join_scales(scales: impl IntoIterator<Item = Option<String>>) -> Option<Strin
 }
 
 fn superscript(n: usize) -> String {
-    n.to_string().chars().map(|c| ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][c as usize - '0' as usize]).collect()
+    n.to_string()
+        .chars()
+        .map(|c| ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][c as usize - '0' as usize])
+        .collect()
 }

@@ -20,7 +20,7 @@ pub(crate) enum Formula {
     Identity,
     /// A column of ones.
     Ones,
-    /// `e^x`, entry by entry, of a named or composed exponent; the second text is what it prints inside.
+    /// `e^x`, entry by entry.
     Exp(String),
     /// `diag(x)` of one number per token.
     Diag(String),
@@ -184,7 +184,7 @@ impl fmt::Display for Formula {
             Symbol(name) => write!(out, "{name}"),
             Identity => write!(out, "I"),
             Ones => write!(out, "1"),
-            Exp(x) if x.chars().any(|c| c.is_whitespace() || c == '-') => write!(out, "e^({x})"),
+            Exp(x) if x.contains(' ') => write!(out, "e^({x})"),
             Exp(x) => write!(out, "e^{x}"),
             Diag(x) => write!(out, "diag({x})"),
             Product(f) => write!(out, "{}", join(f.iter().map(|p| p.at(3)), " ")),
@@ -244,7 +244,8 @@ mod tests {
     #[test]
     fn parts_are_replaced_where_they_are_equal() {
         let gram = Formula::product([s("K"), s("K").transpose()]);
-        let f = Inverse(Box::new(Formula::sum([(false, Identity), (false, gram.clone().tril(true))]).unwrap()));
+        let f =
+            Inverse(Box::new(Formula::sum([(false, Identity), (false, gram.clone().tril(true))]).unwrap()));
         assert_eq!(f.replace(&gram, &s("L")).to_string(), "(I + tril(L, -1))⁻¹");
         assert_eq!(f.symbols(), BTreeSet::from(["K".to_string()]));
     }

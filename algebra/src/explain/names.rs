@@ -8,7 +8,7 @@
 //! inside the rows.
 
 use super::formula::Formula;
-use chunkwise_dsl::graph::{Binary, Expr, Shape, Unary, Value};
+use chunkwise_dsl::graph::{Binary, Expr, Shape, StateId, Unary, Value};
 use chunkwise_dsl::print::Printer;
 use chunkwise_dsl::timeline::Timeline;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,13 +44,12 @@ pub(crate) struct Stack {
 }
 
 /// One line of the legend.
+#[derive(Clone)]
 pub(crate) struct Rows {
     /// The matrix.
     pub(crate) name: String,
     /// What its row is.
     pub(crate) text: String,
-    /// The expression.
-    pub(crate) value: Value,
 }
 
 /// All stacks made so far.
@@ -61,23 +60,41 @@ pub(crate) struct Stacks<'a> {
     /// The namer of the whole explanation.
     pub(crate) namer: Namer,
     known: BTreeMap<String, String>,
+    states: Vec<String>,
     /// The legend, in order of first use.
     pub(crate) rows: Vec<Rows>,
 }
 
 impl<'a> Stacks<'a> {
-    /// No stack yet; names of states and outputs, and the letters that the equations use, are taken.
+    /// No stack yet; the letters that equations use and the names of states and outputs are taken.
     pub(crate) fn new(t: &'a Timeline, printer: &'a Printer<'a>) -> Self {
         let mut namer = Namer::default();
-        let states = t.signature.states.iter().map(|s| capital(&s.name));
-        for name in states.chain(t.signature.outputs.iter().map(|o| capital(&o.name))) {
-            namer.fresh(&[format!("{name}0")]);
-            namer.fresh(&[name]);
-        }
         ["C", "I", "T", "U", "G", "D", "L", "E"].iter().for_each(|letter| {
-            namer.taken.insert(letter.to_string());
+            namer.fresh(&[letter]);
         });
-        Stacks { t, printer, varies: varies(t), namer, known: BTreeMap::new(), rows: Vec::new() }
+        let states = t.signature.states.iter().map(|s| {
+            let name = namer.fresh(&[capital(&s.name), s.name.clone()]);
+            namer.fresh(&[format!("{name}0")]);
+            name
+        });
+        let states = states.collect();
+        for o in &t.signature.outputs {
+            namer.fresh(&[capital(&o.name)]);
+        }
+        Stacks { t, printer, varies: varies(t), namer, known: BTreeMap::new(), states, rows: Vec::new() }
+    }
+
+    /// The matrix of a state at the chunk's end; at its start it has a 0 behind.
+    pub(crate) fn state(&self, s: StateId) -> &str {
+        &self.states[s.index()]
+    }
+
+    /// Names an expression early if it has a name of its own, so that no longer one takes its letter.
+    pub(crate) fn claim(&mut self, v: Value, role: &str, lane: Option<u32>) {
+        let core = self.peel(v, &mut false, &mut Vec::new());
+        if let Some(core) = core.filter(|&c| identifier(&generic(&self.printer.show(c), lane)).is_some()) {
+            self.name(core, role, lane);
+        }
     }
 
     /// Whether a value differs from token to token.
@@ -149,7 +166,7 @@ impl<'a> Stacks<'a> {
         wanted.push(role.to_string());
         let name = self.namer.fresh(&wanted);
         self.known.insert(text.clone(), name.clone());
-        self.rows.push(Rows { name: name.clone(), text, value: core });
+        self.rows.push(Rows { name: name.clone(), text });
         name
     }
 
@@ -180,7 +197,8 @@ pub(crate) fn capital(name: &str) -> String {
 
 /// `k`, `k_1` (a name that shadows), `k[j]` to `k`; `None` for anything longer.
 fn identifier(text: &str) -> Option<String> {
-    let base = text.trim_end_matches("[j]").trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
+    let base =
+        text.trim_end_matches("[j]").trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
     let plain = !base.is_empty() && base.chars().all(|c| c.is_alphanumeric() || c == '_');
     plain.then(|| base.to_string()).filter(|b| !b.starts_with(|c: char| c.is_ascii_digit()))
 }

@@ -6,6 +6,7 @@ use super::phases::{self, Phase, Placed};
 use super::system::{self, System};
 use super::text::{Page, pad, thousands, width};
 use super::why;
+use chunkwise_dsl::class::{Feedback, classify};
 use chunkwise_dsl::diagnostic::Diagnostic;
 use chunkwise_dsl::print::{self, Printer};
 use chunkwise_dsl::rule::Rule;
@@ -24,46 +25,84 @@ pub(crate) fn explain(rule: &Rule, setting: &Setting) -> String {
 }
 
 fn affine(page: &mut Page, t: &Timeline, setting: &Setting) {
-    let (t, parts) = system::extend(t);
+    let (extended, parts) = system::extend(t);
+    let forward = t;
+    let t = &extended;
     let mut roots = t.roots();
     roots.extend(parts.iter().flat_map(|p| p.terms.iter().map(|x| x.1).chain(p.constant)));
     let printer = Printer::new(&t.signature, &t.graph, &t.givens, &roots);
-    let s = System::new(&t, parts);
-    tensors(page, &t.signature, |n, p| {
-        let decay = cost::is_decay(&t, n);
-        (cost::element(&t, n, p, setting).0.to_string(), if decay { "enters a decay" } else { "" }.to_string())
-    }, setting);
-    token(page, &t);
+    let s = System::new(t, parts);
+    tensors(
+        page,
+        &t.signature,
+        |n, p| {
+            let decay = cost::is_decay(t, n);
+            (
+                cost::element(t, n, p, setting).0.to_string(),
+                if decay { "enters a decay" } else { "" }.to_string(),
+            )
+        },
+        setting,
+    );
+    token(page, forward);
     class(page, &s, &printer);
     let mut equations = derive::derive(&s, &printer);
     phases::share(&mut equations);
     chunk(page, &equations);
     let placed = phases::cut(&mut equations);
     cut(page, &equations, &placed);
-    costs(page, &cost::costs(&s, setting), &t, setting);
+    backward(page, forward);
+    costs(page, &cost::costs(&s, setting), t, setting);
 }
 
 fn heading(page: &mut Page, rule: &Rule) {
     page.section(&rule.signature.name, "");
-    for line in rule.signature.docs.lines() {
-        let line = line.trim();
-        if line.is_empty() { page.line("") } else { page.paragraph(2, line) }
+    // The comment's own line breaks are kept where a sentence ends; elsewhere text flows.
+    let mut flow = String::new();
+    for line in rule.signature.docs.lines().map(str::trim) {
+        if !flow.is_empty() && !line.is_empty() {
+            flow.push(' ');
+        }
+        flow.push_str(line);
+        if line.is_empty() || line.ends_with('.') {
+            if !flow.is_empty() {
+                page.paragraph(2, &flow);
+                flow.clear();
+            }
+            if line.is_empty() {
+                page.line("");
+            }
+        }
+    }
+    if !flow.is_empty() {
+        page.paragraph(2, &flow);
     }
 }
 
-fn tensors(page: &mut Page, s: &Signature, element: impl Fn(usize, &Param) -> (String, String), setting: &Setting) {
+fn tensors(
+    page: &mut Page,
+    s: &Signature,
+    element: impl Fn(usize, &Param) -> (String, String),
+    setting: &Setting,
+) {
     page.section("tensors", "H: any head count that divides HV, the number of states");
     let mut rows = Vec::new();
     for state in &s.states {
         let dims: Vec<&str> = state.shape.dims().map(|d| s.dim(d)).collect();
         let kind = format!("State<{}>", dims.join(", "));
         let layout = format!("[N, HV, {}]", dims.join(", "));
-        rows.push(vec![state.name.clone(), kind, layout, setting.wide().0.into(), "carried from token to token".into()]);
+        rows.push(vec![
+            state.name.clone(),
+            kind,
+            layout,
+            setting.wide().0.into(),
+            "carried from token to token".into(),
+        ]);
     }
     for (n, p) in s.params.iter().enumerate() {
         let (element, mut remark) = element(n, p);
         if let Some(range) = &p.range {
-            let bounds = format!("in {} ..= {}", range.start(), range.end());
+            let bounds = format!("in {} ..= {}", number(*range.start()), number(*range.end()));
             remark = if remark.is_empty() { bounds } else { format!("{remark}, {bounds}") };
         }
         rows.push(vec![p.name.clone(), kind_of(s, p), layout_of(s, p), element, remark]);
@@ -71,9 +110,20 @@ fn tensors(page: &mut Page, s: &Signature, element: impl Fn(usize, &Param) -> (S
     for o in &s.outputs {
         let dims: String = o.shape.dims().map(|d| format!(", {}", s.dim(d))).collect();
         let layout = format!("[B, T, HV{dims}]");
-        rows.push(vec![o.name.clone(), s.describe(o.shape), layout, setting.element.clone(), "output".into()]);
+        rows.push(vec![
+            o.name.clone(),
+            s.describe(o.shape),
+            layout,
+            setting.element.clone(),
+            "output".into(),
+        ]);
     }
     page.table(2, &rows);
+}
+
+/// A bound in its shortest form.
+fn number(x: f64) -> String {
+    if x != 0.0 && !(1e-4..1e6).contains(&x.abs()) { format!("{x:e}") } else { x.to_string() }
 }
 
 fn kind_of(s: &Signature, p: &Param) -> String {
@@ -100,14 +150,17 @@ fn token(page: &mut Page, t: &Timeline) {
 }
 
 fn class(page: &mut Page, s: &System<'_>, printer: &Printer<'_>) {
-    page.section("class", &chunkwise_dsl::class::classify(s.t).to_string());
+    page.section("class", &classify(s.t).to_string());
     for (label, reason) in why::reasons(s, printer) {
         page.labelled(2, 10, &label, &reason);
     }
 }
 
 fn chunk(page: &mut Page, e: &Equations) {
-    page.section("one chunk of C tokens", "a capital stacks rows t = 1 .. C; X0 is state X at the start, X at the end");
+    page.section(
+        "one chunk of C tokens",
+        "a capital stacks rows t = 1 .. C; X0 is state X at the start, X at the end",
+    );
     legend(page, e);
     let all: Vec<&Equation> = e.definitions.iter().chain(&e.steps).collect();
     let column = all.iter().map(|q| width(&q.name)).max().unwrap_or(0);
@@ -124,11 +177,18 @@ fn legend(page: &mut Page, e: &Equations) {
     }
     let column = e.rows.iter().map(|r| width(&r.0)).max().unwrap_or(0);
     for (name, text) in &e.rows {
-        let rows = if text.contains("[j]") { format!("  rows (t, j), j = 0 .. {}", e.lanes - 1) } else { String::new() };
+        let rows = if text.contains("[j]") {
+            format!("  rows (t, j), j = 0 .. {}", e.lanes - 1)
+        } else {
+            String::new()
+        };
         page.line(&format!("  {}  {text}{rows}", pad(name, column)));
     }
     if e.lanes > 1 {
-        page.line(&format!("  {} steps a token are stacked: {} C rows in token order, tril(.., -1) sees all earlier ones", e.lanes, e.lanes));
+        page.line(&format!(
+            "  {} steps a token are stacked: {} C rows in token order, tril(.., -1) sees all earlier ones",
+            e.lanes, e.lanes
+        ));
     }
     page.line("");
 }
@@ -138,6 +198,11 @@ fn equation(page: &mut Page, indent: usize, column: usize, q: &Equation) {
     let lines = match &q.body {
         Body::Matrix(f) => vec![f.to_string()],
         Body::Text { lines, .. } => lines.clone(),
+        Body::Rows { lines, .. } => {
+            page.line(&format!("{}{}   {}:", " ".repeat(indent), pad(&q.name, column), q.note));
+            lines.iter().for_each(|l| page.line(&format!("{}{l}", " ".repeat(indent + column + 5))));
+            return;
+        }
     };
     for (n, line) in lines.iter().enumerate() {
         let name = if n == 0 { pad(&q.name, column) } else { " ".repeat(column) };
@@ -173,7 +238,8 @@ fn cut(page: &mut Page, e: &Equations, placed: &[Placed]) {
         }
         page.line(&format!("  {title}"));
         let whole: Vec<&str> = here.iter().filter(|p| !p.changed).map(|p| p.equation.name.as_str()).collect();
-        let masks = e.definitions.iter().map(|d| d.name.as_str()).filter(|_| phase == Phase::Before);
+        let masks =
+            e.definitions.iter().map(|d| d.name.trim_end_matches("_ts")).filter(|_| phase == Phase::Before);
         let names: Vec<&str> = masks.chain(whole).collect();
         if !names.is_empty() {
             page.line(&format!("           {}", names.join(", ")));
@@ -182,6 +248,19 @@ fn cut(page: &mut Page, e: &Equations, placed: &[Placed]) {
             equation(page, 11, column, &p.equation);
         }
     }
+}
+
+fn backward(page: &mut Page, t: &Timeline) {
+    if classify(t).passes > 1 {
+        return;
+    }
+    page.section(
+        "the backward pass is a rule too",
+        "events in reverse: reads become writes, writes become reads",
+    );
+    print::timeline(&crate::adjoint::adjoint(t).dual)
+        .lines()
+        .for_each(|line| page.line(&format!("  {line}")));
 }
 
 fn costs(page: &mut Page, c: &Costs, t: &Timeline, setting: &Setting) {
@@ -195,14 +274,25 @@ fn costs(page: &mut Page, c: &Costs, t: &Timeline, setting: &Setting) {
         vec!["Gram matrices".into(), "2 C K R W".into(), number(c.grams), "flop".into()],
         vec!["with the state".into(), "2 K V (R + W)".into(), number(c.with_state), "flop".into()],
         vec!["inside the chunk".into(), "2 C V (R_o W + W_f^2)".into(), number(c.inside), "flop".into()],
-        vec!["chunkwise".into(), format!("R = {r}, R_o = {r_o}, W = {w}, W_f = {w_f}"), number(c.chunkwise()), "flop, in matrix products".into()],
-        vec!["recurrent".into(), "the whole state, every event".into(), number(c.recurrent), "flop, none in matrix products".into()],
+        vec![
+            "chunkwise".into(),
+            format!("R = {r}, R_o = {r_o}, W = {w}, W_f = {w_f}"),
+            number(c.chunkwise()),
+            "flop, in matrix products".into(),
+        ],
+        vec![
+            "recurrent".into(),
+            "the whole state, every event".into(),
+            number(c.recurrent),
+            "flop, none in matrix products".into(),
+        ],
         vec!["bytes".into(), "each input and output once".into(), number(c.total_bytes()), "bytes".into()],
     ];
     page.table(2, &rows);
     let parts: Vec<String> = c.bytes.iter().map(|(n, b)| format!("{n} {}", thousands(*b))).collect();
     page.paragraph(2, &format!("bytes: {}", parts.join(", ")));
-    let intensity = |flops: u64| if c.total_bytes() == 0 { 0.0 } else { flops as f64 / c.total_bytes() as f64 };
+    let intensity =
+        |flops: u64| if c.total_bytes() == 0 { 0.0 } else { flops as f64 / c.total_bytes() as f64 };
     page.paragraph(
         2,
         &format!(
@@ -211,6 +301,15 @@ fn costs(page: &mut Page, c: &Costs, t: &Timeline, setting: &Setting) {
             intensity(c.recurrent)
         ),
     );
+    if classify(t).feedback > Feedback::Linear {
+        page.paragraph(2, "of the work inside the chunk, the W_f part is the substitution: row by row, not in matrix products");
+    }
+    if t.forms.iter().all(|f| f.key.is_none() || f.value.is_none()) {
+        page.paragraph(
+            2,
+            "vector states only: one side of every product has length 1, so the token loop does less",
+        );
+    }
 }
 
 fn recurrent_only(page: &mut Page, rule: &Rule, reason: &Diagnostic) {

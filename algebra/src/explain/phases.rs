@@ -36,6 +36,9 @@ pub(crate) struct Placed {
     pub(crate) changed: bool,
 }
 
+/// What parts that are pulled out are called.
+const NAMES: [&str; 9] = ["M", "N", "M1", "M2", "M3", "M4", "M5", "M6", "M7"];
+
 /// Names Gram matrices that several equations use, in front of their first user; says who shares them.
 pub(crate) fn share(equations: &mut Equations) {
     let mut seen: Vec<(Formula, usize)> = Vec::new();
@@ -50,7 +53,7 @@ pub(crate) fn share(equations: &mut Equations) {
     }
     let repeated: Vec<Formula> = seen.iter().filter(|(_, n)| *n > 1).map(|(f, _)| f.clone()).collect();
     for gram in repeated {
-        name_part(equations, &gram, &["M", "N", "M2", "M3"], "one Gram matrix, shared");
+        name_part(equations, &gram, &NAMES, "one Gram matrix, shared");
     }
     // The same Gram matrix under two masks: with and without the diagonal.
     let mut inner: Vec<(Formula, usize)> = Vec::new();
@@ -65,7 +68,7 @@ pub(crate) fn share(equations: &mut Equations) {
     }
     for (gram, n) in inner {
         if n > 1 && gram.is_matmul() {
-            name_part(equations, &gram, &["A", "A2", "A3"], "one Gram matrix, under two masks");
+            name_part(equations, &gram, &NAMES, "one Gram matrix, under two masks");
         }
     }
 }
@@ -151,24 +154,35 @@ fn needed_by_states(steps: &[(Equation, bool)], equations: &Equations) -> BTreeS
 fn hoist(f: &Formula, carried: &BTreeSet<String>, namer: &mut Namer, out: &mut Vec<Equation>) -> Formula {
     let free = f.symbols().is_disjoint(carried);
     if free && f.is_matmul() {
-        let name = namer.fresh(&["M", "N", "M2", "N2", "M3"]);
+        let name = namer.fresh(&NAMES);
         out.push(Equation { name: name.clone(), body: Body::Matrix(f.clone()), note: String::new() });
         return Formula::symbol(name);
     }
     match f {
         // A free run of factors at the left of a product is one free product: `(X Yᵀ) U` with free `X Yᵀ`.
         Formula::Product(factors) => {
-            let split = factors.iter().position(|p| !p.symbols().is_disjoint(carried)).unwrap_or(factors.len());
+            let split =
+                factors.iter().position(|p| !p.symbols().is_disjoint(carried)).unwrap_or(factors.len());
             let left = Formula::product(factors[..split].iter().cloned());
-            let left = if left.is_matmul() { hoist(&left, carried, namer, out) } else { hoist_parts(&left, carried, namer, out) };
-            let right: Vec<Formula> = factors[split..].iter().map(|p| hoist(p, carried, namer, out)).collect();
+            let left = if left.is_matmul() {
+                hoist(&left, carried, namer, out)
+            } else {
+                hoist_parts(&left, carried, namer, out)
+            };
+            let right: Vec<Formula> =
+                factors[split..].iter().map(|p| hoist(p, carried, namer, out)).collect();
             Formula::product([left].into_iter().chain(right))
         }
         _ => hoist_parts(f, carried, namer, out),
     }
 }
 
-fn hoist_parts(f: &Formula, carried: &BTreeSet<String>, namer: &mut Namer, out: &mut Vec<Equation>) -> Formula {
+fn hoist_parts(
+    f: &Formula,
+    carried: &BTreeSet<String>,
+    namer: &mut Namer,
+    out: &mut Vec<Equation>,
+) -> Formula {
     match f {
         Formula::Product(parts) => {
             Formula::product(parts.iter().map(|p| hoist(p, carried, namer, out)).collect::<Vec<_>>())

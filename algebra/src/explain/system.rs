@@ -205,9 +205,8 @@ impl<'a> System<'a> {
         let pairs = pairs.filter(|p| p.len() > 1)?;
         let (r0, w0) = pairs[0];
         let alike = |x: Value, y: Value, lane: u32| same_lane(self.t, x, y, lane);
-        let same_place = |a: &Tap, b: &Tap| {
-            (a.state, a.place.key, a.place.value) == (b.state, b.place.key, b.place.value)
-        };
+        let same_place =
+            |a: &Tap, b: &Tap| (a.state, a.place.key, a.place.value) == (b.state, b.place.key, b.place.value);
         let mut last = 0;
         for (j, &(r, w)) in pairs.iter().enumerate() {
             let (read, write) = (&self.reads[r.index()], &self.writes[w]);

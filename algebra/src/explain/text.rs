@@ -17,7 +17,8 @@ impl Page {
             self.out.push('\n');
         }
         let gap = WIDTH.saturating_sub(width(title) + width(remark)).max(2);
-        let line = if remark.is_empty() { title.to_string() } else { format!("{title}{}{remark}", " ".repeat(gap)) };
+        let line =
+            if remark.is_empty() { title.to_string() } else { format!("{title}{}{remark}", " ".repeat(gap)) };
         self.line(&line);
     }
 
@@ -46,8 +47,9 @@ impl Page {
     /// Rows in columns, each as wide as its widest cell. Columns of numbers stand right.
     pub(crate) fn table(&mut self, indent: usize, rows: &[Vec<String>]) {
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let widths: Vec<usize> =
-            (0..columns).map(|c| rows.iter().filter_map(|r| r.get(c)).map(|x| width(x)).max().unwrap_or(0)).collect();
+        let widths: Vec<usize> = (0..columns)
+            .map(|c| rows.iter().filter_map(|r| r.get(c)).map(|x| width(x)).max().unwrap_or(0))
+            .collect();
         for row in rows {
             let cells: Vec<String> = row
                 .iter()
@@ -94,7 +96,8 @@ pub(crate) fn thousands(n: u64) -> String {
 }
 
 fn is_number(cell: &str) -> bool {
-    cell.starts_with(|c: char| c.is_ascii_digit()) && cell.chars().all(|c| c.is_ascii_digit() || ",.".contains(c))
+    cell.starts_with(|c: char| c.is_ascii_digit())
+        && cell.chars().all(|c| c.is_ascii_digit() || ",.".contains(c))
 }
 
 /// Breaks between words.
@@ -121,7 +124,10 @@ mod tests {
     #[test]
     fn numbers_stand_right_and_words_left() {
         let mut page = Page::default();
-        page.table(2, &[vec!["in".into(), "1,028".into()], vec!["output".into(), "256".into(), "bytes".into()]]);
+        page.table(
+            2,
+            &[vec!["in".into(), "1,028".into()], vec!["output".into(), "256".into(), "bytes".into()]],
+        );
         assert_eq!(page.finish(), "  in      1,028\n  output    256  bytes\n");
     }
 

@@ -26,7 +26,11 @@ fn decay(s: &System<'_>, p: &Printer<'_>, class: &Class) -> String {
                 Side::Key => "scales the rows of",
                 Side::Value => "scales the columns of",
             };
-            parts.push(format!("`{}` {what} {}", print::factor(p, *factor), s.t.signature.state(*state).name));
+            parts.push(format!(
+                "`{}` {what} {}",
+                print::factor(p, *factor),
+                s.t.signature.state(*state).name
+            ));
         }
     }
     let meaning = match class.decay {
@@ -35,7 +39,9 @@ fn decay(s: &System<'_>, p: &Printer<'_>, class: &Class) -> String {
         Decay::Scalar => "one number a token: it leaves every Gram matrix as a mask",
         Decay::Key => "a vector over the key: it stays inside the Gram matrices",
         Decay::Value => "a vector over the value: it scales the channels of what is written and read",
-        Decay::Both => "on both sides: inside the Gram matrices, and on the channels of what is written and read",
+        Decay::Both => {
+            "on both sides: inside the Gram matrices, and on the channels of what is written and read"
+        }
     };
     format!("{}: {}; {meaning}", class.decay, parts.join(", "))
 }
@@ -52,8 +58,10 @@ fn feedback(s: &System<'_>, p: &Printer<'_>, class: &Class) -> String {
         })
         .collect();
     let meaning = match class.feedback {
-        Feedback::None => return "none: no written value depends on what is read, so there is nothing to solve".into(),
-        Feedback::Linear => "linear, one number per token and read: one triangular solve a chunk",
+        Feedback::None => {
+            return "none: no written value depends on what is read, so there is nothing to solve".into();
+        }
+        Feedback::Linear => "one number per token and read, so one triangular solve a chunk",
         Feedback::PerChannel => "value channels stay apart: substitution row by row, all channels at once",
         Feedback::RowMixing => "value channels meet: substitution row by row, with a reduction over each row",
     };
@@ -91,21 +99,25 @@ fn rank(s: &System<'_>, class: &Class) -> String {
 
 fn states(s: &System<'_>, class: &Class) -> String {
     let n = s.t.forms.len();
-    let coupled: Vec<&str> = s
-        .t
-        .signature
-        .state_ids()
-        .filter(|i| s.coupled[i.index()])
-        .map(|i| s.t.signature.state(i).name.as_str())
-        .collect();
+    let coupled: Vec<&str> =
+        s.t.signature
+            .state_ids()
+            .filter(|i| s.coupled[i.index()])
+            .map(|i| s.t.signature.state(i).name.as_str())
+            .collect();
     let kind = match (n, coupled.len()) {
         (1, _) => "one".to_string(),
         (_, 0) => format!("{n}, each by itself"),
-        _ => format!("{n}, coupled: {} are mixed by scalars, the masks are products of masks", coupled.join(" and ")),
+        _ => format!(
+            "{n}, coupled: {} are mixed by scalars, the masks are products of masks",
+            coupled.join(" and ")
+        ),
     };
     match class.passes {
         1 => format!("{kind}; one pass over a chunk"),
-        n => format!("{kind}; {n} passes over a chunk: keys or decays of a later state are made of reads of an earlier one"),
+        n => format!(
+            "{kind}; {n} passes over a chunk: keys or decays of a later state are made of reads of an earlier one"
+        ),
     }
 }
 
