@@ -22,6 +22,8 @@ pub(crate) enum Formula {
     Ones,
     /// `e^x`, entry by entry.
     Exp(String),
+    /// One number for all tokens.
+    Number(String),
     /// `diag(x)` of one number per token.
     Diag(String),
     /// The matrix product, left to right.
@@ -108,10 +110,33 @@ impl Formula {
         Tril { of: Box::new(self), strict }
     }
 
+    /// The text in lines of at most `width` characters, broken between the terms of a sum where it can be.
+    pub(crate) fn lines(&self, width: usize) -> Vec<String> {
+        let Sum(terms) = self else { return vec![self.to_string()] };
+        let mut lines: Vec<String> = Vec::new();
+        for (n, (minus, t)) in terms.iter().enumerate() {
+            let sign = match (n, minus) {
+                (0, false) => "",
+                (0, true) => "-",
+                (_, false) => "+ ",
+                (_, true) => "- ",
+            };
+            let term = format!("{sign}{}", t.at(1));
+            match lines.last_mut() {
+                Some(line) if line.chars().count() + 1 + term.chars().count() <= width => {
+                    line.push(' ');
+                    line.push_str(&term);
+                }
+                _ => lines.push(term),
+            }
+        }
+        lines
+    }
+
     /// The direct parts.
     pub(crate) fn parts(&self) -> Vec<&Formula> {
         match self {
-            Symbol(_) | Identity | Ones | Exp(_) | Diag(_) => Vec::new(),
+            Symbol(_) | Identity | Ones | Exp(_) | Number(_) | Diag(_) => Vec::new(),
             Product(f) | Hadamard(f) => f.iter().collect(),
             Sum(terms) => terms.iter().map(|t| &t.1).collect(),
             Transpose(f) | Inverse(f) | Tril { of: f, .. } => vec![f],
@@ -122,7 +147,7 @@ impl Formula {
     /// The same node over other parts.
     pub(crate) fn map(&self, mut f: impl FnMut(&Formula) -> Formula) -> Formula {
         match self {
-            Symbol(_) | Identity | Ones | Exp(_) | Diag(_) => self.clone(),
+            Symbol(_) | Identity | Ones | Exp(_) | Number(_) | Diag(_) => self.clone(),
             Product(parts) => Formula::product(parts.iter().map(f)),
             Hadamard(parts) => Formula::hadamard(parts.iter().map(f)),
             Sum(terms) => Sum(terms.iter().map(|(m, t)| (*m, f(t))).collect()),
@@ -157,7 +182,7 @@ impl Formula {
     /// Whether a product of two matrices (not of a matrix and a diagonal one) is at the top of this.
     pub(crate) fn is_matmul(&self) -> bool {
         match self {
-            Product(f) => f.iter().filter(|p| !matches!(p, Diag(_))).count() > 1,
+            Product(f) => f.iter().filter(|p| !matches!(p, Diag(_) | Number(_))).count() > 1,
             Hadamard(f) => f.iter().any(Formula::is_matmul),
             Tril { of, .. } => of.is_matmul(),
             _ => false,
@@ -186,6 +211,8 @@ impl fmt::Display for Formula {
             Ones => write!(out, "1"),
             Exp(x) if x.contains(' ') => write!(out, "e^({x})"),
             Exp(x) => write!(out, "e^{x}"),
+            Number(x) if x.contains(' ') => write!(out, "({x})"),
+            Number(x) => write!(out, "{x}"),
             Diag(x) => write!(out, "diag({x})"),
             Product(f) => write!(out, "{}", join(f.iter().map(|p| p.at(3)), " ")),
             Hadamard(f) => write!(out, "{}", join(f.iter().map(|p| p.at(2)), " ⊙ ")),

@@ -8,7 +8,8 @@
 //! inside the rows.
 
 use super::formula::Formula;
-use chunkwise_dsl::graph::{Binary, Expr, Shape, StateId, Unary, Value};
+use super::system::reads_in;
+use chunkwise_dsl::graph::{Binary, Expr, ReadId, Shape, StateId, Unary, Value};
 use chunkwise_dsl::print::Printer;
 use chunkwise_dsl::timeline::Timeline;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,8 @@ pub(crate) struct Rows {
     pub(crate) name: String,
     /// What its row is.
     pub(crate) text: String,
+    /// The reads of an earlier pass that it is made of.
+    pub(crate) reads: Vec<ReadId>,
 }
 
 /// All stacks made so far.
@@ -166,7 +169,7 @@ impl<'a> Stacks<'a> {
         wanted.push(role.to_string());
         let name = self.namer.fresh(&wanted);
         self.known.insert(text.clone(), name.clone());
-        self.rows.push(Rows { name: name.clone(), text });
+        self.rows.push(Rows { name: name.clone(), text, reads: reads_in(self.t, core) });
         name
     }
 

@@ -49,8 +49,13 @@ fn affine(page: &mut Page, t: &Timeline, setting: &Setting) {
     let mut equations = derive::derive(&s, &printer);
     phases::share(&mut equations);
     chunk(page, &equations);
-    let placed = phases::cut(&mut equations);
-    cut(page, &equations, &placed);
+    if classify(t).passes > 1 {
+        page.section("phases", "cut by dependence on the carried state");
+        page.paragraph(2, "several passes over a chunk are derived here, but not built yet: the recurrent plan runs this rule");
+    } else {
+        let placed = phases::cut(&mut equations);
+        cut(page, &equations, &placed);
+    }
     backward(page, forward);
     costs(page, &cost::costs(&s, setting), t, setting);
 }
@@ -196,7 +201,7 @@ fn legend(page: &mut Page, e: &Equations) {
 /// One equation; its remark stands at the right where there is room, otherwise on a line of its own above it.
 fn equation(page: &mut Page, indent: usize, column: usize, q: &Equation) {
     let lines = match &q.body {
-        Body::Matrix(f) => vec![f.to_string()],
+        Body::Matrix(f) => f.lines(super::text::WIDTH - indent - column - 3),
         Body::Text { lines, .. } => lines.clone(),
         Body::Rows { lines, .. } => {
             page.line(&format!("{}{}   {}:", " ".repeat(indent), pad(&q.name, column), q.note));
@@ -208,7 +213,7 @@ fn equation(page: &mut Page, indent: usize, column: usize, q: &Equation) {
         let name = if n == 0 { pad(&q.name, column) } else { " ".repeat(column) };
         let sign = if n == 0 { "=" } else { " " };
         let left = format!("{}{name} {sign} {line}", " ".repeat(indent));
-        let note = if n == 0 { q.note.as_str() } else { "" };
+        let note = if n + 1 == lines.len() { q.note.as_str() } else { "" };
         let start = NOTE.max(width(&left) + 3);
         if note.is_empty() {
             page.line(&left);
@@ -322,11 +327,11 @@ fn recurrent_only(page: &mut Page, rule: &Rule, reason: &Diagnostic) {
     page.section("one token", "in order");
     print::rule(rule).lines().for_each(|line| page.line(&format!("  {line}")));
     page.section("class", "recurrent only");
-    page.labelled(2, 10, "why", &reason.message);
-    page.labelled(2, 10, "to change", &reason.hint);
+    page.labelled(2, 11, "why", &reason.message);
+    page.labelled(2, 11, "to change", &reason.hint);
     page.labelled(
         2,
-        10,
+        11,
         "plan",
         "the token loop: every token waits for the one before it, and every event touches the whole state",
     );

@@ -80,7 +80,20 @@ fn count(seen: &mut Vec<(Formula, usize)>, f: &Formula) {
     }
 }
 
+/// Gives a part a name, in an equation of its own before its first user; where an equation is just that part, all others
+/// use its name.
 fn name_part(equations: &mut Equations, part: &Formula, wanted: &[&str], note: &str) {
+    let whole = |e: &Equation| matches!(&e.body, Body::Matrix(f) if f == part);
+    if let Some(at) = equations.steps.iter().position(whole) {
+        let symbol = Formula::symbol(equations.steps[at].name.clone());
+        equations.steps[at].note = note.into();
+        for step in &mut equations.steps[at + 1..] {
+            if let Body::Matrix(f) = &mut step.body {
+                *f = f.replace(part, &symbol);
+            }
+        }
+        return;
+    }
     let name = equations.namer.fresh(wanted);
     let symbol = Formula::symbol(name.clone());
     let mut first = None;

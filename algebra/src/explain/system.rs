@@ -240,7 +240,8 @@ fn same_lane(t: &Timeline, x: Value, y: Value, lane: u32) -> bool {
     }
 }
 
-fn reads_in(t: &Timeline, v: Value) -> Vec<ReadId> {
+/// The reads that a value is made of.
+pub(crate) fn reads_in(t: &Timeline, v: Value) -> Vec<ReadId> {
     let live = t.graph.reachable([v]);
     let reads = t.graph.values().filter(|v| live[v.index()]).filter_map(|v| match t.graph.expr(v) {
         Expr::Read(r) => Some(r),
