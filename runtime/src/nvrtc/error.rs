@@ -43,3 +43,37 @@ pub(super) fn rejected(name: &str, arch: Arch, log: &str, excerpts: &str) -> Err
 pub(super) fn call(function: &str, reason: &str) -> Error {
     Error::bug(format!("NVRTC failed: {function}: {reason}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::search::Outcome;
+    use super::*;
+
+    #[test]
+    fn an_absence_lists_every_place_and_says_what_to_do() {
+        let home = Some("/home/a/.local/share/chunkwise/nvrtc".into());
+        let searched = [
+            Searched { place: "CHUNKWISE_NVRTC", path: None, outcome: Outcome::Nothing("not set") },
+            Searched { place: "data folder", path: home, outcome: Outcome::Unusable("cut off".to_owned()) },
+        ];
+        let error = not_found(&searched);
+        assert_eq!(error.exit_code(), 3);
+        assert_eq!(
+            error.to_string(),
+            "error: NVRTC, the library that compiles CUDA kernels, was not found; looked for it in\n  \
+             CHUNKWISE_NVRTC: not set\n  data folder: /home/a/.local/share/chunkwise/nvrtc: cut off\nhelp: run \
+             `chunkwise doctor --install` to fetch it (it needs no GPU and no driver), or `python3 -m pip install \
+             nvidia-cuda-nvrtc`, or set CHUNKWISE_NVRTC to the library or its folder"
+        );
+    }
+
+    #[test]
+    fn an_unknown_architecture_names_the_known_ones() {
+        let error = unsupported(Arch::Sm120, "NVRTC 12.4 at /usr/lib/libnvrtc.so.12", &[80, 90]);
+        assert_eq!(error.exit_code(), 3);
+        let message = error.to_string();
+        let expected =
+            "NVRTC 12.4 at /usr/lib/libnvrtc.so.12 does not compile for sm_120; it knows sm_80, sm_90";
+        assert!(message.contains(expected), "{message}");
+    }
+}

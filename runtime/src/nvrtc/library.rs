@@ -210,7 +210,7 @@ fn open_for_good(path: &Path, visible_to_all: bool) -> Result<ManuallyDrop<Libra
     // SAFETY: as above; this loader knows no visibility.
     #[cfg(not(unix))]
     let library = unsafe { Library::new(path).inspect(|_| drop(visible_to_all)) };
-    library.map(ManuallyDrop::new).map_err(|error| error.to_string())
+    library.map(ManuallyDrop::new).map_err(|error| with_cause(&error))
 }
 
 /// Copies a function's address out of a library that stays loaded.
@@ -220,7 +220,17 @@ fn open_for_good(path: &Path, visible_to_all: bool) -> Result<ManuallyDrop<Libra
 unsafe fn symbol<T: Copy>(library: &Library, name: &str) -> Result<T, String> {
     // SAFETY: the caller vouches for the type.
     let symbol = unsafe { library.get::<T>(name.as_bytes()) };
-    symbol.map(|symbol| *symbol).map_err(|error| format!("no function `{name}` in it: {error}"))
+    symbol
+        .map(|symbol| *symbol)
+        .map_err(|error| format!("no function `{name}` in it: {}", with_cause(&error)))
+}
+
+/// The loader's own words; `libloading` keeps them as the cause of its error.
+fn with_cause(error: &libloading::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => cause.to_string(),
+        None => error.to_string(),
+    }
 }
 
 fn c_string(function: &'static str, text: &str) -> Result<CString, Error> {

@@ -63,7 +63,7 @@ fn a_read_only_folder_is_read_and_costs_one_warning_to_write() {
     let before = crate::support::files(&folder, "");
 
     mode(&folder, 0o555);
-    let reader = |kernels| Worker::new(&folder, kernels).as_user(nobody, program.clone()).run();
+    let reader = |kernels| Worker::new(&folder, kernels).run_by(nobody, program.clone()).run();
     let hit = reader("delta");
     let miss = reader("delta,gated,deltaproduct");
     let after = crate::support::files(&folder, "");

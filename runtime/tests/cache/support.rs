@@ -148,7 +148,7 @@ impl Worker {
     }
 
     /// As another user, from a copy of the program that this user may run.
-    pub(crate) fn as_user(mut self, user: Option<u32>, program: PathBuf) -> Self {
+    pub(crate) fn run_by(mut self, user: Option<u32>, program: PathBuf) -> Self {
         (self.user, self.program) = (user, program);
         self
     }
