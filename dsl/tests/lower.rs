@@ -83,12 +83,6 @@ fn events_of_statements() {
             "s.read(q)",
             "p0 = read(s, k); write(s, k, sum(p0) * v); p1 = read(s, q); o0 = p1",
         ),
-        // What nothing uses is not there.
-        (
-            "let unused = s.read(k); s += outer(k, v);",
-            "s.read(q)",
-            "write(s, k, v); p0 = read(s, q); o0 = p0",
-        ),
     ];
     for (body, tail, expected) in table {
         if expected.is_empty() {
