@@ -1,0 +1,370 @@
+//! The command line's grammar and its help: every command, every flag, and worked examples.
+//!
+//! ```text
+//! chunkwise run rule.rs --input in.safetensors --output out.safetensors --backward
+//! ```
+//!
+//! Only form is checked here (a number is a number, a plan is one of five); what depends on the rule or on the device
+//! is checked by the commands, which can name the dim or the tensor. Usage errors end with exit code 2.
+
+use chunkwise_codegen::arch::Arch;
+use chunkwise_codegen::dtype::DType;
+use chunkwise_runtime::PlanChoice;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// The whole command line.
+#[derive(Parser, Debug)]
+#[command(
+    name = "chunkwise",
+    version,
+    max_term_width = 100,
+    about = "A compiler for recurrences with a matrix memory",
+    long_about = "A compiler for recurrences with a matrix memory.\n\nYou declare, in a few lines of Rust, how the \
+                  memory changes at one token. Chunkwise derives the chunkwise-parallel algorithm from it, runs it on \
+                  the CPU, and emits CUDA for it.",
+    after_help = AFTER
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER: &str = "\
+RULE is the name of a rule in the catalogue, or `path.rs`, or `path.rs::name` where a file holds several.
+
+Exit codes: 0 success; 1 a check failed, or a bug of ours; 2 a mistake in what was asked; 3 not supported, or a device \
+that is not there.
+
+Examples:
+  chunkwise list
+  chunkwise explain gated_deltanet
+  chunkwise check my_rule.rs
+  chunkwise run my_rule.rs --input in.safetensors --output out.safetensors
+  chunkwise COMMAND --help        the flags of one command, with examples";
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// The catalogue: each rule's class and what works
+    ///
+    /// The catalogue: every rule with its paper's family, its class (what the compiler found in it) and what works.
+    /// Rules of the literature that wait are listed below, each with the reason.
+    List(List),
+    /// What was derived from a rule: timeline, chunkwise equations, phases, costs
+    ///
+    /// What was derived from a rule: its timeline of events, the chunkwise equations after simplification, the phases
+    /// they fall into, flops and bytes per token, and why the rule is in its class.
+    Explain(Explain),
+    /// The generated CUDA of a rule, its PTX, or the compiler's log
+    ///
+    /// The generated CUDA C++ of a rule, on standard output: self-contained text without includes. With --ptx or --log
+    /// it is compiled by NVRTC (through the kernel cache), which needs no GPU.
+    Emit(Emit),
+    /// Run a rule, forward or backward, on tensors from a safetensors file
+    ///
+    /// Runs a rule on tensors from a safetensors file and writes the results to another.
+    ///
+    /// Tensors carry the names of the rule's parameters: `Vector<D>` is [B, T, H, D], `Scalar` is [B, T, H],
+    /// `[Vector<D>; N]` is [B, T, N, H, D], `PerHead<Vector<D>>` is [H, D]. The initial state of state `s` is `s0` ([N,
+    /// HV, K, V], optional), its final value `s`; one output is `o`, several are `o0`, `o1`, and so on. `cu_seqlens`
+    /// (i32 or i64, with B = 1) packs sequences. With --backward the cotangents `do` and `ds` come in (absent ones are
+    /// zero), and the gradients `d<name>` and `ds0` go out beside the results of the forward pass. Tensors of these
+    /// names that are not needed are ignored; any other name is an error.
+    ///
+    /// The output file appears whole or not at all.
+    Run(Run),
+    /// Random inputs through a rule, against the token loop in f64
+    ///
+    /// Draws random inputs for a rule (within declared ranges, decays below one), runs it forward and backward, and
+    /// compares every output, state and gradient with the token loop in f64. The cases cover lengths that are no
+    /// multiple of the chunk, initial states, grouped heads and packed sequences. The figure is RMS(error) /
+    /// RMS(reference) of a tensor. Exit code 1 says that one is above its tolerance.
+    Check(Check),
+    /// The disk cache of compiled kernels
+    ///
+    /// The disk cache of compiled kernels. It lies in the user's cache directory, or where CHUNKWISE_CACHE_DIR says. It
+    /// can be deleted at any time; what is needed is compiled again.
+    Cache(Cache),
+    /// What this machine has, and what to install
+    ///
+    /// What was found on this machine: the GPU and its driver, NVRTC (every place that was searched, in order), the
+    /// kernel cache; and what to install for what is missing. Everything on the CPU works without any of it.
+    Doctor(Doctor),
+}
+
+/// `chunkwise list`.
+#[derive(Args, Debug)]
+#[command(after_long_help = LIST_EXAMPLES)]
+pub struct List {}
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  chunkwise list
+  chunkwise list | grep delta";
+
+/// `chunkwise explain`.
+#[derive(Args, Debug)]
+#[command(after_long_help = EXPLAIN_EXAMPLES)]
+pub struct Explain {
+    /// A catalogue name, `path.rs`, or `path.rs::name`
+    pub rule: String,
+    /// Sizes of the rule's dims
+    #[command(flatten)]
+    pub dims: Dims,
+    /// Tokens in a chunk, for the costs
+    #[arg(long, value_name = "TOKENS", default_value_t = 64, value_parser = chunk)]
+    pub chunk: usize,
+    /// Element type of the token vectors, for the costs
+    #[arg(long, value_name = "TYPE", default_value = "bf16", value_parser = dtype)]
+    pub dtype: DType,
+}
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  chunkwise explain gated_deltanet
+  chunkwise explain my_rules.rs::second -k 64 -v 128 --chunk 32";
+
+/// `chunkwise emit`.
+#[derive(Args, Debug)]
+#[command(after_long_help = EMIT_EXAMPLES)]
+pub struct Emit {
+    /// A catalogue name, `path.rs`, or `path.rs::name`
+    pub rule: String,
+    /// The architecture: sm_80, sm_86, sm_89, sm_90, sm_100, sm_120
+    #[arg(long, value_name = "ARCH", default_value = "sm_90", value_parser = arch)]
+    pub arch: Arch,
+    /// Sizes of the rule's dims
+    #[command(flatten)]
+    pub dims: Dims,
+    /// Element type of the token vectors and the output: f32, f16, bf16
+    #[arg(long, value_name = "TYPE", default_value = "bf16", value_parser = dtype)]
+    pub dtype: DType,
+    /// The algorithm: recurrent, fused, split, segmented
+    #[arg(long, value_name = "PLAN", default_value = "recurrent", value_parser = plan)]
+    pub plan: PlanChoice,
+    /// Which kernel
+    #[arg(long, value_name = "PASS", default_value = "forward")]
+    pub pass: Pass,
+    /// Compile, and print the PTX instead
+    #[arg(long, conflicts_with = "log")]
+    pub ptx: bool,
+    /// Compile, and print the compiler's log instead: registers, spills, shared memory
+    #[arg(long)]
+    pub log: bool,
+}
+
+const EMIT_EXAMPLES: &str = "\
+Examples:
+  chunkwise emit gated_deltanet --arch sm_90 -k 128 -v 128 --dtype bf16
+  chunkwise emit my_rule.rs --dim M=64 --dtype f32 > kernel.cu
+  chunkwise emit gla --arch sm_80 --log";
+
+/// `chunkwise run`.
+#[derive(Args, Debug)]
+#[command(after_long_help = RUN_EXAMPLES)]
+pub struct Run {
+    /// A catalogue name, `path.rs`, or `path.rs::name`
+    pub rule: String,
+    /// The safetensors file to read
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// The safetensors file to write; never the input file
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Where to run: cpu, sim, cuda:0
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub device: String,
+    /// The algorithm: recurrent, chunkwise (any chunkwise plan, chosen by shape), fused, split, segmented. Left out,
+    /// the device chooses (the CPU: chunkwise where the rule allows it)
+    #[arg(long, value_name = "PLAN", value_parser = plan)]
+    pub plan: Option<PlanChoice>,
+    /// Tokens in a chunk of a chunkwise plan [default: 64]
+    #[arg(long, value_name = "TOKENS", value_parser = chunk)]
+    pub chunk: Option<usize>,
+    /// Element type of the token vectors and the output: f64, f32, bf16, f16. Left out, that of the input file.
+    /// Scalars, decays, `PerHead` tensors and states are f32, or f64 under f64
+    #[arg(long, value_name = "TYPE", value_parser = dtype)]
+    pub dtype: Option<DType>,
+    /// How tensor cores round their operands: in one pass, or split in two. It concerns CUDA plans that use tensor
+    /// cores; others do not round operands, and refuse `high` instead of ignoring it
+    #[arg(long, value_name = "PRECISION", default_value = "fast")]
+    pub precision: Precision,
+    /// Also run the backward pass, and write gradients
+    #[arg(long)]
+    pub backward: bool,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  chunkwise run gla --input in.safetensors --output out.safetensors
+  chunkwise run my_rules.rs::second --input in.safetensors --output out.safetensors --plan recurrent
+  chunkwise run deltanet --input in.safetensors --output grads.safetensors --backward --chunk 32";
+
+/// `chunkwise check`.
+#[derive(Args, Debug)]
+#[command(after_long_help = CHECK_EXAMPLES)]
+pub struct Check {
+    /// A catalogue name, `path.rs`, or `path.rs::name`
+    pub rule: String,
+    /// Where to run: cpu, sim, cuda:0
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub device: String,
+    /// The algorithm, as for `run`; left out, both recurrent and chunkwise, where the rule allows it
+    #[arg(long, value_name = "PLAN", value_parser = plan)]
+    pub plan: Option<PlanChoice>,
+    /// Tokens in a chunk of a chunkwise plan [default: 16]
+    #[arg(long, value_name = "TOKENS", value_parser = chunk)]
+    pub chunk: Option<usize>,
+    /// Sizes of the rule's dims
+    #[command(flatten)]
+    pub dims: Dims,
+    /// Tokens of the longest case
+    #[arg(short = 't', long, value_name = "COUNT", default_value_t = 50, value_parser = tokens)]
+    pub tokens: usize,
+    /// State heads of the grouped case (an even number)
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = heads)]
+    pub heads: usize,
+    /// Seed of the inputs; the same seed draws the same inputs
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// Element type of the token vectors and the output: f64, f32, bf16, f16
+    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = dtype)]
+    pub dtype: DType,
+    /// How many draws of every case
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub cases: u32,
+}
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  chunkwise check my_rule.rs
+  chunkwise check rwkv7 --dtype f64 --chunk 64 -t 200
+  chunkwise check gla --plan chunkwise --cases 20 --seed 7";
+
+/// `chunkwise cache`.
+#[derive(Args, Debug)]
+#[command(after_long_help = CACHE_EXAMPLES)]
+pub struct Cache {
+    /// What to do with it
+    #[command(subcommand)]
+    pub action: CacheAction,
+}
+
+/// What to do with the cache.
+#[derive(Subcommand, Debug)]
+pub enum CacheAction {
+    /// Print its directory
+    Path,
+    /// List its entries
+    List,
+    /// Delete its entries
+    Clear,
+}
+
+const CACHE_EXAMPLES: &str = "\
+Examples:
+  chunkwise cache path
+  chunkwise cache list
+  CHUNKWISE_CACHE_DIR=/scratch/kernels chunkwise cache clear";
+
+/// `chunkwise doctor`.
+#[derive(Args, Debug)]
+#[command(after_long_help = DOCTOR_EXAMPLES)]
+pub struct Doctor {
+    /// Fetch NVRTC through pip into the user's data directory
+    #[arg(long)]
+    pub install: bool,
+}
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  chunkwise doctor
+  chunkwise doctor --install
+  CHUNKWISE_NVRTC=/opt/nvrtc/libnvrtc.so.13 chunkwise doctor";
+
+/// Sizes of a rule's dims.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Dims {
+    /// Size of the dim named K
+    #[arg(short = 'k', value_name = "SIZE", value_parser = size)]
+    pub k: Option<usize>,
+    /// Size of the dim named V
+    #[arg(short = 'v', value_name = "SIZE", value_parser = size)]
+    pub v: Option<usize>,
+    /// Size of a dim of any name, as in M=64; may be repeated
+    #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = named_size)]
+    pub named: Vec<(String, usize)>,
+}
+
+/// Forward or backward.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pass {
+    /// Outputs and final states
+    Forward,
+    /// Gradients
+    Backward,
+}
+
+/// How tensor cores round their operands.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Precision {
+    /// Every operand in one pass
+    Fast,
+    /// Split operands
+    High,
+}
+
+/// The largest size of a dim that a command takes: far above any use, far below overflow.
+const LARGEST: usize = 65_536;
+
+fn dtype(text: &str) -> Result<DType, String> {
+    text.parse::<DType>().map_err(|error| error.to_string())
+}
+
+fn plan(text: &str) -> Result<PlanChoice, String> {
+    // "Chosen by the device" is said by leaving the flag out.
+    let named = PlanChoice::ALL.into_iter().filter(|plan| *plan != PlanChoice::Auto);
+    let names = named.clone().map(|plan| plan.to_string()).collect::<Vec<_>>().join(", ");
+    named.clone().find(|plan| plan.to_string() == text).ok_or_else(|| format!("the plans are {names}"))
+}
+
+fn arch(text: &str) -> Result<Arch, String> {
+    text.parse::<Arch>().map_err(|error| error.to_string())
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    count(text, 1, LARGEST)
+}
+
+fn chunk(text: &str) -> Result<usize, String> {
+    count(text, 1, LARGEST)
+}
+
+fn tokens(text: &str) -> Result<usize, String> {
+    count(text, 0, LARGEST)
+}
+
+fn heads(text: &str) -> Result<usize, String> {
+    match count(text, 2, 1024)? {
+        odd if odd % 2 == 1 => {
+            Err(format!("expected an even number, so that heads can be shared by two; got {odd}"))
+        }
+        even => Ok(even),
+    }
+}
+
+/// A whole number within bounds, or a text that says so.
+fn count(text: &str, least: usize, most: usize) -> Result<usize, String> {
+    let number = text.parse::<usize>().ok().filter(|n| (least..=most).contains(n));
+    number.ok_or_else(|| format!("expected a whole number from {least} to {most}"))
+}
+
+fn named_size(text: &str) -> Result<(String, usize), String> {
+    let (name, number) = text.split_once('=').ok_or("expected NAME=SIZE, as in M=64")?;
+    if name.is_empty() {
+        return Err("expected the name of a dim before `=`, as in M=64".into());
+    }
+    Ok((name.to_owned(), size(number)?))
+}

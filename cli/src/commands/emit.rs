@@ -1,0 +1,87 @@
+//! `chunkwise emit`: the CUDA C++ of a rule, or what NVRTC makes of it.
+
+use crate::args::{Emit, Pass};
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use crate::{dims, source};
+use chunkwise::{PlanChoice, Rule};
+use chunkwise_codegen::dtype::DType;
+use chunkwise_codegen::kernel::{Kernel, Limitation, MAX_SIZE};
+use chunkwise_codegen::recurrent::{self, Spec};
+use chunkwise_runtime::jit::{Jit, Source};
+use chunkwise_runtime::nvrtc::Nvrtc;
+
+/// Runs the command.
+///
+/// # Errors
+/// Mistakes in the rule or its dims; limitations of the generator; an absent NVRTC, where it has to compile.
+pub fn emit(arguments: &Emit, output: &mut Output) -> Outcome {
+    let found = source::find(&arguments.rule)?;
+    let rule = found.rule();
+    check_plan(arguments)?;
+    let sizes = dims::sizes(&rule.signature, &arguments.dims, |_| 128)?;
+    let kernel = kernel(rule, arguments.dtype, &sizes)?;
+    if !arguments.ptx && !arguments.log {
+        output.text(header(arguments, &kernel))?;
+        return output.text(&kernel.source);
+    }
+    let source = Source { name: kernel.name, text: kernel.source, options: Vec::new() };
+    let binary = Jit::user().compile(&source, arguments.arch)?;
+    output.text(if arguments.ptx { &binary.ptx } else { &binary.log })
+}
+
+/// How the text is compiled and launched: what a reader who takes it elsewhere needs to know.
+fn header(arguments: &Emit, kernel: &Kernel) -> String {
+    let options = Nvrtc::command_line(arguments.arch, &[]).join(" ");
+    let per_head = match kernel.blocks_per_head {
+        1 => "one block".to_owned(),
+        blocks => format!("{blocks} blocks"),
+    };
+    format!(
+        "// {}: {per_head} of {} threads for each head of each sequence, {} bytes of dynamic shared memory.\n\
+         // Compile with NVRTC: {options}\n\n",
+        kernel.name, kernel.threads, kernel.shared
+    )
+}
+
+/// Refuses the plans and passes that have no kernel yet.
+fn check_plan(arguments: &Emit) -> Outcome {
+    let help = "`--plan recurrent --pass forward` has kernels; the cpu device runs every rule backward";
+    if arguments.plan != PlanChoice::Recurrent {
+        return Err(Failure::limitation(
+            format!("there are no CUDA kernels for --plan {} yet", arguments.plan),
+            help,
+        ));
+    }
+    match arguments.pass {
+        Pass::Forward => Ok(()),
+        Pass::Backward => Err(Failure::limitation("there are no CUDA kernels for --pass backward yet", help)),
+    }
+}
+
+/// The kernel of the recurrent plan.
+///
+/// # Errors
+/// A mistake for sizes that no kernel takes; a limitation that says what there is instead.
+pub(crate) fn kernel(rule: &Rule, dtype: DType, sizes: &[usize]) -> Outcome<Kernel> {
+    let name = &rule.signature.name;
+    let timeline = rule.timeline.as_ref().map_err(|why| {
+        Failure::limitation(
+            format!("`{name}` has no timeline, so there are no CUDA kernels for it: {}", why.message),
+            "the cpu device runs it",
+        )
+    })?;
+    let spec = Spec { sizes: sizes.to_vec(), dtype };
+    recurrent::emit(timeline, &spec).map_err(|limitation| refused(name, &limitation))
+}
+
+/// What the generator refuses: a size that the user named is the user's mistake.
+fn refused(name: &str, limitation: &Limitation) -> Failure {
+    match limitation {
+        Limitation::Size { dim, size } => Failure::mistake(
+            format!("dim `{dim}` of `{name}` is {size}; a kernel takes 1 to {MAX_SIZE}"),
+            "give a smaller size; the cpu device takes any",
+        ),
+        other => Failure::limitation(format!("`{name}`: {other}"), other.hint()),
+    }
+}

@@ -1,0 +1,65 @@
+//! `chunkwise run`: tensors from a safetensors file through a rule, and the results to another.
+//!
+//! Everything that can be known to fail is checked before the work: the rule, the device, the output's path. The output
+//! appears whole or not at all (`runtime::io`).
+
+use crate::args::{Precision, Run};
+use crate::check::element;
+use crate::commands::check::chunk_without_chunks;
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use crate::source;
+use chunkwise::{Device, Options, PlanChoice, RuleExt, Tensors, io};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::Path;
+use std::time::Duration;
+
+/// Runs the command.
+///
+/// # Errors
+/// Mistakes in the rule, the tensors or the paths; limitations of the device.
+pub fn run(arguments: &Run, _: &mut Output) -> Outcome {
+    let found = source::find(&arguments.rule)?;
+    let rule = found.rule();
+    let executable = rule.on(&Device::parse(&arguments.device)?)?.with_options(options(arguments)?);
+    let read: Vec<&Path> = [arguments.input.as_path()].into_iter().chain(found.path()).collect();
+    io::check_output(&arguments.output, &read)?;
+    let inputs = waiting("reading", || io::read(&arguments.input))?;
+    let results: Tensors = match arguments.backward {
+        true => waiting("forward and backward", || executable.backward(&inputs))?,
+        false => waiting("forward", || executable.forward(&inputs))?,
+    };
+    Ok(waiting("writing", || io::write(&arguments.output, &results))?)
+}
+
+/// The options of the device; a flag that would do nothing is refused.
+fn options(arguments: &Run) -> Outcome<Options> {
+    let plan = arguments.plan.unwrap_or(PlanChoice::Auto);
+    if plan == PlanChoice::Recurrent && arguments.chunk.is_some() {
+        return Err(chunk_without_chunks());
+    }
+    if arguments.precision == Precision::High {
+        return Err(Failure::limitation(
+            "--precision high splits the operands of tensor cores, and no plan of this version uses tensor cores",
+            "leave it out: the cpu device computes in f32, or in f64 with `--dtype f64`, and rounds no operand",
+        ));
+    }
+    Ok(Options {
+        plan,
+        chunk: arguments.chunk.unwrap_or(Options::default().chunk),
+        dtype: arguments.dtype.map(element),
+    })
+}
+
+/// Does one long thing, with its name and the time so far on standard error where that is a terminal. The device takes
+/// all heads in one call, so that there is no count to show.
+fn waiting<T>(what: &'static str, work: impl FnOnce() -> T) -> T {
+    let bar = ProgressBar::new_spinner().with_message(what);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let result = work();
+    bar.finish_and_clear();
+    result
+}
