@@ -3,8 +3,10 @@
 //! A [`Device`] is a name that was checked; [`RuleExt::on`] prepares a rule for it; the [`Executable`] takes tensors by
 //! name and returns tensors by name. What runs is chosen by [`Options`]: the plan, the chunk length, the element type.
 
-use crate::bind::{Bind, Tensors};
-use crate::cpu;
+use crate::bind::{Bind, Bindings, Tensors};
+use crate::cpu::Cpu;
+#[cfg(feature = "cuda")]
+use crate::cuda::Cuda;
 use crate::error::{Error, Result};
 use crate::tensor::Element;
 use crate::validate::Pass;
@@ -140,15 +142,19 @@ pub trait RuleExt {
 
 impl RuleExt for Rule {
     fn on(&self, device: &Device) -> Result<Executable> {
-        match device.0 {
-            Kind::Cpu => {
-                Ok(Executable { runner: Runner::Cpu(cpu::Cpu::new(self)), options: Options::default() })
+        let runner = match device.0 {
+            Kind::Cpu => Runner::Cpu(Cpu::new(self)),
+            #[cfg(feature = "cuda")]
+            Kind::Cuda(ordinal) => Runner::Cuda(Cuda::new(self, ordinal)?),
+            #[cfg(not(feature = "cuda"))]
+            Kind::Cuda(_) => {
+                return Err(Error::limitation(
+                    format!("this build cannot use `{device}`"),
+                    "run on `cpu`, or build with the feature `cuda` of chunkwise-runtime",
+                ));
             }
-            Kind::Cuda(_) => Err(Error::absent(
-                format!("no GPU was found for `{device}`"),
-                "run on `cpu`, or install an NVIDIA driver",
-            )),
-        }
+        };
+        Ok(Executable { runner, options: Options::default() })
     }
 }
 
@@ -161,7 +167,19 @@ pub struct Executable {
 
 #[derive(Clone, Debug)]
 enum Runner {
-    Cpu(cpu::Cpu),
+    Cpu(Cpu),
+    #[cfg(feature = "cuda")]
+    Cuda(Cuda),
+}
+
+impl Runner {
+    fn run(&self, bindings: &Bindings<'_>, options: &Options, pass: Pass) -> Result<Tensors> {
+        match self {
+            Runner::Cpu(cpu) => cpu.run(bindings, options, pass),
+            #[cfg(feature = "cuda")]
+            Runner::Cuda(cuda) => cuda.run(bindings, options, pass),
+        }
+    }
 }
 
 impl Executable {
@@ -183,9 +201,7 @@ impl Executable {
     /// # Errors
     /// Every mistake in the tensors at once, each naming its tensor; a limitation where the plan cannot run.
     pub fn forward<'a>(&self, inputs: impl Bind<'a>) -> Result<Tensors> {
-        match &self.runner {
-            Runner::Cpu(cpu) => cpu.run(&inputs.bind(), &self.options, Pass::Forward),
-        }
+        self.runner.run(&inputs.bind(), &self.options, Pass::Forward)
     }
 
     /// Runs the rule and its adjoint. In besides: cotangents `do` (`do0`, ..) and `ds`, absent ones being zero. Out
@@ -194,9 +210,7 @@ impl Executable {
     /// # Errors
     /// As [`Executable::forward`].
     pub fn backward<'a>(&self, inputs: impl Bind<'a>) -> Result<Tensors> {
-        match &self.runner {
-            Runner::Cpu(cpu) => cpu.run(&inputs.bind(), &self.options, Pass::Backward),
-        }
+        self.runner.run(&inputs.bind(), &self.options, Pass::Backward)
     }
 }
 

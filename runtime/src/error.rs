@@ -129,6 +129,20 @@ impl Error {
     }
 }
 
+/// A size that the user named is the user's mistake; a rule or type without a kernel is a limitation.
+impl From<chunkwise_codegen::Limitation> for Error {
+    fn from(why: chunkwise_codegen::Limitation) -> Error {
+        use chunkwise_codegen::Limitation as L;
+        match &why {
+            L::Size { .. } => Error::mistake(why.to_string(), why.hint()),
+            L::DType(_) | L::BothSides { .. } | L::WholeState { .. } | L::Registers { .. } => {
+                Error::limitation(why.to_string(), why.hint())
+            }
+            L::Invalid(what) => Error::bug(format!("invalid timeline: {what}")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

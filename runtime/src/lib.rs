@@ -11,6 +11,8 @@
 mod bind;
 pub mod cache;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod device;
 mod error;
 pub mod install;

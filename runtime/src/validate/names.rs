@@ -177,7 +177,7 @@ fn unknown(signature: &Signature, name: &str, known: &[Known]) -> Message {
     Message::new(format!("tensor `{name}` is unknown to `{}`", signature.name), help)
 }
 
-/// The number of letters to change, drop or add (case counts half a letter, rounded down), at most 64 letters long.
+/// The number of letters to change, drop or add, case apart, in the first 64 of each.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
     let mut row: Vec<usize> = (0..=b.len()).collect();

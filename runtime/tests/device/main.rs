@@ -2,4 +2,6 @@
 
 mod common;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod messages;
