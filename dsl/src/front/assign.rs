@@ -11,6 +11,7 @@
 
 use super::elaborate::{Elaborator, statement_span};
 use super::names::suggest;
+use super::show::show;
 use super::signature::Named;
 use crate::graph::{Binary, Expr as Node, Shape, StateId, Value};
 use crate::rule::Update;
@@ -45,15 +46,11 @@ impl Elaborator<'_> {
         let value = self.value(&binary.right);
         let Some(op) = op else {
             let hint = match text {
-                "/=" => "multiply by the inverse: `s *= 1 / x`",
-                _ => "the assignments are `=`, `+=`, `-=` and `*=`",
+                "/=" => format!("multiply by the inverse: `{} *= 1 / x`", show(&binary.left)),
+                _ => "the assignments are `=`, `+=`, `-=` and `*=`".into(),
             };
-            let span = self.messages.span(&binary.op);
-            return self.messages.mistake(
-                span,
-                format!("a state has no `{}`", quote::quote!(#{binary.op})),
-                hint,
-            );
+            let message = format!("a state has no `{}`", show(&binary.op));
+            return self.messages.wrong(&binary.op, message, hint);
         };
         let (Some(state), Some(value)) = (state, value) else { return };
         let leaf = self.state_leaf(state, &binary.left);
@@ -155,7 +152,7 @@ impl Elaborator<'_> {
         if let Some(state) = self.state_named(&name) {
             return Some(state);
         }
-        let value = super::types::show(right);
+        let value = show(right);
         let hint = match op {
             "=" => format!("write `let {name} = {value};`"),
             _ => format!("write `let {name} = {name} {} ..;`", op.trim_end_matches('=')),

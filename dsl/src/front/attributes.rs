@@ -4,7 +4,7 @@
 //! #[range(-8.0..=0.0)] g: Scalar      ->  Param { name: "g", range: Some(-8.0..=0.0), .. }
 //! ```
 
-use super::names::suggest;
+use super::names::nearest;
 use super::spans::Messages;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -49,10 +49,10 @@ pub(super) fn options(messages: &mut Messages, tokens: TokenStream) -> Options {
         match meta {
             Meta::Path(path) if path.is_ident("recurrent") => options.recurrent = true,
             other => {
-                let hint = format!(
-                    "{}; the only option is `#[rule(recurrent)]`",
-                    suggest(&name, "options", ["recurrent"])
-                );
+                let hint = match nearest(&name, ["recurrent"]) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "the only option is `#[rule(recurrent)]`".into(),
+                };
                 messages.wrong(&other, format!("`#[rule]` has no option `{name}`"), hint);
             }
         }

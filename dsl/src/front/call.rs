@@ -8,7 +8,7 @@
 use super::elaborate::{Elaborator, address, unwrapped};
 use super::expression::function;
 use super::names::suggest;
-use super::types::show;
+use super::show::show;
 use crate::graph::{Binary, Dim, Expr as Node, Shape, Unary, Value};
 use syn::ext::IdentExt;
 use syn::{Expr, ExprCall, ExprMethodCall};
@@ -187,6 +187,8 @@ impl Elaborator<'_> {
         let (sx, sy) = (self.shape(x), self.shape(y));
         match (sx, sy) {
             (Shape::Vector(a), Shape::Vector(b)) if a != b => self.graph().binary(Binary::Mul, x, y),
+            // A state of two equal dims has been reported, and this follows from it.
+            (Shape::Vector(_), Shape::Vector(_)) if self.header.has_wrong() => None,
             (Shape::Vector(a), Shape::Vector(_)) => {
                 let dim = self.header.signature.dim(a);
                 let message = format!("`outer` needs two dims, and both of these are `Vector<{dim}>`");

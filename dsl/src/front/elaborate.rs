@@ -128,6 +128,8 @@ impl Elaborator<'_> {
             let message = "the rule is too large once its loops are unrolled";
             let hint = format!("at most {MOST_NODES} distinct expressions a token are supported");
             self.messages.push(Diagnostic::limitation(span, message, hint));
+            // Nothing after this point is looked at, so nothing can be called unused.
+            self.mentioned.extend(self.header.names.keys().cloned());
         }
         !self.exhausted
     }
@@ -187,6 +189,9 @@ impl Elaborator<'_> {
             return;
         }
         self.statements(&block.stmts);
+        if let Some(Stmt::Expr(Expr::Return(_), _)) = block.stmts.last() {
+            return;
+        }
         let close = block.brace_token.span.close();
         let span = self.messages.add(close, close);
         let hint = "end the body with the output, without a `;`: `s.read(q)`";
@@ -252,7 +257,13 @@ impl Elaborator<'_> {
     fn local(&mut self, local: &Local) {
         let value = match &local.init {
             Some(init) => {
-                let value = self.value(&init.expr);
+                let value = match (&local.pat, &*init.expr) {
+                    (Pat::Tuple(_), whole @ Expr::Tuple(_)) => {
+                        self.value_or_tuple(whole);
+                        None
+                    }
+                    (_, whole) => self.value(whole),
+                };
                 if let Some((_, otherwise)) = &init.diverge {
                     self.mention_all(otherwise);
                     self.wrong(otherwise, "a `let` has no `else` in a rule", "remove the `else` block");
@@ -341,14 +352,20 @@ impl Elaborator<'_> {
         // Where the bounds are wrong the body is still read once, for its own mistakes, with an unknown counter.
         let turns: Vec<Option<i64>> = turns.map_or(vec![None], |range| range.map(Some).collect());
         for turn in turns {
-            if self.exhausted {
+            if !self.step(&for_loop.expr) {
                 break;
             }
-            let value = turn.map(|j| self.graph().constant(j as f64));
+            let value = turn.map(|j| self.constant(j as f64, &for_loop.expr));
             self.scope.bind(name.clone(), value);
             self.loop_block(&for_loop.body);
             self.scope.leave(depth);
         }
+    }
+
+    fn constant(&mut self, x: f64, at: &Expr) -> Value {
+        let (value, span) = (self.graph().constant(x), self.span(at));
+        self.body.origins.entry(value).or_insert(span);
+        value
     }
 
     fn loop_block(&mut self, block: &Block) {
@@ -386,7 +403,8 @@ impl Elaborator<'_> {
         if matches!(bounds.limits, RangeLimits::Closed(_)) {
             high += 1;
         }
-        if low >= high {
+        // Bounds that follow an outer loop may be empty at some of its turns.
+        if low >= high && [start, end].iter().all(|e| matches!(unwrapped(e), Expr::Lit(_))) {
             self.wrong(range, "this loop never runs", "write the smaller bound first, or remove the loop");
             return None;
         }
@@ -418,6 +436,9 @@ impl Elaborator<'_> {
     }
 
     fn unused_locals(&mut self) {
+        if self.exhausted {
+            return;
+        }
         let unused: Vec<_> = self.scope.unused().map(|(name, span)| (name.to_string(), span)).collect();
         for (name, span) in unused {
             let hint = "use it or remove it; a `let` ends with the block that it stands in";

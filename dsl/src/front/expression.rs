@@ -12,8 +12,8 @@ use super::attributes::literal_number;
 use super::call::{FUNCTIONS, Function};
 use super::elaborate::{Elaborator, address, unwrapped};
 use super::names::{nearest, suggest};
+use super::show::show;
 use super::signature::Named;
-use super::types::show;
 use crate::diagnostic::Span;
 use crate::graph::{Binary, Expr as Node, ParamId, Shape, Unary, Value};
 use syn::ext::IdentExt;
@@ -285,7 +285,7 @@ impl Elaborator<'_> {
             _ => "the operators are `+`, `-`, `*` and `/`",
         };
         let op = binary.op;
-        self.wrong(expr, format!("the rule language has no `{}`", quote::quote!(#op)), hint);
+        self.wrong(expr, format!("the rule language has no `{}`", show(&op)), hint);
     }
 }
 

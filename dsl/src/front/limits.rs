@@ -4,7 +4,7 @@
 //! to the right without any (`- - - x`, `a = a = a`, `|x| |x| x`, `A<A<A<..`). Both are counted on the tokens, in a loop,
 //! before anything is parsed.
 
-use proc_macro2::{Delimiter, Span as TokenSpan, TokenStream, TokenTree, token_stream};
+use proc_macro2::{Delimiter, Spacing, Span as TokenSpan, TokenStream, TokenTree, token_stream};
 
 /// Brackets within brackets.
 const DEEPEST: usize = 48;
@@ -28,23 +28,25 @@ pub(super) struct TooLarge {
 struct Level {
     tokens: token_stream::IntoIter,
     row: usize,
+    /// Nesting without brackets so far, and that of the brackets around.
     nesting: usize,
+    around: usize,
     after_operand: bool,
 }
 
 impl Level {
-    fn new(tokens: TokenStream) -> Self {
-        Level { tokens: tokens.into_iter(), row: 0, nesting: 0, after_operand: false }
+    fn new(tokens: TokenStream, around: usize) -> Self {
+        Level { tokens: tokens.into_iter(), row: 0, nesting: around, around, after_operand: false }
     }
 
     fn separate(&mut self) {
-        (self.row, self.nesting, self.after_operand) = (0, 0, false);
+        (self.row, self.nesting, self.after_operand) = (0, self.around, false);
     }
 }
 
 /// Checks the bounds.
 pub(super) fn check(tokens: &TokenStream) -> Result<(), TooLarge> {
-    let mut levels = vec![Level::new(tokens.clone())];
+    let mut levels = vec![Level::new(tokens.clone(), 0)];
     while let Some(level) = levels.last_mut() {
         let Some(token) = level.tokens.next() else {
             levels.pop();
@@ -60,7 +62,7 @@ pub(super) fn check(tokens: &TokenStream) -> Result<(), TooLarge> {
                 if group.delimiter() == Delimiter::Brace {
                     level.separate();
                 }
-                levels.push(Level::new(group.stream()));
+                levels.push(Level::new(group.stream(), nesting));
             }
             _ => {}
         }
@@ -89,8 +91,10 @@ pub(super) fn check(tokens: &TokenStream) -> Result<(), TooLarge> {
 fn nests(token: &TokenTree, after_operand: bool) -> bool {
     match token {
         TokenTree::Punct(p) => match p.as_char() {
-            '-' | '*' | '!' | '&' | '.' => !after_operand,
-            '+' | '/' | '%' | '^' | '>' | ':' | '\'' | '#' | '?' => false,
+            // `->` begins a type.
+            '-' => !after_operand || p.spacing() == Spacing::Joint,
+            '*' | '!' | '&' | '.' => !after_operand,
+            '+' | '/' | '%' | '^' | '>' | ':' | '#' | '?' => false,
             _ => !matches!(p.as_char(), ';' | ','),
         },
         TokenTree::Ident(ident) => KEYWORDS.iter().any(|k| ident == k),

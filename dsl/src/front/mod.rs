@@ -24,6 +24,7 @@ mod expression;
 mod limits;
 mod names;
 mod scope;
+mod show;
 mod signature;
 mod spans;
 mod text;
@@ -34,7 +35,7 @@ use crate::diagnostic::{Diagnostic, Kind};
 use crate::report::{Located, Report};
 use crate::rule::Rule;
 use attributes::Options;
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use spans::Messages;
 use syn::{Item, ItemFn};
@@ -67,11 +68,14 @@ const STACK: usize = 64 << 20;
 /// whatever is wrong inside a rule.
 pub fn parse_file(text: &str) -> Result<Vec<Rule>, Report> {
     // A thread of its own bounds the stack whatever the caller's, and frees the parser's copy of the text at its end.
-    let parsed = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || parse_text(text));
-        thread.ok().and_then(|t| t.join().ok())
-    });
-    parsed.unwrap_or_else(|| parse_text(text))
+        match thread.map(|t| t.join()) {
+            Ok(Ok(parsed)) => parsed,
+            Ok(Err(bug)) => std::panic::resume_unwind(bug),
+            Err(_) => parse_text(text),
+        }
+    })
 }
 
 /// Parses the function under `#[rule]`, for the macro: `attribute` is what stands between the attribute's brackets.
@@ -90,7 +94,7 @@ pub fn parse_item(attribute: TokenStream, item: TokenStream) -> Result<Rule, Vec
     let function = match syn::parse2::<Item>(item) {
         Ok(Item::Fn(function)) => function,
         Ok(other) => {
-            messages.wrong(&other, NOT_A_FUNCTION.0, NOT_A_FUNCTION.1);
+            messages.wrong(&without_attributes(&other), NOT_A_FUNCTION.0, NOT_A_FUNCTION.1);
             return Err(messages.sorted().iter().map(|d| messages.compile_error(d)).collect());
         }
         Err(error) => return Err(error.into_iter().collect()),
@@ -175,7 +179,7 @@ fn file_rules(text: &str, start: usize, items: &[Item]) -> Result<Vec<Rule>, Vec
         let Some(attribute) = item_attributes(item).iter().find(|a| attributes::is_rule(a)) else { continue };
         let Item::Fn(function) = item else {
             let mut messages = Messages::new(item);
-            messages.wrong(item, NOT_A_FUNCTION.0, NOT_A_FUNCTION.1);
+            messages.wrong(&without_attributes(item), NOT_A_FUNCTION.0, NOT_A_FUNCTION.1);
             located.extend(messages.sorted().iter().map(|d| messages.located(d, start)));
             continue;
         };
@@ -245,12 +249,13 @@ fn start_of_code(text: &str) -> usize {
     mark + if is_script { code.find('\n').unwrap_or(code.len()) } else { 0 }
 }
 
-/// Keeps every range inside the text and on character boundaries.
+/// Keeps every range inside the text, on character boundaries and, unless the text ends there, not empty.
 fn clamp(diagnostics: Vec<Located>, text: &str) -> Vec<Located> {
     let fit = |mut d: Located| {
         let boundary = |i: &usize| text.is_char_boundary(*i);
         let start = (0..=d.range.start.min(text.len())).rev().find(boundary).unwrap_or(0);
-        let end = d.range.end.clamp(start, text.len());
+        // The lexer points between characters; something must be shown.
+        let end = d.range.end.max(start + 1).min(text.len());
         d.range = start..(end..=text.len()).find(boundary).unwrap_or(text.len());
         d
     };
@@ -271,6 +276,15 @@ fn item_attributes(item: &Item) -> &[syn::Attribute] {
         Item::Use(item) => &item.attrs,
         _ => &[],
     }
+}
+
+/// The tokens of an item after its attributes.
+fn without_attributes(item: &Item) -> TokenStream {
+    let mut tokens = item.to_token_stream().into_iter().peekable();
+    while let Some(TokenTree::Punct(_)) = tokens.peek() {
+        tokens.nth(1);
+    }
+    tokens.collect()
 }
 
 /// Whether the two hold the same tokens, whatever their spans and spacing.

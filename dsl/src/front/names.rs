@@ -30,6 +30,7 @@ pub(super) fn suggest<'a>(
     let all: Vec<_> = candidates.into_iter().map(|c| format!("`{c}`")).collect();
     match all.as_slice() {
         [] => format!("there are no {what}"),
+        [one] => format!("the only one is {one}"),
         all => format!("the {what} are {}", all.join(", ")),
     }
 }

@@ -55,12 +55,12 @@ impl Scope {
         self.locals.push(Local { name, value, declared: None });
     }
 
-    /// Binds a `let`; `statement` identifies it.
+    /// Binds a `let`; `statement` identifies it. Where its expression was wrong, that is told, and not that it is unused.
     pub(super) fn declare(&mut self, statement: usize, name: String, span: Span, value: Option<Value>) {
         let next = self.declarations.len();
         let at = *self.by_statement.entry(statement).or_insert(next);
         if at == next {
-            self.declarations.push(Declaration { name: name.clone(), span, used: false });
+            self.declarations.push(Declaration { name: name.clone(), span, used: value.is_none() });
         }
         self.locals.push(Local { name, value, declared: Some(at) });
     }

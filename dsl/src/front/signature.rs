@@ -5,8 +5,9 @@
 
 use super::attributes;
 use super::names::{collisions, tensors};
+use super::show::show;
 use super::spans::Messages;
-use super::types::{Declared, declared, show};
+use super::types::{Declared, declared};
 use crate::diagnostic::Span;
 use crate::graph::{ParamId, Shape, StateId};
 use crate::signature::{Output, Param, Signature, State};
@@ -42,6 +43,13 @@ pub(super) struct Header {
     pub(super) returns: String,
 }
 
+impl Header {
+    /// Whether some parameter's declaration is wrong.
+    pub(super) fn has_wrong(&self) -> bool {
+        self.names.values().any(|n| *n == Named::Wrong)
+    }
+}
+
 /// Reads the signature of a rule.
 pub(super) fn header(messages: &mut Messages, function: &ItemFn) -> Header {
     let mut header = Header::default();
@@ -49,6 +57,7 @@ pub(super) fn header(messages: &mut Messages, function: &ItemFn) -> Header {
     header.signature.docs = attributes::function(messages, &function.attrs);
     plain_function(messages, function);
     let mut order = Vec::new();
+    let before = messages.count();
     for argument in &function.sig.inputs {
         match argument {
             FnArg::Receiver(receiver) => {
@@ -59,9 +68,12 @@ pub(super) fn header(messages: &mut Messages, function: &ItemFn) -> Header {
             FnArg::Typed(typed) => order.extend(parameter(messages, &mut header, typed)),
         }
     }
+    let is_whole = messages.count() == before;
     output(messages, &mut header, function);
     shared_names(messages, &header, &order);
-    needed(messages, &header, function);
+    if is_whole {
+        needed(messages, &header, function);
+    }
     header
 }
 
@@ -235,9 +247,6 @@ fn shared_names(messages: &mut Messages, header: &Header, order: &[(String, bool
 
 /// A rule has a state, and an input that says how many tokens there are.
 fn needed(messages: &mut Messages, header: &Header, function: &ItemFn) {
-    if header.names.values().any(|n| *n == Named::Wrong) {
-        return;
-    }
     let name = &header.signature.name;
     if header.states.is_empty() {
         let hint = "declare its memory: `mut s: State<K, V>`";

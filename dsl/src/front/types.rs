@@ -9,9 +9,9 @@
 //! Dims are names, entered in order of first appearance. A type that is wrong has been reported and is `None`.
 
 use super::names::suggest;
+use super::show::show;
 use super::spans::Messages;
 use crate::graph::{Dim, Shape};
-use quote::ToTokens;
 use syn::{Expr, ExprLit, GenericArgument, Lit, PathArguments, PathSegment, Type, TypeArray};
 
 /// The types there are.
@@ -46,11 +46,10 @@ pub(super) fn declared(messages: &mut Messages, dims: &mut Vec<String>, ty: &Typ
             named(messages, dims, ty, &path.path.segments[0])
         }
         Type::Reference(reference) => {
-            let inner = reference.elem.to_token_stream().to_string();
             messages.wrong(
                 ty,
                 "a parameter is a value, not a reference",
-                format!("write `{}`", compact(&inner)),
+                format!("write `{}`", show(&reference.elem)),
             );
             None
         }
@@ -67,22 +66,6 @@ pub(super) fn declared(messages: &mut Messages, dims: &mut Vec<String>, ty: &Typ
             None
         }
     }
-}
-
-/// The type as the user wrote it, on one line.
-pub(super) fn show(syntax: &impl ToTokens) -> String {
-    compact(&syntax.to_token_stream().to_string())
-}
-
-/// Removes the spaces that printing tokens puts around punctuation.
-fn compact(tokens: &str) -> String {
-    let mut text = tokens.to_string();
-    for (from, to) in
-        [(" < ", "<"), (" <", "<"), ("< ", "<"), (" >", ">"), (" ,", ","), (" ;", ";"), ("& ", "&")]
-    {
-        text = text.replace(from, to);
-    }
-    text.replace(" :: ", "::").replace("( ", "(").replace(" )", ")")
 }
 
 fn all_types() -> String {

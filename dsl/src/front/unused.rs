@@ -8,9 +8,9 @@
 //! if any expression mentions it, so that one mistake does not look like two.
 
 use super::elaborate::{Elaborated, Elaborator};
+use super::show::show;
 use super::signature::Header;
 use super::spans::Messages;
-use super::types::show;
 use crate::graph::{Expr as Node, ParamId, Shape, StateId};
 use syn::Expr;
 
