@@ -164,7 +164,7 @@ pub(crate) fn two_shapes() -> Problem {
         decay_rows(t, &f);
         write(s, &x.vector("k"), &x.vector("v"));
         let error = sub(&x.vector("x"), &read(t, &u));
-        write(t, &u, &error);
+        write(t, &scale(0.5, &u), &error);
         vec![read(s, &x.vector("q")), read(t, &u)]
     })
 }

@@ -15,6 +15,6 @@ fn two_shapes(
     s *= sigmoid(f);
     t *= sigmoid(f);
     s += outer(k, v);
-    t += outer(u, x - t.read(u));
+    t += outer(0.5 * u, x - t.read(u));
     (s.read(q), t.read(u))
 }
