@@ -18,14 +18,12 @@ use crate::rule::Body;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use syn::{BinOp, Block, Expr, ExprForLoop, Ident, Local, Pat, PatIdent, RangeLimits, Stmt};
+use syn::{BinOp, Block, Expr, Ident, Local, Pat, PatIdent, Stmt};
 
 /// Expressions that are looked at, each turn of a loop counted.
 const MOST_STEPS: usize = 100_000;
 /// Distinct expressions of one token.
 const MOST_NODES: usize = 16_384;
-/// Turns of one loop.
-const MOST_TURNS: i64 = 1_024;
 
 /// What the body of a rule came to.
 #[derive(Debug)]
@@ -198,7 +196,7 @@ impl Elaborator<'_> {
         self.messages.mistake(span, "the rule puts nothing out: its body ends without a value", hint);
     }
 
-    fn value_or_tuple(&mut self, expr: &Expr) {
+    pub(super) fn value_or_tuple(&mut self, expr: &Expr) {
         match expr {
             Expr::Tuple(tuple) => tuple.elems.iter().for_each(|e| {
                 self.value(e);
@@ -215,7 +213,7 @@ impl Elaborator<'_> {
         }
     }
 
-    fn statement(&mut self, statement: &Stmt) {
+    pub(super) fn statement(&mut self, statement: &Stmt) {
         if let Some(TokenTree::Punct(hash)) = statement.to_token_stream().into_iter().next()
             && hash.as_char() == '#'
         {
@@ -224,20 +222,7 @@ impl Elaborator<'_> {
         }
         match statement {
             Stmt::Local(local) => self.local(local),
-            Stmt::Expr(Expr::ForLoop(for_loop), _) => self.for_loop(for_loop),
-            Stmt::Expr(Expr::Assign(assign), _) => self.assign(&assign.left, &assign.right, statement),
-            Stmt::Expr(Expr::Binary(binary), _) if is_compound(&binary.op) => {
-                self.compound(binary, statement)
-            }
-            Stmt::Expr(expr, _) if is_foreign(expr) => self.foreign(expr),
-            Stmt::Expr(expr, _) => {
-                let before = self.messages.count();
-                self.value_or_tuple(expr);
-                if self.messages.count() == before {
-                    let hint = "write `let x = ..;` to use it later; only the last line is the output";
-                    self.wrong(expr, "nothing is done with this value", hint);
-                }
-            }
+            Stmt::Expr(expr, _) => self.expression_statement(unwrapped(expr), statement),
             Stmt::Item(item) => {
                 let hint = "a rule holds `let`, `for`, assignments to states, and its output";
                 self.messages.wrong(item, "an item cannot stand in a rule", hint);
@@ -249,6 +234,23 @@ impl Elaborator<'_> {
                     "a macro cannot stand in a rule",
                     "write out what it stands for",
                 );
+            }
+        }
+    }
+
+    fn expression_statement(&mut self, expr: &Expr, statement: &Stmt) {
+        match expr {
+            Expr::ForLoop(for_loop) => self.for_loop(for_loop),
+            Expr::Assign(assign) => self.assign(&assign.left, &assign.right, statement),
+            Expr::Binary(binary) if is_compound(&binary.op) => self.compound(binary, statement),
+            expr if is_foreign(expr) => self.foreign(expr),
+            expr => {
+                let before = self.messages.count();
+                self.value_or_tuple(expr);
+                if self.messages.count() == before {
+                    let hint = "write `let x = ..;` to use it later; only the last line is the output";
+                    self.wrong(expr, "nothing is done with this value", hint);
+                }
             }
         }
     }
@@ -332,109 +334,6 @@ impl Elaborator<'_> {
         }
     }
 
-    /// `for j in 0..N { .. }`, turn by turn.
-    fn for_loop(&mut self, for_loop: &ExprForLoop) {
-        if let Some(label) = &for_loop.label {
-            self.messages.wrong(label, "a loop has no label in a rule", "remove it");
-        }
-        let name = match &*for_loop.pat {
-            Pat::Ident(PatIdent { by_ref: None, mutability: None, ident, subpat: None, .. }) => {
-                ident.to_string()
-            }
-            Pat::Wild(_) => "_".into(),
-            other => {
-                self.messages.wrong(other, "a loop counts with a plain name", "write `for j in 0..2 { .. }`");
-                "_".into()
-            }
-        };
-        let turns = self.bounds(&for_loop.expr);
-        let depth = self.scope.depth();
-        // Where the bounds are wrong the body is still read once, for its own mistakes, with an unknown counter.
-        let turns: Vec<Option<i64>> = turns.map_or(vec![None], |range| range.map(Some).collect());
-        for turn in turns {
-            if !self.step(&for_loop.expr) {
-                break;
-            }
-            let value = turn.map(|j| self.constant(j as f64, &for_loop.expr));
-            self.scope.bind(name.clone(), value);
-            self.loop_block(&for_loop.body);
-            self.scope.leave(depth);
-        }
-    }
-
-    fn constant(&mut self, x: f64, at: &Expr) -> Value {
-        let (value, span) = (self.graph().constant(x), self.span(at));
-        self.body.origins.entry(value).or_insert(span);
-        value
-    }
-
-    fn loop_block(&mut self, block: &Block) {
-        for statement in &block.stmts {
-            match statement {
-                Stmt::Expr(expr, None) if !is_statement(expr) && !is_foreign(expr) => {
-                    let before = self.messages.count();
-                    self.value_or_tuple(expr);
-                    if self.messages.count() == before {
-                        let hint = "write an assignment such as `s += outer(k[j], v[j]);`";
-                        self.wrong(expr, "a loop has no value", hint);
-                    }
-                }
-                other => self.statement(other),
-            }
-        }
-    }
-
-    /// The turns of a loop, from bounds that are known here.
-    fn bounds(&mut self, range: &Expr) -> Option<std::ops::Range<i64>> {
-        let hint = "write the bounds out, as in `for j in 0..2`; a loop is unrolled";
-        let Expr::Range(bounds) = unwrapped(range) else {
-            self.mention_all(range);
-            self.wrong(range, "a loop runs over a range of integers", hint);
-            return None;
-        };
-        let (Some(start), Some(end)) = (&bounds.start, &bounds.end) else {
-            self.mention_all(range);
-            self.wrong(range, "the range of a loop has two ends", hint);
-            return None;
-        };
-        let (low, high) =
-            (self.integer(start, "a `for` bound", hint), self.integer(end, "a `for` bound", hint));
-        let (low, mut high) = (low?, high?);
-        if matches!(bounds.limits, RangeLimits::Closed(_)) {
-            high += 1;
-        }
-        // Bounds that follow an outer loop may be empty at some of its turns.
-        if low >= high && [start, end].iter().all(|e| matches!(unwrapped(e), Expr::Lit(_))) {
-            self.wrong(range, "this loop never runs", "write the smaller bound first, or remove the loop");
-            return None;
-        }
-        if high - low > MOST_TURNS {
-            let span = self.span(range);
-            let message = format!("a loop of {} turns is not supported", high - low);
-            let hint = format!("loops are unrolled, up to {MOST_TURNS} turns");
-            self.messages.push(Diagnostic::limitation(span, message, hint));
-            return None;
-        }
-        Some(low..high)
-    }
-
-    /// An integer that is known here: literals, loop variables, and arithmetic on them.
-    pub(super) fn integer(&mut self, expr: &Expr, what: &str, hint: &str) -> Option<i64> {
-        let value = self.value(expr)?;
-        match self.body.graph.literal(value) {
-            // Up to 2^53 every integer is an f64.
-            Some(x) if x.fract() == 0.0 && x.abs() <= 9e15 => Some(x as i64),
-            Some(x) => {
-                self.wrong(expr, format!("{what} is an integer, not {x:?}"), hint);
-                None
-            }
-            None => {
-                self.wrong(expr, format!("{what} is not constant"), hint);
-                None
-            }
-        }
-    }
-
     fn unused_locals(&mut self) {
         if self.exhausted {
             return;
@@ -486,8 +385,8 @@ pub(super) fn is_compound(op: &BinOp) -> bool {
 }
 
 /// Whether an expression is a statement of the language, with or without its `;`.
-fn is_statement(expr: &Expr) -> bool {
-    match expr {
+pub(super) fn is_statement(expr: &Expr) -> bool {
+    match unwrapped(expr) {
         Expr::Assign(_) | Expr::ForLoop(_) => true,
         Expr::Binary(binary) => is_compound(&binary.op),
         _ => false,
@@ -495,7 +394,7 @@ fn is_statement(expr: &Expr) -> bool {
 }
 
 /// Whether an expression is control flow that the language lacks.
-fn is_foreign(expr: &Expr) -> bool {
+pub(super) fn is_foreign(expr: &Expr) -> bool {
     matches!(
         expr,
         Expr::If(_)

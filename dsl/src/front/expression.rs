@@ -101,7 +101,7 @@ impl Elaborator<'_> {
         let mut value = self.value(left);
         for (whole, binary) in spine.into_iter().rev() {
             let right = self.value(&binary.right);
-            let Some((op, text)) = arithmetic(&binary.op) else { return None };
+            let (op, text) = arithmetic(&binary.op)?;
             let before = self.body.graph.len();
             value = value.zip(right).and_then(|(x, y)| self.combine(op, text, x, y, whole));
             self.mark_origins(before, whole);

@@ -8,9 +8,10 @@
 //! |---|---|
 //! | `limits` | bounds on nesting, before anything recurses |
 //! | `attributes`, `types`, `signature` | the typed outside of a rule |
-//! | `elaborate`, `assign`, `expression`, `call` | statements and expressions, straight into the graph |
+//! | `elaborate`, `loops`, `assign`, `expression`, `call` | statements and expressions, straight into the graph |
 //! | `scope`, `names` | what names stand for, misspelt ones, tensors that would share a name |
-//! | `spans` | where things stand, and the messages |
+//! | `spans`, `show` | where things stand, the messages, and syntax in them |
+//! | `unused` | inputs that nothing needs, and the output's shape |
 //! | `text` | the text of a function under the macro |
 //!
 //! One path serves the macro ([`parse_item`]) and files ([`parse_file`]), so messages are the same word for word. All of a
@@ -22,6 +23,7 @@ mod call;
 mod elaborate;
 mod expression;
 mod limits;
+mod loops;
 mod names;
 mod scope;
 mod show;
@@ -238,7 +240,7 @@ fn check(messages: &mut Messages, options: Options, function: &ItemFn, source: S
         }
         None => return None,
     };
-    (messages.count() == 0).then(|| Rule { signature: header.signature, body, source, timeline })
+    (messages.count() == 0).then_some(Rule { signature: header.signature, body, source, timeline })
 }
 
 /// The byte after a byte order mark and a `#!` line.

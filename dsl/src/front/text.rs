@@ -4,7 +4,7 @@
 //! know their source text, comments included; the few tokens around them are printed. Where a group came out of a macro its
 //! source text is not its tokens, and the tokens are printed instead.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::ToTokens;
 
 /// The text of an item with `#[rule(attribute)]` in front.
@@ -13,22 +13,41 @@ pub fn source(attribute: &TokenStream, item: &TokenStream) -> String {
     let mut text = format!("#[rule{option}]\n");
     let mut printed = TokenStream::new();
     for token in item.clone() {
-        match &token {
-            TokenTree::Group(group) => {
-                match group.span().source_text().filter(|text| is_text_of(text, &token)) {
-                    Some(source) => {
-                        text.push_str(&printed.to_string());
-                        text.push_str(&source);
-                        printed = TokenStream::new();
-                    }
-                    None => printed.extend([token]),
-                }
+        let source = match &token {
+            TokenTree::Group(group) => group.span().source_text().filter(|text| is_text_of(text, &token)),
+            _ => None,
+        };
+        match source {
+            Some(source) => {
+                text.push_str(&visible(printed, false).to_string());
+                text.push_str(&source);
+                printed = TokenStream::new();
             }
-            _ => printed.extend([token]),
+            None => printed.extend([token]),
         }
     }
-    text.push_str(&printed.to_string());
+    text.push_str(&visible(printed, false).to_string());
     text
+}
+
+/// The tokens with the invisible groups that macros put around their arguments made visible: `$x * q` with `1 + 1` for `$x`
+/// is `(1 + 1) * q`. Outside of the function's brackets, and in attributes, such a group holds no expression.
+fn visible(tokens: TokenStream, in_brackets: bool) -> TokenStream {
+    let mut after_hash = false;
+    let tokens = tokens.into_iter().flat_map(|token| {
+        let is_attribute =
+            std::mem::replace(&mut after_hash, matches!(&token, TokenTree::Punct(p) if p.as_char() == '#'));
+        let TokenTree::Group(group) = token else { return TokenStream::from(token) };
+        let stream =
+            visible(group.stream(), !is_attribute && (in_brackets || group.delimiter() != Delimiter::None));
+        let delimiter = match group.delimiter() {
+            Delimiter::None if !in_brackets || stream.clone().into_iter().count() < 2 => return stream,
+            Delimiter::None => Delimiter::Parenthesis,
+            other => other,
+        };
+        TokenStream::from(TokenTree::Group(Group::new(delimiter, stream)))
+    });
+    tokens.collect()
 }
 
 fn is_text_of(text: &str, token: &TokenTree) -> bool {
@@ -54,4 +73,31 @@ pub(super) fn flat(tokens: TokenStream) -> Vec<String> {
         }
     }
     flat
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quote::quote;
+
+    fn invisible(tokens: TokenStream) -> TokenTree {
+        TokenTree::Group(Group::new(Delimiter::None, tokens))
+    }
+
+    #[test]
+    fn groups_that_macros_make_keep_their_meaning() {
+        let (sum, one, word, access) = (
+            invisible(quote!(1 + 1)),
+            invisible(quote!(2)),
+            invisible(quote!(Vector<V>)),
+            invisible(quote!(pub(crate))),
+        );
+        let item = quote!(#access fn f(q: #word) -> #word { #sum * #one * q });
+        let expected = quote!(
+            pub(crate) fn f(q: (Vector<V>)) -> Vector<V> {
+                (1 + 1) * 2 * q
+            }
+        );
+        assert_eq!(source(&quote!(recurrent), &item), format!("#[rule(recurrent)]\n{expected}"));
+    }
 }
