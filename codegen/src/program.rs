@@ -178,6 +178,41 @@ impl Program {
     }
 }
 
+impl Program {
+    /// The stored values that are alive at each step: defined, and needed by it or by a later one. Inputs of a token are
+    /// alive from its start, and what is the same at every token always.
+    pub fn live(&self) -> Vec<Vec<NodeId>> {
+        let mut alive = vec![false; self.nodes.len()];
+        let mut sets = Vec::new();
+        for step in self.steps.iter().rev() {
+            let defined = match step {
+                Step::Define(id) | Step::Read { into: id, .. } => Some(*id),
+                _ => None,
+            };
+            for operand in step.operands().into_iter().chain(defined) {
+                self.need(operand, &mut alive);
+            }
+            for operand in defined.into_iter().flat_map(|id| self.node(id).op.operands()) {
+                self.need(operand, &mut alive);
+            }
+            sets.push((0..self.nodes.len() as u32).map(NodeId).filter(|id| alive[id.index()]).collect());
+            if let Some(id) = defined.filter(|&id| !matches!(self.node(id).op, Op::Input(..))) {
+                alive[id.index()] = false;
+            }
+        }
+        sets.reverse();
+        sets
+    }
+
+    fn need(&self, id: NodeId, alive: &mut [bool]) {
+        if self.node(id).stored {
+            alive[id.index()] = true;
+        } else {
+            self.node(id).op.operands().for_each(|x| self.need(x, alive));
+        }
+    }
+}
+
 /// Cuts a timeline into steps and values.
 ///
 /// # Errors

@@ -203,7 +203,7 @@ fn described(context: &Context<'_>, argument: &Argument) -> String {
 
 fn entry(context: &Context<'_>, arguments: &[Argument], body: &str) -> String {
     let mut w = Writer::default();
-    w.line(format_args!("extern \"C\" __global__ void __launch_bounds__({})", context.layout.threads()));
+    w.line(format_args!("extern \"C\" __global__ void __launch_bounds__({}, 1)", context.layout.threads()));
     w.line(format_args!("{}(", context.names.kernel));
     for (at, argument) in arguments.iter().enumerate() {
         let end = if at + 1 == arguments.len() { ")" } else { "," };

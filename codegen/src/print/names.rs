@@ -10,7 +10,6 @@ pub(super) struct ParamNames {
     pub(super) at: String,
     pub(super) step: String,
     pub(super) heads: String,
-    pub(super) head: String,
 }
 
 /// Variables of one state.
@@ -124,6 +123,5 @@ fn param_names(n: &mut Namer, name: &str) -> ParamNames {
         at: n.fresh(&format!("{name}_at")),
         step: n.fresh(&format!("{name}_step")),
         heads: n.fresh(&format!("{name}_heads")),
-        head: n.fresh(&format!("{name}_head")),
     }
 }
