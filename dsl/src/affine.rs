@@ -116,6 +116,8 @@ struct Decomposer<'a> {
     body: &'a Body,
     forms: &'a [Form],
     graph: Graph,
+    /// The leaf that stands for each state now: only that one can be kept (`let old = s; s *= g; s += old` keeps no `old`).
+    current: Vec<Expr>,
     /// Which values depend on a state.
     tainted: Vec<bool>,
     /// Which column states turned out to need a row.
@@ -132,6 +134,7 @@ impl<'a> Decomposer<'a> {
             body,
             forms,
             graph: body.graph.clone(),
+            current: (0..forms.len() as u32).map(|s| Expr::State(StateId(s))).collect(),
             tainted: body.graph.dependents(|e| version(body, e).is_some()),
             rows: vec![false; forms.len()],
             errors: Vec::new(),
@@ -149,6 +152,7 @@ impl<'a> Decomposer<'a> {
         } else {
             self.vector(update.value, &[]);
         }
+        self.current[update.state.index()] = Expr::Updated(n as u32);
         let affine = std::mem::take(&mut self.affine);
         self.merge(affine)
     }
@@ -177,7 +181,8 @@ impl<'a> Decomposer<'a> {
     fn matrix(&mut self, v: Value, scale: &[Value]) {
         let is_matrix = |d: &Self, x: Value| d.graph.shape(x).is_matrix();
         match self.graph.expr(v) {
-            e if version(self.body, e).is_some() => self.keep(e, scale),
+            e if self.current.contains(&e) => self.keep(e, scale),
+            e if version(self.body, e).is_some() => self.refuse(None, "the value that a state had before it changed", EARLIER_VALUE),
             Expr::Binary(Binary::Add, x, y) if is_matrix(self, x) && is_matrix(self, y) => {
                 self.matrix(x, scale);
                 self.matrix(y, scale);
@@ -285,7 +290,7 @@ impl<'a> Decomposer<'a> {
     /// Leaves that an update of a vector state may keep: itself in a row, any column of its dim in a column.
     fn is_linear_leaf(&self, e: Expr) -> bool {
         let own = self.forms[self.state.index()];
-        version(self.body, e).is_some_and(|s| match is_column(own) {
+        version(self.body, e).filter(|_| self.current.contains(&e)).is_some_and(|s| match is_column(own) {
             true => self.forms[s.index()] == own,
             false => s == self.state,
         })
@@ -351,6 +356,7 @@ impl<'a> Decomposer<'a> {
 
 const MATRIX_DECAY: &str = "scale rows by a Vector of the key dim and columns by a Vector of the value dim in separate factors, \
                             or write `#[rule(recurrent)]` to get the token loop only";
+const EARLIER_VALUE: &str = "use the state before the statement that changes it, or write `#[rule(recurrent)]` to get the token loop only";
 const FUNCTION_OF_STATE: &str = "a state may only be scaled, added to another and written to; apply functions to what `s.read(..)` \
                                  returns, or write `#[rule(recurrent)]` to get the token loop only";
 

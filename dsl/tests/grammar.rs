@@ -173,6 +173,20 @@ fn vector_states() {
 }
 
 #[test]
+fn a_name_keeps_the_value_it_was_given() {
+    becomes(
+        "let old = s.read(k); let before = z; s *= g; z *= k; z += before; s += outer(k, old); s.read(q * z)",
+        &[
+            "s <- mul(s, g)",
+            "z <- mul(z, k)",
+            "z <- add(z'1, z)",
+            "s <- add(s'0, mul(k, contract(s, k)))",
+            "contract(s'3, mul(q, z'2))",
+        ],
+    );
+}
+
+#[test]
 fn loops_are_unrolled() {
     let turn = ["s <- add(s, mul(mul(bs[0], ks[0]), sub(v, contract(s, ks[0]))))"];
     let second = "s <- add(s'0, mul(mul(bs[1], ks[1]), sub(v, contract(s'0, ks[1]))))";
