@@ -92,9 +92,10 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Number of elements of a value of this shape.
+    /// Number of elements of a value of this shape. Two dims of empty tensors may pass `usize` together; that many do
+    /// not fit in memory, and neither does the greatest number.
     pub(crate) fn size(&self, shape: Shape) -> usize {
-        shape.dims().map(|d| self.sizes[d.index()]).product()
+        shape.dims().map(|d| self.sizes[d.index()]).fold(1, usize::saturating_mul)
     }
 
     /// The shape of a tensor with these axes; `own_heads` stands for [`Axis::Heads`].
