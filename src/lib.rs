@@ -1,4 +1,39 @@
-//! Chunkwise.
+//! Chunkwise is a compiler for recurrences with a matrix memory. You declare, in a few lines, how the memory changes at one
+//! token; Chunkwise derives the chunkwise-parallel algorithm, its gradient and its kernels from that declaration alone.
+//!
+//! ```
+//! use chunkwise::prelude::*;
+//!
+//! /// The delta rule: what the key reads back is replaced by the value.
+//! #[rule]
+//! fn delta(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, beta: Scalar) -> Vector<V> {
+//!     let k = l2norm(k);
+//!     s += outer(beta * k, v - s.read(k));
+//!     s.read(q)
+//! }
+//!
+//! # fn main() -> chunkwise::Result<()> {
+//! // One sequence of 3 tokens, one head, K = V = 2; layouts are [B, T, H, D] and [B, T, H].
+//! let key = Tensor::new([1, 3, 1, 2], vec![1f32, 0., 0., 1., 1., 0.])?;
+//! let value = Tensor::new([1, 3, 1, 2], vec![1f32, 2., 3., 4., 5., 6.])?;
+//! let beta = Tensor::new([1, 3, 1], vec![1f32; 3])?;
+//!
+//! let out = delta().on(&Device::cpu())?.forward(delta::Inputs { q: &key, k: &key, v: &value, beta: &beta })?;
+//! let o = out.get("o").unwrap().to_f32();
+//! // Asked for the key it was just given, the memory answers with the value, also where the key is overwritten.
+//! assert!(o.iter().zip([1., 2., 3., 4., 5., 6.]).all(|(o, v)| (o - v).abs() < 1e-4));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to read on
+//!
+//! - The language: [`macro@rule`]. Layouts of tensors: [`chunkwise_dsl::signature`].
+//! - Running a rule: [`RuleExt::on`], [`Executable`], [`Options`]; tensors: [`Tensor`], [`Bindings`], files: [`io`].
+//! - What is derived: the timeline ([`chunkwise_dsl::timeline`]), its class ([`chunkwise_dsl::class`]), its dual
+//!   ([`chunkwise_algebra::adjoint`]), the equations of a rule ([`chunkwise_algebra::explain`]).
+//! - Kernels: [`chunkwise_codegen`]; compiling and keeping them: [`chunkwise_runtime::jit`].
+//! - Rules of the literature: [`catalogue()`].
 
 extern crate self as chunkwise;
 

@@ -13,7 +13,7 @@
 //! `dp` is the vector-Jacobian product of the outputs and of the write values, derived symbolically, so nonlinear feedback is
 //! covered: its coefficients are functions of the forward reads. Those come in as givens (`p0`, ..), with the outputs'
 //! cotangents (`do`). The dual's reads are the `du`; with them and the operand cotangents that are bilinear in both passes
-//! (keys, decay factors, mix entries; see [`crate::chunk`]) the gradients of the parameters are expressions of one token.
+//! (keys, decay factors, mix entries; see `chunk`) the gradients of the parameters are expressions of one token.
 //! Source: `math/adjoint.py` of the design.
 
 use crate::vjp;

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! It knows nothing of timelines, so it runs recurrent-only rules too, and it is what every other path is compared with.
-//! The backward pass differentiates the body symbolically ([`crate::vjp`]) and walks the tokens in reverse; states are saved
-//! once every [`SEGMENT`] tokens and recomputed in between.
+//! The backward pass differentiates the body symbolically (`vjp`) and walks the tokens in reverse; states are saved
+//! once every 32 tokens and recomputed in between.
 
 use crate::data::{Cotangents, Gradients, Inputs, Outputs, Real};
 use crate::eval::{Workspace, evaluate, len};
