@@ -54,9 +54,20 @@ fn normal(random: &mut Random, shape: Vec<usize>, scale: f64) -> Result<Tensor, 
     fill(shape, 1, |row| draw(random, Role::Normal, scale, row))
 }
 
+/// The most numbers of a tensor: a check holds every tensor several times, in f64.
+const MOST: usize = 1 << 25;
+
 /// A tensor whose rows of `row` numbers are filled one after the other.
 fn fill(shape: Vec<usize>, row: usize, mut one: impl FnMut(&mut [f64])) -> Result<Tensor, Error> {
-    let mut numbers = vec![0.0; shape.iter().product()];
+    let count =
+        shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size)).filter(|&count| count <= MOST);
+    let count = count.ok_or_else(|| {
+        Error::mistake(
+            format!("a check of these sizes needs a tensor of shape {shape:?}, and takes at most {MOST} numbers each"),
+            "give smaller sizes: of the dims, --heads or --tokens",
+        )
+    })?;
+    let mut numbers = vec![0.0; count];
     numbers.chunks_mut(row.max(1)).for_each(&mut one);
     Tensor::new(shape, numbers)
 }

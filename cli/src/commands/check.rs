@@ -2,12 +2,12 @@
 
 use crate::args::Check;
 use crate::check::cases::{Case, cases};
-use crate::check::{Ratios, Setup, compare, plans, run};
+use crate::check::{Ratios, Setup, compare, run};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::table::{Align, table};
 use crate::{dims, source};
-use chunkwise::{Device, PlanChoice, Rule};
+use chunkwise::{Device, Error, PlanChoice, Rule};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Sizes of dims that were not given, in order of appearance: small, all different, none a multiple of another.
@@ -31,22 +31,30 @@ pub fn check(arguments: &Check, output: &mut Output) -> Outcome {
         sizes: dims::sizes(&rule.signature, &arguments.dims, |index| SIZES[index % SIZES.len()])?,
     };
     let cases = cases(arguments.tokens, arguments.heads, setup.chunk, &rule.signature);
-    let plans = arguments.plan.map_or_else(|| plans(rule), |plan| vec![plan]);
-    output.text(header(arguments, &setup))?;
-    output.flush()?;
-    let mut verdict = Verdict::new(compare::tolerance(setup.dtype));
+    let plans =
+        arguments.plan.map_or_else(|| vec![PlanChoice::Recurrent, PlanChoice::Chunkwise], |plan| vec![plan]);
     let bar = progress(plans.len() * cases.len() * arguments.cases as usize);
-    for plan in plans {
-        let mut columns = Vec::new();
-        for case in &cases {
-            let ratios = worst_of_draws(&setup, plan, case, arguments, &bar)?;
-            verdict.record(plan, case, &ratios);
-            columns.push(ratios);
-        }
-        bar.suspend(|| output.text(plan_table(plan, &cases, &columns, verdict.tolerance)))?;
+    let mut verdict = Verdict::new(compare::tolerance(setup.dtype));
+    let mut refused = None;
+    for (index, &plan) in plans.iter().enumerate() {
+        let text = match check_plan(&setup, plan, &cases, arguments, &bar, &mut verdict) {
+            Ok(table) => table,
+            // A plan that was asked for, or the last hope, fails; the others are passed over, with the reason.
+            Err(Error::Limitation(why)) if arguments.plan.is_none() => {
+                let text = format!("\n{plan}: not checked\n{why}\n");
+                refused = Some(Error::Limitation(why));
+                text
+            }
+            Err(other) => return Err(other.into()),
+        };
+        let header = if index == 0 { header(arguments, &setup) } else { String::new() };
+        bar.suspend(|| output.text(header + &text).and_then(|()| output.flush()))?;
     }
     bar.finish_and_clear();
-    verdict.report(rule, output)
+    match refused {
+        Some(error) if verdict.compared == 0 => Err(error.into()),
+        _ => verdict.report(rule, output),
+    }
 }
 
 /// `--chunk` where there are no chunks: a flag that does nothing is a mistake.
@@ -72,6 +80,25 @@ fn header(arguments: &Check, setup: &Setup<'_>) -> String {
     )
 }
 
+/// Runs every case of one plan, and lays out its table.
+fn check_plan(
+    setup: &Setup<'_>,
+    plan: PlanChoice,
+    cases: &[Case],
+    arguments: &Check,
+    bar: &ProgressBar,
+    verdict: &mut Verdict,
+) -> Result<String, Error> {
+    let mut columns = Vec::new();
+    for case in cases {
+        bar.set_message(format!("{plan}, {}", case.name));
+        let ratios = worst_of_draws(setup, plan, case, arguments, bar)?;
+        verdict.record(plan, case, &ratios);
+        columns.push(ratios);
+    }
+    Ok(plan_table(plan, cases, &columns, verdict.tolerance))
+}
+
 /// The worst ratio of every tensor over all draws of one case.
 fn worst_of_draws(
     setup: &Setup<'_>,
@@ -79,10 +106,9 @@ fn worst_of_draws(
     case: &Case,
     arguments: &Check,
     bar: &ProgressBar,
-) -> Outcome<Ratios> {
+) -> Result<Ratios, Error> {
     let mut worst = Ratios::new();
     for draw in 0..u64::from(arguments.cases) {
-        bar.set_message(format!("{plan}, {}", case.name));
         let ratios = run(setup, plan, case, arguments.seed.wrapping_add(draw))?;
         bar.inc(1);
         if worst.is_empty() {

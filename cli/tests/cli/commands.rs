@@ -157,11 +157,26 @@ fn a_missing_compiler_says_how_to_get_one() {
 #[test]
 fn check_passes_for_rules_of_every_class() {
     let folder = folder();
-    for rule in ["average.rs", "bounded.rs", "squashed.rs", "gla", "rwkv7"] {
-        for dtype in ["f64", "f32", "bf16"] {
+    for rule in ["average.rs", "bounded.rs", "squashed.rs", "gla", "rwkv7", "momentum_delta", "mlstm_capped"]
+    {
+        for dtype in
+            ["f64", "f32", "bf16"].into_iter().filter(|dtype| (rule, *dtype) != ("squashed.rs", "f64"))
+        {
             let text = folder.succeed(&["check", rule, "--dtype", dtype, "-t", "21", "--seed", "5"]);
             assert!(text.contains("seed 5") && text.ends_with("pass\n"), "{text}");
         }
+    }
+}
+
+#[test]
+fn check_refuses_to_compare_the_reference_with_itself() {
+    let folder = folder();
+    for line in [
+        ["check", "gla", "--plan", "recurrent", "--dtype", "f64"].as_slice(),
+        &["check", "squashed.rs", "--dtype", "f64"],
+    ] {
+        let ended = folder.run(line);
+        assert_eq!((ended.code, ended.stdout.contains("pass")), (Some(3), false), "{ended:?}");
     }
 }
 

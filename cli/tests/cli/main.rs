@@ -4,4 +4,5 @@ mod bad_input;
 mod binary;
 mod commands;
 mod help;
+mod robust;
 mod run;
