@@ -226,6 +226,13 @@ fn equation(page: &mut Page, indent: usize, column: usize, q: &Equation) {
     }
 }
 
+fn by_name(page: &mut Page, names: &mut Vec<&str>) {
+    if !names.is_empty() {
+        page.line(&format!("           {}", names.join(", ")));
+        names.clear();
+    }
+}
+
 /// The column where remarks begin.
 const NOTE: usize = 52;
 
@@ -242,16 +249,19 @@ fn cut(page: &mut Page, e: &Equations, placed: &[Placed]) {
             continue;
         }
         page.line(&format!("  {title}"));
-        let whole: Vec<&str> = here.iter().filter(|p| !p.changed).map(|p| p.equation.name.as_str()).collect();
+        // In the order in which they run; runs of equations that stand above as they are go by name.
         let masks =
             e.definitions.iter().map(|d| d.name.trim_end_matches("_ts")).filter(|_| phase == Phase::Before);
-        let names: Vec<&str> = masks.chain(whole).collect();
-        if !names.is_empty() {
-            page.line(&format!("           {}", names.join(", ")));
+        let mut names: Vec<&str> = masks.collect();
+        for p in here {
+            if p.changed {
+                by_name(page, &mut names);
+                equation(page, 11, column, &p.equation);
+            } else {
+                names.push(&p.equation.name);
+            }
         }
-        for p in here.iter().filter(|p| p.changed) {
-            equation(page, 11, column, &p.equation);
-        }
+        by_name(page, &mut names);
     }
 }
 
