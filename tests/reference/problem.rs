@@ -47,6 +47,10 @@ pub(crate) enum Fill {
     Uniform(f64, f64),
     /// Uniform between the first two, but one number in five is the third.
     Sometimes(f64, f64, f64),
+    /// A power of 10 with its exponent uniform between the two, of either sign.
+    Powers(f64, f64),
+    /// The same, always negative.
+    Sinks(f64, f64),
 }
 
 /// One parameter that is not a state.

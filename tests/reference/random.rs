@@ -36,6 +36,11 @@ impl Random {
         match fill {
             Fill::Normal | Fill::Unit => self.normal(),
             Fill::Uniform(low, high) => low + (high - low) * self.uniform(),
+            Fill::Powers(low, high) => {
+                let size = 10f64.powf(low + (high - low) * self.uniform());
+                if self.uniform() < 0.5 { size } else { -size }
+            }
+            Fill::Sinks(low, high) => -10f64.powf(low + (high - low) * self.uniform()),
             Fill::Sometimes(low, high, special) => {
                 let ordinary = low + (high - low) * self.uniform();
                 if self.uniform() < 0.2 { special } else { ordinary }
