@@ -54,7 +54,9 @@ pub fn graph(g: &Graph) -> Result<(), Broken> {
         ensure(fits, || format!("{v} = {e:?} has the shape {shape:?}"))?;
         let mut matrices = e.operands().map(|x| g.shape(x)).chain([shape]).filter(|s| s.is_matrix());
         let first = matrices.next();
-        ensure(matrices.all(|m| Some(m) == first), || format!("{v} = {e:?} mixes matrices of two storage orders"))?;
+        ensure(matrices.all(|m| Some(m) == first), || {
+            format!("{v} = {e:?} mixes matrices of two storage orders")
+        })?;
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ use syn::{Attribute, FnArg, Ident, ItemFn, Pat};
 /// let k = Tensor::new([1, 2, 1, 2], vec![1.0, 0.0, 0.0, 1.0])?;
 /// let v = Tensor::new([1, 2, 1, 1], vec![5.0, 7.0])?;
 /// let out = linear().on(&Device::cpu())?.forward(&linear::Inputs { q: &k, k: &k, v: &v })?;
-/// assert_eq!(out["o"].to_vec::<f64>()?, [5.0, 7.0]);
+/// assert_eq!(&out["o"].to_f64()[..], [5.0, 7.0]);
 /// # Ok::<(), chunkwise::Error>(())
 /// ```
 ///

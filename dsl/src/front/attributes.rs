@@ -60,16 +60,12 @@ pub(super) fn options(messages: &mut Messages, tokens: TokenStream) -> Options {
     options
 }
 
-/// Checks the function's other attributes and returns its doc comment, without comment markers.
+/// Checks the attributes that stand beside the rule's own `#[rule]`, and returns its doc comment, without comment markers.
 pub(super) fn function(messages: &mut Messages, attributes: &[Attribute]) -> String {
-    let mut rules = 0;
     for attribute in attributes {
         let path = attribute.path();
         if is_rule(attribute) {
-            rules += 1;
-            if rules > 1 {
-                messages.wrong(attribute, "`#[rule]` stands here twice", "keep one of the two");
-            }
+            messages.wrong(attribute, "`#[rule]` stands here twice", "keep one of the two");
         } else if !["doc", "allow", "expect", "warn", "cfg", "deprecated"]
             .iter()
             .any(|name| path.is_ident(name))

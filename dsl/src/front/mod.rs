@@ -36,6 +36,7 @@ mod unused;
 use crate::diagnostic::{Diagnostic, Kind};
 use crate::report::{Located, Report};
 use crate::rule::Rule;
+use crate::verify;
 use attributes::Options;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -156,7 +157,7 @@ fn parse_text(text: &str) -> Result<Vec<Rule>, Report> {
             range,
         }]));
     }
-    let file = syn::parse2::<syn::File>(tokens).map_err(|errors| {
+    let mut file = syn::parse2::<syn::File>(tokens).map_err(|errors| {
         let located = errors.into_iter().map(|e| {
             let range = e.span().byte_range();
             let message = format!("this is not Rust: {e}");
@@ -169,16 +170,16 @@ fn parse_text(text: &str) -> Result<Vec<Rule>, Report> {
         });
         report(located.collect())
     })?;
-    file_rules(&text[start..], start, &file.items).map_err(report)
+    file_rules(&text[start..], start, &mut file.items).map_err(report)
 }
 
 /// Checks every rule of a file.
-fn file_rules(text: &str, start: usize, items: &[Item]) -> Result<Vec<Rule>, Vec<Located>> {
+fn file_rules(text: &str, start: usize, items: &mut [Item]) -> Result<Vec<Rule>, Vec<Located>> {
     let mut located = Vec::new();
     let mut rules: Vec<Rule> = Vec::new();
     let mut names: Vec<String> = Vec::new();
-    for item in items {
-        let Some(attribute) = item_attributes(item).iter().find(|a| attributes::is_rule(a)) else { continue };
+    for item in items.iter_mut() {
+        let Some(at) = item_attributes(item).iter().position(attributes::is_rule) else { continue };
         let Item::Fn(function) = item else {
             let mut messages = Messages::new(item);
             messages.wrong(&without_attributes(item), NOT_A_FUNCTION.0, NOT_A_FUNCTION.1);
@@ -195,10 +196,12 @@ fn file_rules(text: &str, start: usize, items: &[Item]) -> Result<Vec<Rule>, Vec
             );
         }
         names.push(name);
-        let options = attributes::rule_options(&mut messages, attribute);
         let span = messages.span(function);
         let range = messages.located(&Diagnostic::mistake(span, "", ""), 0).range;
         let source = text.get(range).unwrap_or_default().to_string();
+        // Without it, the function is what the macro is given.
+        let attribute = function.attrs.remove(at);
+        let options = attributes::rule_options(&mut messages, &attribute);
         match check(&mut messages, options, function, source) {
             Some(rule) => rules.push(rule),
             None => located.extend(messages.sorted().iter().map(|d| messages.located(d, start))),
@@ -240,7 +243,18 @@ fn check(messages: &mut Messages, options: Options, function: &ItemFn, source: S
         }
         None => return None,
     };
-    (messages.count() == 0).then_some(Rule { signature: header.signature, body, source, timeline })
+    if messages.count() > 0 {
+        return None;
+    }
+    let rule = Rule { signature: header.signature, body, source, timeline };
+    debug_assert_eq!(verified(&rule), Ok(()), "{}", rule.source);
+    Some(rule)
+}
+
+/// What the verifiers say of both stages.
+fn verified(rule: &Rule) -> Result<(), verify::Broken> {
+    verify::body(rule)?;
+    rule.timeline.as_ref().map_or(Ok(()), verify::timeline)
 }
 
 /// The byte after a byte order mark and a `#!` line.

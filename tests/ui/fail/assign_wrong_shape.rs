@@ -1,0 +1,12 @@
+use chunkwise::rule;
+
+#[rule]
+fn f(mut s: State<K, V>, mut z: State<K>, q: Vector<K>, k: Vector<K>, v: Vector<V>) -> Vector<V> {
+    s = 0;
+    z = v;
+    z += v;
+    s += outer(k, v);
+    s.read(q + z)
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use chunkwise::rule;
+
+#[rule]
+fn f(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>) -> Vector<V> {
+    s *= sigmoid(s.read(k));
+    s += outer(k, v);
+    s.read(q)
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use chunkwise::rule;
+
+#[rule]
+fn f(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar) -> Vector<V> {
+    s *= g % 2;
+    s *= g ^ 2;
+    s *= g < 1;
+    s *= g << 1;
+    s += outer(k, v);
+    s.read(q)
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use chunkwise::rule;
+
+#[rule]
+#[inline]
+#[rule]
+fn f(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>) -> Vector<V> {
+    s += outer(k, v);
+    s.read(q)
+}
+
+fn main() {}

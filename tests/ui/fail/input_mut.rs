@@ -1,0 +1,9 @@
+use chunkwise::rule;
+
+#[rule]
+fn f(mut s: State<K, V>, mut q: Vector<K>, k: Vector<K>, v: Vector<V>) -> Vector<V> {
+    s += outer(k, v);
+    s.read(q)
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use chunkwise::rule;
+
+#[rule]
+struct Memory;
+
+fn main() {}

@@ -1,0 +1,11 @@
+use chunkwise::rule;
+
+#[rule]
+fn f(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar) -> Vector<V> {
+    s /= g;
+    s %= 2;
+    s += outer(k, v);
+    s.read(q)
+}
+
+fn main() {}
