@@ -4,9 +4,9 @@ pub mod adjoint;
 mod chunk;
 pub mod data;
 pub mod eval;
-pub mod explain;
 mod evaluator;
 pub mod events;
+pub mod explain;
 pub mod token;
 mod vjp;
 

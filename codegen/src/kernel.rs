@@ -135,8 +135,12 @@ impl Limitation {
         match self {
             Limitation::Size { .. } => "kernels take sizes from 1 to 256; the cpu device takes any",
             Limitation::DType(_) => "use f32, f16 or bf16, or the cpu device",
-            Limitation::BothSides { .. } => "use the cpu device; on a GPU a dim must be on one side of all states",
-            Limitation::WholeState { .. } => "use smaller dims or the cpu device, or reduce over the key dim only",
+            Limitation::BothSides { .. } => {
+                "use the cpu device; on a GPU a dim must be on one side of all states"
+            }
+            Limitation::WholeState { .. } => {
+                "use smaller dims or the cpu device, or reduce over the key dim only"
+            }
             Limitation::Registers { .. } => "use smaller dims or fewer inputs, or the cpu device",
             Limitation::Invalid(_) => "this is a bug in chunkwise; please report it with the rule",
         }
@@ -152,7 +156,10 @@ impl fmt::Display for Limitation {
                 write!(f, "no kernel: `{dim}` is the key dim of one state and the value dim of another")
             }
             Limitation::WholeState { sizes } => {
-                write!(f, "no kernel for {sizes}: an expression sums over a value dim, and the whole state does not fit")
+                write!(
+                    f,
+                    "no kernel for {sizes}: an expression sums over a value dim, and the whole state does not fit"
+                )
             }
             Limitation::Registers { sizes, needed } => {
                 write!(f, "no kernel for {sizes}: a thread would need {needed} registers")

@@ -243,7 +243,8 @@ fn passes(step: &Step) -> Vec<(StateId, bool)> {
 /// Whether something sums over a dim that lies on columns.
 fn summed_columns(counts: &Counts) -> bool {
     let on_columns = |dim: &Dim| counts.sides[dim.index()] == Side::Columns;
-    counts.reductions.iter().any(on_columns) || counts.states.iter().any(|(key, _)| key.iter().any(on_columns))
+    counts.reductions.iter().any(on_columns)
+        || counts.states.iter().any(|(key, _)| key.iter().any(on_columns))
 }
 
 fn candidate(counts: &Counts, lanes: u32, columns: u32, whole: bool) -> Option<Layout> {

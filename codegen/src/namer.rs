@@ -95,8 +95,21 @@ mod tests {
         let mut names = Namer::default();
         let wishes = ["k", "k", "k_1", "__k", "r#k", "", "_", "sigmoid", "i64", "exp", "x__y", "1x", "k"];
         let got: Vec<String> = wishes.iter().map(|wish| names.fresh(wish)).collect();
-        let expected =
-            ["k", "k_1", "k_1_1", "k_2", "ru23k", "x", "x_1", "sigmoid_1", "i64_1", "exp_1", "x_y", "x1x", "k_3"];
+        let expected = [
+            "k",
+            "k_1",
+            "k_1_1",
+            "k_2",
+            "ru23k",
+            "x",
+            "x_1",
+            "sigmoid_1",
+            "i64_1",
+            "exp_1",
+            "x_y",
+            "x1x",
+            "k_3",
+        ];
         assert_eq!(got, expected);
     }
 }

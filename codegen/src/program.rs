@@ -218,7 +218,8 @@ impl Program {
 /// # Errors
 /// [`Limitation::Invalid`] for leaves and shapes that no rule's timeline has.
 pub fn lower(timeline: &Timeline) -> Result<Program, Limitation> {
-    let mut lowering = Lowering { timeline, nodes: Vec::new(), index: HashMap::new(), values: HashMap::new() };
+    let mut lowering =
+        Lowering { timeline, nodes: Vec::new(), index: HashMap::new(), values: HashMap::new() };
     let events = lowering.events()?;
     let mut nodes = lowering.nodes;
     let events = without_unused_reads(&nodes, events);
@@ -252,11 +253,15 @@ impl Lowering<'_> {
                     let row = |row: &Vec<Option<Value>>| {
                         row.iter().map(|entry| entry.map(|v| self.named(v, "weight")).transpose()).collect()
                     };
-                    Step::Mix { states: states.clone(), matrix: matrix.iter().map(row).collect::<Result<_, _>>()? }
+                    Step::Mix {
+                        states: states.clone(),
+                        matrix: matrix.iter().map(row).collect::<Result<_, _>>()?,
+                    }
                 }
             });
         }
-        for (index, (&value, output)) in timeline.outputs.iter().zip(&timeline.signature.outputs).enumerate() {
+        for (index, (&value, output)) in timeline.outputs.iter().zip(&timeline.signature.outputs).enumerate()
+        {
             let node = self.named(value, &output.name)?;
             let node = match (output.shape, self.nodes[node.index()].dim) {
                 (Shape::Vector(dim), None) => self.push(Op::Spread(node), Some(dim), &output.name),
@@ -364,7 +369,10 @@ impl Lowering<'_> {
                 self.l2norm(x, dim)
             }
             Expr::State(_) | Expr::Updated(_) | Expr::Given(_) => {
-                return Err(Limitation::Invalid(format!("{value} = {:?} is no value of a token", graph.expr(value))));
+                return Err(Limitation::Invalid(format!(
+                    "{value} = {:?} is no value of a token",
+                    graph.expr(value)
+                )));
             }
         })
     }
@@ -471,7 +479,8 @@ fn choose_stored(nodes: &mut [Node], events: &[Step]) {
                 || (operand.constant && !node.constant)
                 || uses[x.index()] > 1;
         }
-        stored[at] |= matches!(node.op, Op::Input(..) | Op::Tap(_)) || node.op.is_reduction() || node.wish != UNNAMED;
+        stored[at] |=
+            matches!(node.op, Op::Input(..) | Op::Tap(_)) || node.op.is_reduction() || node.wish != UNNAMED;
     }
     for (at, node) in nodes.iter_mut().enumerate() {
         let number = matches!(node.op, Op::Constant(_) | Op::Size(_));

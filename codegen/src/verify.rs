@@ -70,7 +70,9 @@ fn definitions(program: &Program) -> Result<(), Limitation> {
     let mut defined = vec![false; program.nodes.len()];
     let mut define = |id: NodeId, before_loop: bool, by_read: bool| {
         let node = program.node(id);
-        ensure(node.stored && !defined[id.index()], || format!("{id:?} is defined twice or needs no definition"))?;
+        ensure(node.stored && !defined[id.index()], || {
+            format!("{id:?} is defined twice or needs no definition")
+        })?;
         ensure(node.constant == before_loop, || format!("{id:?} is defined on the wrong side of the loop"))?;
         ensure(matches!(node.op, Op::Tap(_)) == by_read, || format!("{id:?} is not what a read gives"))?;
         for x in node.op.operands() {
@@ -129,12 +131,8 @@ fn fits(timeline: &Timeline, program: &Program, step: &Step) -> Result<(), Limit
     let ok = match step {
         Step::Define(_) => true,
         Step::Decay { state, factor } => scales(*state, *factor),
-        Step::Read { state, key, into } => {
-            side(*key, form(*state).key) && side(*into, form(*state).value)
-        }
-        Step::Write { state, key, value } => {
-            side(*key, form(*state).key) && side(*value, form(*state).value)
-        }
+        Step::Read { state, key, into } => side(*key, form(*state).key) && side(*into, form(*state).value),
+        Step::Write { state, key, value } => side(*key, form(*state).key) && side(*value, form(*state).value),
         Step::Mix { states, matrix } => {
             matrix.len() == states.len()
                 && matrix.iter().all(|row| row.len() == states.len())
@@ -197,7 +195,9 @@ pub fn layout(timeline: &Timeline, program: &Program, layout: &Layout) -> Result
     ensure(layout.registers <= 255, || format!("{} registers", layout.registers))?;
     for (at, axis) in layout.axes.iter().enumerate() {
         let aligned = axis.run.is_power_of_two() && axis.size.is_multiple_of(axis.run);
-        ensure(aligned && axis.registers.is_multiple_of(axis.run), || format!("runs of axis {at}: {axis:?}"))?;
+        ensure(aligned && axis.registers.is_multiple_of(axis.run), || {
+            format!("runs of axis {at}: {axis:?}")
+        })?;
         coverage(layout, Dim(at as u32))?;
     }
     for form in &timeline.forms {

@@ -9,8 +9,10 @@
 //! stand below as a user writes them; Chunkwise derives from each the algorithm that runs it, chunk by chunk.
 //!
 //! The other files, in reading order: `text` (words), `embedding` (their vectors), `memory` (the loop over the text),
+//! `device` (which one runs the rules),
 //! `score` (questions and right answers), `report` (tables), `plot` (the SVG).
 
+mod device;
 mod embedding;
 mod memory;
 mod plot;
@@ -88,7 +90,7 @@ fn usage() -> ExitCode {
 
 /// The experiment, from the text to the plot.
 fn run(text: &Text) -> Result<(), Error> {
-    let (device, about) = device()?;
+    let (device, about) = device::choose()?;
     let questions = score::questions(&text.words);
     print!("{}", report::introduction(text, &questions));
     println!("{about}\n");
@@ -141,22 +143,6 @@ fn memories(device: &Device) -> Result<[Memory; 3], Error> {
             }),
         },
     ])
-}
-
-/// The GPU where it can run the rules, otherwise the processor; and a line that says which, and what a GPU lacks.
-fn device() -> Result<(Device, String), Error> {
-    let gpu = Device::parse("cuda:0")?;
-    let missing = match gated_delta().on(&gpu) {
-        Ok(_) => return Ok((gpu, "device   cuda:0".into())),
-        Err(error) => error,
-    };
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let cores = if threads == 1 { "1 core".into() } else { format!("{threads} cores") };
-    let mut about = format!("device   cpu ({cores})");
-    for message in missing.messages() {
-        about += &format!("\ngpu      {}\n         {}", message.what, message.help);
-    }
-    Ok((Device::cpu(), about))
 }
 
 /// A bar on a terminal, nothing elsewhere.

@@ -30,7 +30,9 @@ pub(super) fn position(context: &Context<'_>, rest: &str, w: &mut Writer) {
     for (axis, dim) in layout.axes.iter().zip(&n.dims) {
         let first = match axis.side {
             Side::Lanes => scaled(&n.member, axis.run),
-            Side::Columns => scaled(&format!("({} * {} + {})", n.strip, layout.groups(), n.group), axis.registers),
+            Side::Columns => {
+                scaled(&format!("({} * {} + {})", n.strip, layout.groups(), n.group), axis.registers)
+            }
         };
         lines.push((&dim.first, format!("const int {} = {first};", dim.first)));
         lines.push((&dim.left, format!("const int {} = {} - {};", dim.left, axis.size, dim.first)));
@@ -117,7 +119,9 @@ pub(super) fn final_states(context: &Context<'_>, w: &mut Writer) {
         let end = &context.names.states[state.index()].end;
         let condition = match (form.key, form.value) {
             (Some(_), Some(_)) => end.clone(),
-            _ => [vec![end.clone()], dims.first().map_or(Vec::new(), |&dim| one_of_many(context, dim))].concat().join(" && "),
+            _ => [vec![end.clone()], dims.first().map_or(Vec::new(), |&dim| one_of_many(context, dim))]
+                .concat()
+                .join(" && "),
         };
         w.block(format_args!("if ({condition})"), |w| {
             move_state(context, state, &dims, "store", "f32", end, w);
@@ -125,7 +129,15 @@ pub(super) fn final_states(context: &Context<'_>, w: &mut Writer) {
     }
 }
 
-fn move_state(context: &Context<'_>, state: StateId, dims: &[Dim], function: &str, ty: &str, pointer: &str, w: &mut Writer) {
+fn move_state(
+    context: &Context<'_>,
+    state: StateId,
+    dims: &[Dim],
+    function: &str,
+    ty: &str,
+    pointer: &str,
+    w: &mut Writer,
+) {
     let names = &context.names;
     let registers = &names.states[state.index()].registers;
     let place = &names.place;
@@ -140,7 +152,10 @@ fn move_state(context: &Context<'_>, state: StateId, dims: &[Dim], function: &st
             let i = context.index(key);
             w.line(format_args!(
                 "{ty} *row = {pointer} + {place} * {} + {} * {} + {};",
-                k.size * v.size, first(key), v.size, first(value)
+                k.size * v.size,
+                first(key),
+                v.size,
+                first(value)
             ));
             let row = format!("row + {} * {}", offset(i, k), v.size);
             let text = both(&row, &format!("{registers}[{i}]"), value);
@@ -304,7 +319,12 @@ pub(super) fn output_pointers(context: &Context<'_>, w: &mut Writer) {
         let size = row_size(context, dim);
         w.line(format_args!("const i64 {} = {};", own.step, times(&format!("i64({})", names.heads), size)));
         let first = dim.map_or(String::new(), |dim| format!(" + {}", names.dims[dim.index()].first));
-        let offset = format!("{} * {} + {}{first}", names.start, own.step, times(&format!("i64({})", names.head), size));
+        let offset = format!(
+            "{} * {} + {}{first}",
+            names.start,
+            own.step,
+            times(&format!("i64({})", names.head), size)
+        );
         w.line(format_args!("{} *{} = {} + {offset};", context.output, own.at, own.pointer));
     }
 }

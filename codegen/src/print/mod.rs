@@ -87,7 +87,11 @@ fn header(context: &Context<'_>, spec: &Spec, w: &mut Writer) {
     let Context { timeline, layout, .. } = context;
     let sizes: Vec<u32> = layout.axes.iter().map(|axis| axis.size).collect();
     let name = &timeline.signature.name;
-    w.comment(format_args!("{name}, {}, {}: the recurrent plan.", layout::describe(timeline, &sizes), spec.dtype));
+    w.comment(format_args!(
+        "{name}, {}, {}: the recurrent plan.",
+        layout::describe(timeline, &sizes),
+        spec.dtype
+    ));
     w.line("//");
     w.verbatim_comment(indented(&chunkwise_dsl::print::timeline(timeline)));
     w.line("//");
@@ -119,7 +123,10 @@ fn axis_text(axis: &Axis, dim: &str, layout: &Layout) -> String {
         }
         Side::Columns => {
             let lanes = layout.groups() * layout.warps * layout.blocks;
-            format!("{dim} lies over {lanes} groups of lanes, {} registers each{runs}{padding}.", axis.registers)
+            format!(
+                "{dim} lies over {lanes} groups of lanes, {} registers each{runs}{padding}.",
+                axis.registers
+            )
         }
     }
 }
@@ -131,7 +138,9 @@ fn indented(text: &str) -> String {
 /// The arguments: pointers by tensor, then integers. Parameters that nothing uses have none.
 fn arguments(context: &Context<'_>) -> Vec<Argument> {
     let signature = &context.timeline.signature;
-    let of_vector = |shape: Shape, dtype: DType| shape.dims().last().map_or(1, |d| context.axis(d).run as usize) * dtype.size();
+    let of_vector = |shape: Shape, dtype: DType| {
+        shape.dims().last().map_or(1, |d| context.axis(d).run as usize) * dtype.size()
+    };
     let mut arguments = Vec::new();
     let mut push = |name: String, role: Role, dtype: Option<DType>, align: usize| {
         arguments.push(Argument { name, role, dtype, align });
@@ -182,7 +191,8 @@ fn declaration(context: &Context<'_>, argument: &Argument) -> String {
 /// What a tensor's layout is, for the comment beside its pointer.
 fn described(context: &Context<'_>, argument: &Argument) -> String {
     let signature = &context.timeline.signature;
-    let sizes = |shape: Shape| shape.dims().map(|d| format!(", {}", context.axis(d).size)).collect::<String>();
+    let sizes =
+        |shape: Shape| shape.dims().map(|d| format!(", {}", context.axis(d).size)).collect::<String>();
     let name = &argument.name;
     match argument.role {
         Role::Input(p) => {
@@ -191,7 +201,9 @@ fn described(context: &Context<'_>, argument: &Argument) -> String {
             let before = if declared.per_head { String::new() } else { format!("B, T{entries}, ") };
             format!("{name} [{before}{heads}{}]", sizes(declared.shape))
         }
-        Role::InitialState(s) => format!("{name} [N, heads{}], null is zero", sizes(signature.state(s).shape)),
+        Role::InitialState(s) => {
+            format!("{name} [N, heads{}], null is zero", sizes(signature.state(s).shape))
+        }
         Role::FinalState(s) => format!("{name} [N, heads{}], may be null", sizes(signature.state(s).shape)),
         Role::Output(o) => format!("{name} [B, T, heads{}]", sizes(signature.outputs[o].shape)),
         Role::CuSeqlens => "[N + 1], null where sequences are all of `tokens`".to_owned(),

@@ -111,8 +111,31 @@ impl Names {
         });
         let dims = dims.collect();
         Names {
-            kernel, nodes, next, params, states, outputs, dims, i, j, token, tokens, heads, cu_seqlens, lane, member,
-            group, strip, head, sequence, start, length, place, fetch, scratch, turn,
+            kernel,
+            nodes,
+            next,
+            params,
+            states,
+            outputs,
+            dims,
+            i,
+            j,
+            token,
+            tokens,
+            heads,
+            cu_seqlens,
+            lane,
+            member,
+            group,
+            strip,
+            head,
+            sequence,
+            start,
+            length,
+            place,
+            fetch,
+            scratch,
+            turn,
         }
     }
 }

@@ -112,7 +112,11 @@ fn dot(context: &Context<'_>, id: NodeId, x: NodeId, y: NodeId, w: &mut Writer) 
     let name = &context.names.nodes[id.index()];
     let (x, y) = (express::value(context, x), express::value(context, y));
     w.line(format_args!("float {name} = 0.0f;"));
-    w.unrolled(context.index(dim), context.axis(dim).registers, format_args!("{name} = fmaf({x}, {y}, {name});"));
+    w.unrolled(
+        context.index(dim),
+        context.axis(dim).registers,
+        format_args!("{name} = fmaf({x}, {y}, {name});"),
+    );
     exchange(context, dim, "sum", name, w);
 }
 
@@ -215,7 +219,9 @@ fn read(context: &Context<'_>, state: StateId, key: NodeId, into: NodeId, w: &mu
     let Some(text) = exchanged(context, key, "sum", &p) else { return };
     match form.value {
         None => w.line(format_args!("{p} = {text};")),
-        Some(dim) => w.unrolled(context.index(dim), context.axis(dim).registers, format_args!("{p} = {text};")),
+        Some(dim) => {
+            w.unrolled(context.index(dim), context.axis(dim).registers, format_args!("{p} = {text};"))
+        }
     }
 }
 
@@ -234,7 +240,10 @@ fn write(context: &Context<'_>, state: StateId, key: NodeId, value: NodeId, w: &
 fn mix(context: &Context<'_>, states: &[StateId], matrix: &[Vec<Option<NodeId>>], w: &mut Writer) {
     let is_one = |entry: &Option<NodeId>| entry.is_some_and(|id| express::literal(context, id) == Some(1.0));
     let unchanged = |row: usize| {
-        matrix[row].iter().enumerate().all(|(at, entry)| if at == row { is_one(entry) } else { entry.is_none() })
+        matrix[row]
+            .iter()
+            .enumerate()
+            .all(|(at, entry)| if at == row { is_one(entry) } else { entry.is_none() })
     };
     let changed: Vec<usize> = (0..states.len()).filter(|&row| !unchanged(row)).collect();
     let Some(&first) = changed.first() else { return };

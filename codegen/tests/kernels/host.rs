@@ -34,7 +34,8 @@ impl Host {
         let support = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/host");
         let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
         // Functions that leave by longjmp for another stack are what coroutines are; fortified longjmp forbids it.
-        let options = ["-std=c++17", "-O1", "-fno-strict-aliasing", "-ffp-contract=off", "-U_FORTIFY_SOURCE", "-w"];
+        let options =
+            ["-std=c++17", "-O1", "-fno-strict-aliasing", "-ffp-contract=off", "-U_FORTIFY_SOURCE", "-w"];
         let output = Command::new(&compiler)
             .args(options)
             .arg("-I")
@@ -49,13 +50,21 @@ impl Host {
     }
 
     /// Runs a kernel and returns every buffer as it is afterwards, in the order of arguments.
-    pub(crate) fn run(&self, index: usize, kernel: &Kernel, blocks: u32, values: &[Value]) -> Result<Vec<Vec<u8>>, String> {
+    pub(crate) fn run(
+        &self,
+        index: usize,
+        kernel: &Kernel,
+        blocks: u32,
+        values: &[Value],
+    ) -> Result<Vec<Vec<u8>>, String> {
         assert_eq!(values.len(), kernel.arguments.len());
         let mut request = Vec::new();
         for number in [index as u32, blocks, kernel.threads, values.len() as u32] {
             request.extend(number.to_le_bytes());
         }
-        let sized = |kind: u32, bytes: &[u8]| [&kind.to_le_bytes(), &(bytes.len() as u64).to_le_bytes()[..], bytes].concat();
+        let sized = |kind: u32, bytes: &[u8]| {
+            [&kind.to_le_bytes(), &(bytes.len() as u64).to_le_bytes()[..], bytes].concat()
+        };
         for value in values {
             request.extend(match value {
                 Value::Null => 0u32.to_le_bytes().to_vec(),
@@ -106,7 +115,8 @@ fn translation_unit(kernels: &[Kernel]) -> String {
         assert!(!source.contains("asm("), "the host has no inline PTX");
         writeln!(text, "namespace k{index} {{\n{source}\n}}").unwrap();
         let arguments: Vec<String> = kernel.arguments.iter().enumerate().map(passed).collect();
-        writeln!(calls, "    case {index}: k{index}::{}({}); break;", kernel.name, arguments.join(", ")).unwrap();
+        writeln!(calls, "    case {index}: k{index}::{}({}); break;", kernel.name, arguments.join(", "))
+            .unwrap();
     }
     format!("{text}\nvoid call(unsigned kernel, void **a) {{\n    switch (kernel) {{\n{calls}    }}\n}}\n")
 }
@@ -114,7 +124,9 @@ fn translation_unit(kernels: &[Kernel]) -> String {
 fn passed((at, argument): (usize, &Argument)) -> String {
     let element = argument.dtype.map_or("i64", |dtype| dtype.name());
     match argument.role {
-        Role::Input(_) | Role::InitialState(_) | Role::CuSeqlens => format!("static_cast<const {element} *>(a[{at}])"),
+        Role::Input(_) | Role::InitialState(_) | Role::CuSeqlens => {
+            format!("static_cast<const {element} *>(a[{at}])")
+        }
         Role::Output(_) | Role::FinalState(_) => format!("static_cast<{element} *>(a[{at}])"),
         Role::Tokens => format!("*static_cast<i64 *>(a[{at}])"),
         Role::Heads | Role::InputHeads(_) => format!("*static_cast<unsigned *>(a[{at}])"),

@@ -2,8 +2,10 @@
 //! (The tests with the real compiler are `runtime/tests/kernels.rs`.)
 
 mod host;
+mod limits;
 mod numerics;
 mod problem;
+mod snapshots;
 
 use chunkwise_codegen::recurrent::{Spec, emit};
 use chunkwise_codegen::{DType, Kernel, Limitation};

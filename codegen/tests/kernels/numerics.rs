@@ -25,7 +25,8 @@ fn tolerance(dtype: DType) -> f64 {
 
 /// Builds all kernels, runs each on every frame and compares.
 fn check(cases: &[Case<'_>], frames: &[Frame], seed: u64) {
-    let kernels: Vec<Kernel> = cases.iter().map(|&(rule, k, v, dtype)| crate::kernel(rule, k, v, dtype)).collect();
+    let kernels: Vec<Kernel> =
+        cases.iter().map(|&(rule, k, v, dtype)| crate::kernel(rule, k, v, dtype)).collect();
     let host = Host::build(&kernels);
     let mut random = Random(seed);
     for (index, &(rule, k, v, dtype)) in cases.iter().enumerate() {
@@ -33,7 +34,9 @@ fn check(cases: &[Case<'_>], frames: &[Frame], seed: u64) {
             let what = format!("{} at {k} x {v}, {dtype}, {frame:?}, seed {seed}", rule.signature.name);
             let sizes = crate::sizes(rule, k, v);
             let problem = Problem::new(rule, &kernels[index], &sizes, frame.clone(), &mut random);
-            let got = problem.run(&host, index, &kernels[index], false).unwrap_or_else(|why| panic!("{what}: {why}"));
+            let got = problem
+                .run(&host, index, &kernels[index], false)
+                .unwrap_or_else(|why| panic!("{what}: {why}"));
             compare(&got, &problem.expected(), dtype, &what);
         }
     }
@@ -55,7 +58,8 @@ fn compare(got: &Results, expected: &Results, dtype: DType, what: &str) {
 fn every_rule_of_the_catalogue() {
     let rules = crate::catalogue();
     let shapes = [(16, 16, DType::F32), (64, 32, DType::BF16), (12, 20, DType::F16)];
-    let cases: Vec<_> = rules.iter().flat_map(|rule| shapes.map(|(k, v, dtype)| (rule, k, v, dtype))).collect();
+    let cases: Vec<_> =
+        rules.iter().flat_map(|rule| shapes.map(|(k, v, dtype)| (rule, k, v, dtype))).collect();
     let frames = [
         frame(&[4, 4], false, 2, true),
         frame(&[3, 0, 1, 5], true, 4, true),
@@ -79,7 +83,9 @@ fn any_size_from_1_to_256() {
     let dtypes = [DType::F32, DType::BF16];
     let cases: Vec<_> = pairs
         .iter()
-        .flat_map(|(name, pairs)| pairs.iter().enumerate().map(|(at, &(k, v))| (named(name), k, v, dtypes[at % 2])))
+        .flat_map(|(name, pairs)| {
+            pairs.iter().enumerate().map(|(at, &(k, v))| (named(name), k, v, dtypes[at % 2]))
+        })
         .collect();
     check(&cases, &[frame(&[2, 3], true, 2, true)], 20260102);
 }
@@ -139,6 +145,7 @@ fn loops(mut s: State<K, V>, k: [Vector<K>; 2], v: [Vector<V>; 2], b: [Scalar; 2
 fn unusual_shapes() {
     let rules = crate::rules(UNUSUAL);
     let shapes = [(8, 8, DType::F32), (13, 70, DType::F32), (100, 36, DType::BF16)];
-    let cases: Vec<_> = rules.iter().flat_map(|rule| shapes.map(|(k, v, dtype)| (rule, k, v, dtype))).collect();
+    let cases: Vec<_> =
+        rules.iter().flat_map(|rule| shapes.map(|(k, v, dtype)| (rule, k, v, dtype))).collect();
     check(&cases, &[frame(&[3, 4], true, 2, true), frame(&[5], false, 4, false)], 20260103);
 }

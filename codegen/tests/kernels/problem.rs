@@ -60,13 +60,20 @@ fn len(shape: Shape, sizes: &[usize]) -> usize {
 
 impl<'a> Problem<'a> {
     /// Random numbers; the heads of each parameter are a random divisor of the state heads.
-    pub(crate) fn new(rule: &'a Rule, kernel: &Kernel, sizes: &[usize], frame: Frame, random: &mut Random) -> Self {
+    pub(crate) fn new(
+        rule: &'a Rule,
+        kernel: &Kernel,
+        sizes: &[usize],
+        frame: Frame,
+        random: &mut Random,
+    ) -> Self {
         let tokens: usize = frame.lengths.iter().sum();
         let divisors: Vec<usize> = (1..=frame.heads).filter(|n| frame.heads % n == 0).collect();
         let params = rule.signature.params.iter().map(|param| {
             let heads = divisors[random.next() as usize % divisors.len()];
             let size = len(param.shape, sizes);
-            let rows = if param.per_head { heads } else { tokens * param.count.unwrap_or(1) as usize * heads };
+            let rows =
+                if param.per_head { heads } else { tokens * param.count.unwrap_or(1) as usize * heads };
             let argument = kernel.arguments.iter().find(|argument| argument.name == param.name);
             let dtype = argument.and_then(|argument| argument.dtype).unwrap_or(DType::F32);
             // Vectors of length about 1, so that the delta rules neither vanish nor explode.
@@ -100,7 +107,8 @@ impl<'a> Problem<'a> {
         let offsets = self.offsets();
         let tokens = offsets[self.frame.lengths.len()];
         let heads = self.frame.heads;
-        let sizes: Vec<usize> = signature.outputs.iter().map(|output| len(output.shape, &self.sizes)).collect();
+        let sizes: Vec<usize> =
+            signature.outputs.iter().map(|output| len(output.shape, &self.sizes)).collect();
         let mut results = Results {
             outputs: sizes.iter().map(|size| vec![0.0; tokens * heads * size]).collect(),
             states: self.states.clone(),
@@ -140,14 +148,29 @@ impl<'a> Problem<'a> {
     }
 
     /// What the kernel makes of them on the host. `in_place` gives initial and final states one buffer.
-    pub(crate) fn run(&self, host: &Host, index: usize, kernel: &Kernel, in_place: bool) -> Result<Results, String> {
+    pub(crate) fn run(
+        &self,
+        host: &Host,
+        index: usize,
+        kernel: &Kernel,
+        in_place: bool,
+    ) -> Result<Results, String> {
         let offsets = self.offsets();
         let tokens = offsets[self.frame.lengths.len()];
         let places = self.frame.lengths.len() * self.frame.heads;
-        let initial = |state: usize| kernel.arguments.iter().position(|a| matches!(a.role, Role::InitialState(s) if s.index() == state));
+        let initial = |state: usize| {
+            kernel
+                .arguments
+                .iter()
+                .position(|a| matches!(a.role, Role::InitialState(s) if s.index() == state))
+        };
         let value = |argument: &chunkwise_codegen::Argument| match argument.role {
-            Role::Input(param) => Value::Buffer(bytes(argument.dtype.unwrap(), &self.params[param.index()].1)),
-            Role::InitialState(state) if self.frame.initial => Value::Buffer(bytes(DType::F32, &self.states[state.index()])),
+            Role::Input(param) => {
+                Value::Buffer(bytes(argument.dtype.unwrap(), &self.params[param.index()].1))
+            }
+            Role::InitialState(state) if self.frame.initial => {
+                Value::Buffer(bytes(DType::F32, &self.states[state.index()]))
+            }
             Role::InitialState(_) => Value::Null,
             // Nobody may rely on what an output held: NaN in every type.
             Role::Output(at) => {
@@ -173,7 +196,8 @@ impl<'a> Problem<'a> {
         let blocks = kernel.grid(self.frame.lengths.len(), self.frame.heads).unwrap();
         let buffers = host.run(index, kernel, blocks, &values)?;
         let mut results = Results { outputs: Vec::new(), states: Vec::new() };
-        let with_buffer = kernel.arguments.iter().zip(&values).filter(|(_, value)| matches!(value, Value::Buffer(_)));
+        let with_buffer =
+            kernel.arguments.iter().zip(&values).filter(|(_, value)| matches!(value, Value::Buffer(_)));
         for ((argument, _), buffer) in with_buffer.zip(&buffers) {
             let numbers = || numbers(argument.dtype.unwrap(), buffer);
             match argument.role {
