@@ -3,6 +3,7 @@
 use crate::args::Check;
 use crate::check::cases::{Case, cases};
 use crate::check::{Ratios, Setup, compare, run};
+use crate::commands::note_chunk_without_chunks;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::table::{Align, table};
@@ -20,9 +21,7 @@ const SIZES: [usize; 4] = [16, 24, 20, 28];
 pub fn check(arguments: &Check, output: &mut Output) -> Outcome {
     let found = source::find(&arguments.rule)?;
     let rule = found.rule();
-    if arguments.plan == Some(PlanChoice::Recurrent) && arguments.chunk.is_some() {
-        return Err(chunk_without_chunks());
-    }
+    note_chunk_without_chunks(arguments.plan, arguments.chunk);
     let setup = Setup {
         rule,
         device: Device::parse(&arguments.device)?,
@@ -55,14 +54,6 @@ pub fn check(arguments: &Check, output: &mut Output) -> Outcome {
         Some(error) if verdict.compared == 0 => Err(error.into()),
         _ => verdict.report(rule, output),
     }
-}
-
-/// `--chunk` where there are no chunks: a flag that does nothing is a mistake.
-pub(crate) fn chunk_without_chunks() -> Failure {
-    Failure::mistake(
-        "--chunk has no meaning under `--plan recurrent`, which walks the tokens one by one",
-        "leave --chunk out, or take `--plan chunkwise`",
-    )
 }
 
 /// What is about to be checked, with all that is needed to repeat it.

@@ -5,7 +5,7 @@
 
 use crate::args::{Precision, Run};
 use crate::check::element;
-use crate::commands::check::chunk_without_chunks;
+use crate::commands::note_chunk_without_chunks;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::source;
@@ -32,12 +32,10 @@ pub fn run(arguments: &Run, _: &mut Output) -> Outcome {
     Ok(waiting("writing", || io::write(&arguments.output, &results))?)
 }
 
-/// The options of the device; a flag that would do nothing is refused.
+/// The options of the device.
 fn options(arguments: &Run) -> Outcome<Options> {
     let plan = arguments.plan.unwrap_or(PlanChoice::Auto);
-    if plan == PlanChoice::Recurrent && arguments.chunk.is_some() {
-        return Err(chunk_without_chunks());
-    }
+    note_chunk_without_chunks(arguments.plan, arguments.chunk);
     if arguments.precision == Precision::High {
         return Err(Failure::limitation(
             "--precision high splits the operands of tensor cores, and no plan of this version uses tensor cores",

@@ -150,10 +150,6 @@ const LINES: &[(&str, &[&str])] = &[
         &["run", "rule.rs", "--input", "{in}", "--output", "{out}", "--chunk", "1.5"],
     ),
     ("a chunk of zero", &["run", "rule.rs", "--input", "{in}", "--output", "{out}", "--chunk", "0"]),
-    (
-        "a chunk where there are no chunks",
-        &["run", "rule.rs", "--input", "{in}", "--output", "{out}", "--chunk", "16", "--plan", "recurrent"],
-    ),
     ("an unknown plan", &["run", "rule.rs", "--input", "{in}", "--output", "{out}", "--plan", "magic"]),
     ("an unknown type", &["run", "rule.rs", "--input", "{in}", "--output", "{out}", "--dtype", "fp32"]),
     ("an unknown device", &["run", "rule.rs", "--input", "{in}", "--output", "{out}", "--device", "gpu"]),

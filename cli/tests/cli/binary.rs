@@ -46,11 +46,13 @@ impl Folder {
         io::read(&self.path(name)).unwrap()
     }
 
-    /// The binary, to be run in this folder, without colours and without the user's settings.
+    /// The binary, to be run in this folder, without colours and without the user's settings; only which NVRTC to take
+    /// (`CHUNKWISE_NVRTC`) may come from outside.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chunkwise"));
         command.args(arguments).current_dir(self.0.path());
-        command.env("CHUNKWISE_CACHE_DIR", self.path("cache")).env("NO_COLOR", "1").env_remove("COLUMNS");
+        command.env("CHUNKWISE_CACHE_DIR", self.path("cache")).env("NO_COLOR", "1");
+        command.env_remove("COLUMNS").env_remove("RUST_BACKTRACE");
         command
     }
 

@@ -214,6 +214,21 @@ fn no_tokens_are_no_error() {
 }
 
 #[test]
+fn a_chunk_where_there_are_no_chunks_is_a_note() {
+    let folder = folder();
+    let loops = ["--plan", "recurrent"];
+    folder.succeed(&[RUN.as_slice(), &loops].concat());
+    let expected = folder.read("out.safetensors");
+    let note = "note: --chunk is not used by `--plan recurrent`, which walks the tokens one by one\n";
+    let ended = folder.run(&[RUN.as_slice(), &loops, &["--chunk", "16"]].concat());
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", note));
+    assert_eq!(folder.read("out.safetensors")["o"], expected["o"]);
+    let ended = folder.run(&["check", "rule.rs", "--plan", "recurrent", "--chunk", "16", "-t", "9"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), note));
+    assert!(ended.stdout.contains("\nrecurrent ") && ended.stdout.ends_with("pass\n"), "{ended:?}");
+}
+
+#[test]
 fn an_output_replaces_an_older_one_whole() {
     let folder = folder();
     folder.write("out.safetensors", "something older");
