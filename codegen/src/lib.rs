@@ -10,7 +10,7 @@
 //! | [`program`] | a token's expressions cut into named values, its events in order |
 //! | [`layout`] | which dim is split over lanes, which over columns, at how many registers; pure data |
 //! | [`verify`] | what must hold of the two |
-//! | [`print`] | the CUDA text; the only part that writes CUDA |
+//! | [`mod@print`] | the CUDA text; the only part that writes CUDA |
 //! | [`writer`], [`namer`], [`device`] | text, identifiers, fixed device code |
 //! | [`kernel`] | what a launcher needs to know |
 //! | [`arch`], [`dtype`] | architectures and element types |

@@ -3,7 +3,7 @@
 //! A key, a decay or a mix of state `A` that depends on a read of state `B` puts `A` in a later stratum than `B`: seen from
 //! `A`, the reads of `B` are inputs. A write's *value* may depend on any read, so it orders nothing by itself, but a
 //! state whose values feed `B` must not stand after `B`. Where that goes in a circle there is no order, and no
-//! chunkwise form: [`violations`] names the event that closes it.
+//! chunkwise form: `violations` names the event that closes it.
 //!
 //! ```text
 //! p = s.read(q);  z += outer(softmax(p), v)      s: stratum 0, z: stratum 1   (GSA, ABC: two passes)

@@ -96,10 +96,11 @@ impl<'a> Generator<'a> {
             .map(|l| l.name.clone())
             .collect();
         let choice = self.source.below(8);
-        if reads && choice >= 3 {
-            if let Some(read) = self.read(shape) {
-                return read;
-            }
+        if reads
+            && choice >= 3
+            && let Some(read) = self.read(shape)
+        {
+            return read;
         }
         match (choice, shape) {
             (1 | 2, _) if !here.is_empty() => Expr::Name(here[self.source.below(here.len())].clone()),

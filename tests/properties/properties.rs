@@ -240,7 +240,7 @@ fn part(case: &Case, arrays: &Arrays, sequence: usize) -> Arrays {
     let slice = |name: &str, x: &Array| {
         let (start, len, all, dim) =
             if is_state(name) { (sequence, 1, count, 0) } else { (first, length, total, 1) };
-        let row = if all == 0 { 0 } else { x.data.len() / all };
+        let row = x.data.len().checked_div(all).unwrap_or(0);
         let mut shape = x.shape.clone();
         shape[dim] = len;
         Array { shape, data: x.data[start * row..(start + len) * row].to_vec() }

@@ -81,7 +81,7 @@ fn tensor(name: &str, array: &Array, element: Element) -> Tensor {
     let shape = array.shape.clone();
     let built = match (name, element) {
         // Both integer types are allowed; the number of sequences decides.
-        ("cu_seqlens", _) if shape[0] % 2 == 0 => {
+        ("cu_seqlens", _) if shape[0].is_multiple_of(2) => {
             Tensor::new(shape, array.data.iter().map(|&x| x as i32).collect::<Vec<i32>>())
         }
         ("cu_seqlens", _) => Tensor::new(shape, array.data.iter().map(|&x| x as i64).collect::<Vec<i64>>()),

@@ -14,8 +14,8 @@
 //! what decides it, the equations of one chunk, their phases, the costs. Every line is derived from the events of the
 //! timeline; nothing here knows a rule by name.
 //!
-//! Passes: [`system`] takes the timeline apart, [`derive`] writes the equations as formulas, [`phases`] shares Gram matrices
-//! and cuts by dependence on the state, [`cost`] counts; [`page`] and [`why`] lay the results out.
+//! Passes: `system` takes the timeline apart, `derive` writes the equations as formulas, `phases` shares Gram matrices
+//! and cuts by dependence on the state, `cost` counts; `page` and `why` lay the results out.
 
 mod cost;
 mod derive;

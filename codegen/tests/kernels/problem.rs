@@ -68,7 +68,7 @@ impl<'a> Problem<'a> {
         random: &mut Random,
     ) -> Self {
         let tokens: usize = frame.lengths.iter().sum();
-        let divisors: Vec<usize> = (1..=frame.heads).filter(|n| frame.heads % n == 0).collect();
+        let divisors: Vec<usize> = (1..=frame.heads).filter(|n| frame.heads.is_multiple_of(*n)).collect();
         let params = rule.signature.params.iter().map(|param| {
             let heads = divisors[random.next() as usize % divisors.len()];
             let size = len(param.shape, sizes);
