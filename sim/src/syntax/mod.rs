@@ -1,0 +1,3 @@
+//! PTX as text and as a tree.
+
+pub mod ast;
