@@ -21,6 +21,16 @@ use crate::dtype::DType;
 use chunkwise_dsl::graph::{ParamId, StateId};
 use std::fmt;
 
+/// What a kernel is made for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Spec {
+    /// Size of each dim, by `Dim`; 1 to 256.
+    pub sizes: Vec<usize>,
+    /// Type of the token vectors other than decays, and of the outputs: f32, f16 or bf16. Scalars, decays, `PerHead`
+    /// tensors and states are f32.
+    pub dtype: DType,
+}
+
 /// A generated kernel.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Kernel {

@@ -19,9 +19,8 @@
 //! The choice is by a count of instructions (see [`choose`]); it is data, and `verify` checks it.
 
 use crate::dtype::DType;
-use crate::kernel::{Limitation, MAX_SIZE};
+use crate::kernel::{Limitation, MAX_SIZE, Spec};
 use crate::program::{Program, Step};
-use crate::recurrent::Spec;
 use chunkwise_dsl::graph::{Dim, Expr, ParamId, StateId};
 use chunkwise_dsl::timeline::{Event, Timeline};
 

@@ -9,19 +9,10 @@
 //! are fetched while the one before it is computed. The text does not depend on the architecture.
 
 use crate::dtype::DType;
+pub use crate::kernel::Spec;
 use crate::kernel::{Kernel, Limitation};
 use crate::{layout, print, program, verify};
 use chunkwise_dsl::timeline::Timeline;
-
-/// What a kernel is made for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Spec {
-    /// Size of each dim, by `Dim`; 1 to 256.
-    pub sizes: Vec<usize>,
-    /// Type of the token vectors other than decays, and of the outputs: f32, f16 or bf16. Scalars, decays, `PerHead`
-    /// tensors and states are f32.
-    pub dtype: DType,
-}
 
 /// Emits the forward kernel of a rule.
 ///

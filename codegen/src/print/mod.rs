@@ -13,10 +13,9 @@ mod token;
 
 use crate::device;
 use crate::dtype::DType;
-use crate::kernel::{Argument, Kernel, Role};
+use crate::kernel::{Argument, Kernel, Role, Spec};
 use crate::layout::{self, Axis, Layout, Side};
 use crate::program::Program;
-use crate::recurrent::Spec;
 use crate::writer::Writer;
 use chunkwise_dsl::graph::{Dim, ParamId, Shape};
 use chunkwise_dsl::timeline::Timeline;

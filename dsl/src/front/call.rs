@@ -6,7 +6,6 @@
 //! ```
 
 use super::elaborate::{Elaborator, address, unwrapped};
-use super::expression::function;
 use super::names::suggest;
 use super::show::show;
 use crate::graph::{Binary, Dim, Expr as Node, Shape, Unary, Value};
@@ -64,6 +63,11 @@ pub(super) const FUNCTIONS: [Function; 22] = [
     Function { name: "l2norm", usage: "l2norm(x)", kind: Kind::L2norm },
     Function { name: "dim", usage: "dim(K)", kind: Kind::Dim },
 ];
+
+/// Whether a name is a function of the language.
+pub(super) fn function(name: &str) -> Option<&'static Function> {
+    FUNCTIONS.iter().find(|f| f.name == name)
+}
 
 impl Function {
     fn arity(&self) -> usize {

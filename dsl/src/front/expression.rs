@@ -9,7 +9,7 @@
 //! be scaled by a vector of one of its dims. The first expression that makes a node is its origin, for messages.
 
 use super::attributes::literal_number;
-use super::call::{FUNCTIONS, Function};
+use super::call::function;
 use super::elaborate::{Elaborator, address, unwrapped};
 use super::names::{nearest, suggest};
 use super::show::show;
@@ -181,7 +181,7 @@ impl Elaborator<'_> {
     }
 
     fn unknown(&mut self, name: &str, span: Span) {
-        let usage = FUNCTIONS.iter().find(|f| f.name == name).map(|f| f.usage);
+        let usage = function(name).map(|f| f.usage);
         let hint = if let Some(usage) = usage {
             format!("it is a function: write `{usage}`")
         } else if self.header.signature.dims.iter().any(|d| d == name) {
@@ -298,9 +298,4 @@ fn arithmetic(op: &BinOp) -> Option<(Binary, &'static str)> {
         BinOp::Div(_) => Some((Binary::Div, "/")),
         _ => None,
     }
-}
-
-/// Whether a name is a function of the language.
-pub(super) fn function(name: &str) -> Option<&'static Function> {
-    FUNCTIONS.iter().find(|f| f.name == name)
 }
