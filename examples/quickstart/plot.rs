@@ -92,7 +92,8 @@ fn by_age(positions: usize, rows: &[Row]) -> Panel {
         title: "Recall by the age of the pair",
         unit: "words since the pair was stored",
         axis: Axis { pixels: (574.0, 944.0), units: (1.0, last as f64), logarithmic: true },
-        ticks: octaves.iter().copied().step_by(2).collect(),
+        // Long numbers need room: never more than some six of them.
+        ticks: octaves.iter().copied().step_by(octaves.len().div_ceil(6)).collect(),
         curves: rows.iter().map(points).collect(),
     }
 }
@@ -118,7 +119,7 @@ fn legend(svg: &mut String, rows: &[Row]) {
     let mut x = 32.0;
     for (row, stroke) in rows.iter().zip(STROKES) {
         line(svg, &[(x, 86.0), (x + 30.0, 86.0)], stroke);
-        let text = format!("{} ({})", row.name, number(row.score.recall().value()));
+        let text = format!("{}: recall {}", row.name, number(row.score.recall().value()));
         label(svg, (x + 38.0, 90.5), "", "start", &text);
         x += 62.0 + 7.2 * text.len() as f64;
     }
