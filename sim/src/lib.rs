@@ -14,7 +14,7 @@
 //! |---|---|
 //! | [`syntax`] | PTX as text and as a tree: lexer, parser, printer, verifier |
 //! | `decode` | instructions with all their modifiers understood |
-//! | `flow` | basic blocks, and where lanes that part meet again |
+//! | [`flow`] | basic blocks, and where lanes that part meet again |
 //! | [`math`] | what one lane computes: integers, floats with rounding modes, conversions, tensor cores |
 //! | `memory` | memories that know who wrote each byte, and when |
 //! | `machine` | warps, blocks, grids |
@@ -25,6 +25,7 @@
 
 pub mod check;
 pub mod count;
+pub mod flow;
 pub mod math;
 pub mod memory;
 pub mod syntax;

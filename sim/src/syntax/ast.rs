@@ -223,6 +223,15 @@ pub enum Operand {
         /// Bytes.
         offset: i64,
     },
+    /// `[base+offset, {x, y}]`: a place in a tensor that a tensor map describes, or in a texture.
+    Tensor {
+        /// What it counts from.
+        base: Base,
+        /// Bytes.
+        offset: i64,
+        /// The coordinates, innermost first.
+        coordinates: Vec<Operand>,
+    },
     /// The address of a variable, as in `mov.u32 %r1, buffer;`, with an offset in bytes.
     Variable(Var, i64),
     /// `{a, b, ..}`
@@ -297,9 +306,14 @@ pub struct Function {
     pub name: String,
     /// Whether it is an `.entry`.
     pub is_entry: bool,
-    /// How many of the variables are parameters: the first ones.
+    /// How many of the variables are parameters: the first ones. What a function returns comes before what it takes.
     pub params: usize,
-    /// Parameters, variables of the body, and the module's variables that it names.
+    /// How many of the parameters are what a function returns: the first ones; 0 for an entry.
+    pub returns: usize,
+    /// How many variables after the parameters are the body's own; the rest are the module's.
+    pub locals: usize,
+    /// Parameters, variables of the body, and the module's variables that it names, in the order of first use and
+    /// without their initial bytes (find those by name in [`Module::variables`]).
     pub variables: Vec<Variable>,
     /// Registers.
     pub registers: Vec<Register>,
@@ -309,6 +323,8 @@ pub struct Function {
     pub branch_targets: Vec<(Label, Vec<Label>)>,
     /// `.maxntid`, `.reqntid`: the most threads of a block, where it says.
     pub max_threads: Option<u32>,
+    /// Whether it has a body; one without is a declaration that the module never defines, such as `vprintf`.
+    pub has_body: bool,
     /// In order.
     pub body: Vec<Instruction>,
     /// Line of the text, from 1.
@@ -333,6 +349,6 @@ pub struct Module {
 impl Module {
     /// The kernel of a name.
     pub fn kernel(&self, name: &str) -> Option<&Function> {
-        self.functions.iter().find(|f| f.is_entry && f.name == name)
+        self.functions.iter().find(|f| f.is_entry && f.has_body && f.name == name)
     }
 }
