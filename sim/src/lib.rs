@@ -25,6 +25,7 @@
 
 pub mod check;
 pub mod count;
+pub mod decode;
 pub mod flow;
 pub mod math;
 pub mod memory;
