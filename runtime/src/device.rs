@@ -5,9 +5,11 @@
 
 use crate::bind::{Bind, Bindings, Tensors};
 use crate::cpu::Cpu;
-#[cfg(feature = "cuda")]
-use crate::cuda::Cuda;
 use crate::error::{Error, Result};
+#[cfg(any(feature = "cuda", feature = "sim"))]
+use crate::gpu::Gpu;
+#[cfg(feature = "cuda")]
+use crate::gpu::cuda::Cuda;
 use crate::tensor::Element;
 use crate::validate::Pass;
 use chunkwise_dsl::rule::Rule;
@@ -145,7 +147,7 @@ impl RuleExt for Rule {
         let runner = match device.0 {
             Kind::Cpu => Runner::Cpu(Cpu::new(self)),
             #[cfg(feature = "cuda")]
-            Kind::Cuda(ordinal) => Runner::Cuda(Cuda::new(self, ordinal)?),
+            Kind::Cuda(ordinal) => Runner::Cuda(Gpu::new(self, || Cuda::open(ordinal))?),
             #[cfg(not(feature = "cuda"))]
             Kind::Cuda(_) => {
                 return Err(Error::limitation(
@@ -169,7 +171,7 @@ pub struct Executable {
 enum Runner {
     Cpu(Cpu),
     #[cfg(feature = "cuda")]
-    Cuda(Cuda),
+    Cuda(Gpu<Cuda>),
 }
 
 impl Runner {
@@ -188,6 +190,27 @@ impl Executable {
     pub fn with_options(mut self, options: Options) -> Executable {
         self.options = options;
         self
+    }
+
+    /// The same, but with a kernel changed by hand in place of the generated one: CUDA text that begins from what
+    /// `chunkwise emit` prints for the sizes and the type of the runs, with the entry's name and parameters as they were.
+    /// `file` is what messages call it.
+    ///
+    /// # Errors
+    /// A limitation where the device runs no kernels. What is wrong with the text itself comes out of the runs, as
+    /// [`Error::Kernel`], or as a mistake where its entry is not the generated one's.
+    pub fn with_kernel(self, file: &str, text: &str) -> Result<Executable> {
+        let runner = match self.runner {
+            Runner::Cpu(_) => {
+                return Err(Error::limitation(
+                    "the device `cpu` runs no kernels, so none can be given to it",
+                    "run it on `sim` or on a GPU",
+                ));
+            }
+            #[cfg(feature = "cuda")]
+            Runner::Cuda(gpu) => Runner::Cuda(gpu.with_kernel(file, text)),
+        };
+        Ok(Executable { runner, ..self })
     }
 
     /// The options in use.

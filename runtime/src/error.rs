@@ -1,4 +1,4 @@
-//! What can go wrong at run time, in four kinds that a caller may tell apart, each a list of messages with help.
+//! What can go wrong at run time, in five kinds that a caller may tell apart, each a list of messages with help.
 //!
 //! ```text
 //! error: tensor `k` has 3 heads, which do not divide the 4 heads of `v`
@@ -10,6 +10,7 @@
 //! | [`Error::Mistake`] | the user's mistake: what, where, what was expected | 2 |
 //! | [`Error::Limitation`] | it means something that is not supported; the help says what is | 3 |
 //! | [`Error::Absent`] | a device or library that is not there; the help says what to install | 3 |
+//! | [`Error::Kernel`] | a kernel that somebody changed by hand does wrong; the message says what | 1 |
 //! | [`Error::Bug`] | our bug; the help says how to report it | 1 |
 //!
 //! All mistakes found in one step are in one error, so that a user mends them in one go.
@@ -32,6 +33,9 @@ pub enum Error {
     /// A device, driver or library that this machine lacks.
     #[error("{0}")]
     Absent(Messages),
+    /// A kernel that somebody gave in place of a generated one does not compile, or does what no kernel may do.
+    #[error("{0}")]
+    Kernel(Messages),
     /// A fault of ours.
     #[error("{0}")]
     Bug(Messages),
@@ -107,6 +111,14 @@ impl Error {
         Error::Bug(Messages(vec![Message::new(what, help)]))
     }
 
+    /// What was found in a kernel that somebody gave, which would be our bug in a generated one.
+    #[cfg(any(feature = "cuda", feature = "sim"))]
+    pub(crate) fn of_kernel(file: &str, found: Messages) -> Self {
+        let help = "this kernel was given in place of the generated one; mend it there";
+        let what = |message: Message| Message::new(format!("{file}: {}", message.what), help);
+        Error::Kernel(Messages(found.0.into_iter().map(what).collect()))
+    }
+
     /// The user's mistakes as one error, or `Ok` where there are none.
     pub fn mistakes(messages: Vec<Message>) -> Result<()> {
         if messages.is_empty() { Ok(()) } else { Err(Error::Mistake(Messages(messages))) }
@@ -115,14 +127,18 @@ impl Error {
     /// What is wrong, in order; at least one message.
     pub fn messages(&self) -> &[Message] {
         match self {
-            Error::Mistake(m) | Error::Limitation(m) | Error::Absent(m) | Error::Bug(m) => &m.0,
+            Error::Mistake(m)
+            | Error::Limitation(m)
+            | Error::Absent(m)
+            | Error::Kernel(m)
+            | Error::Bug(m) => &m.0,
         }
     }
 
-    /// The exit code of the command line: 1 for our bug, 2 for a mistake, 3 for a limitation or an absent device.
+    /// The exit code of the command line: 1 for a kernel at fault or our bug, 2 for a mistake, 3 for a limitation or an absent device.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Bug(_) => 1,
+            Error::Kernel(_) | Error::Bug(_) => 1,
             Error::Mistake(_) => 2,
             Error::Limitation(_) | Error::Absent(_) => 3,
         }

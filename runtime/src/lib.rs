@@ -5,16 +5,16 @@
 //! ```
 //!
 //! [`Tensor`]s live on the host. A [`Device`] runs a rule: the CPU through the evaluators of `algebra`, a GPU through
-//! kernels of `codegen` that are compiled at run time. Every failure is an [`Error`] of one of four kinds; nothing a
+//! kernels of `codegen` that are compiled at run time. Every failure is an [`Error`] of one of five kinds; nothing a
 //! user passes in panics.
 
 mod bind;
 pub mod cache;
 mod cpu;
-#[cfg(feature = "cuda")]
-mod cuda;
 mod device;
 mod error;
+#[cfg(any(feature = "cuda", feature = "sim"))]
+mod gpu;
 pub mod install;
 pub mod io;
 pub mod jit;

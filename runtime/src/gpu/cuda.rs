@@ -1,0 +1,214 @@
+//! A real GPU: finding the driver, memory, launches, and what the driver's refusals mean.
+//!
+//! The driver is opened at run time; without one, [`Cuda::open`] says what was looked for, and nothing else here runs.
+//! Every result of the driver is checked: memory that is not there is a limitation, everything else that fails after the
+//! tensors were checked is our bug.
+//!
+//! `cudarc` opens the driver's library when it is first used and panics where there is none, so its presence is asked
+//! for first, under the same names. (`cudarc` has such a question itself, but not in a build where another crate makes it
+//! link the driver directly; this one is right in both.)
+
+use super::driver::{Driver, Launch, Session, Value};
+use crate::error::{Error, Result};
+use crate::nvrtc::Binary;
+use chunkwise_codegen::{Arch, Kernel};
+use cudarc::driver::sys::{CUfunction_attribute_enum, CUresult};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtrMut, DriverError, LaunchConfig, PushKernelArg,
+    result,
+};
+use cudarc::nvrtc::Ptx;
+use std::sync::Arc;
+
+/// One GPU, opened.
+#[derive(Debug)]
+pub(crate) struct Cuda {
+    stream: Arc<CudaStream>,
+    arch: Arch,
+    context: Arc<CudaContext>,
+}
+
+/// What fresh memory is filled with: a NaN in every float type.
+const POISON: u8 = 0xff;
+
+/// The driver's library by the names that it has.
+const LIBRARIES: &[&str] =
+    if cfg!(windows) { &["nvcuda.dll"] } else { &["libcuda.so", "libcuda.so.1", "libcuda.dylib"] };
+
+impl Cuda {
+    /// Opens GPU number `ordinal`.
+    ///
+    /// # Errors
+    /// Absent, where there is no driver or no such GPU; a limitation, where it is of a kind that has no kernels.
+    pub(crate) fn open(ordinal: usize) -> Result<Cuda> {
+        if !driver_is_present() {
+            return Err(Error::absent(
+                format!(
+                    "no NVIDIA driver was found for `cuda:{ordinal}`; looked for {}",
+                    LIBRARIES.join(", ")
+                ),
+                "run on `cpu`, or install the NVIDIA driver; a container needs to be started with its GPUs",
+            ));
+        }
+        let count = CudaContext::device_count().map_err(|e| unusable(ordinal, e))?;
+        if usize::try_from(count).is_ok_and(|n| ordinal >= n) {
+            return Err(Error::absent(
+                format!("there is no `cuda:{ordinal}`: this machine has {count} GPUs that CUDA can see"),
+                "run on `cpu`, or choose one from `cuda:0` on; CUDA_VISIBLE_DEVICES hides GPUs",
+            ));
+        }
+        let context = CudaContext::new(ordinal).map_err(|e| unusable(ordinal, e))?;
+        let (major, minor) =
+            context.compute_capability().map_err(|e| failed("asking for its capability", e))?;
+        let arch = u32::try_from(major).ok().zip(u32::try_from(minor).ok());
+        let arch = arch.and_then(|(major, minor)| Arch::of_capability(major, minor)).ok_or_else(|| {
+            let known = Arch::ALL.map(Arch::name).join(", ");
+            Error::limitation(
+                format!("`cuda:{ordinal}` has compute capability {major}.{minor}, which has no kernels"),
+                format!("run on `cpu`; kernels are made for {known}"),
+            )
+        })?;
+        Ok(Cuda { stream: context.default_stream(), arch, context })
+    }
+}
+
+impl Driver for Cuda {
+    type Function = CudaFunction;
+    type Session<'a> = CudaSession<'a>;
+
+    fn arch(&self) -> Arch {
+        self.arch
+    }
+
+    fn compiler_options(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Loads the machine code and asks for the shared memory that it needs.
+    fn load(&self, binary: &Binary, kernel: &Kernel) -> Result<CudaFunction> {
+        let module = self.context.load_module(Ptx::from_binary(binary.cubin.clone()));
+        let module = module.map_err(|e| failed("loading a kernel", e))?;
+        let function = module.load_function(&kernel.name).map_err(|e| failed("finding a kernel", e))?;
+        // More than 48 KB has to be asked for (CUDA C++ Programming Guide, "Shared Memory").
+        if kernel.shared > 48 * 1024 {
+            let attribute = CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            let bytes = i32::try_from(kernel.shared).map_err(|_| Error::bug("shared memory past 2 GB"))?;
+            function.set_attribute(attribute, bytes).map_err(|e| failed("asking for shared memory", e))?;
+        }
+        Ok(function)
+    }
+
+    /// Makes this GPU the calling thread's current one.
+    fn session(&self) -> Result<CudaSession<'_>> {
+        self.context.bind_to_thread().map_err(|e| failed("choosing the GPU", e))?;
+        Ok(CudaSession(self))
+    }
+}
+
+/// One run on a GPU. Its order is that of the stream.
+#[derive(Debug)]
+pub(crate) struct CudaSession<'a>(&'a Cuda);
+
+/// Bytes on the GPU, and how many of them were asked for: at least one is taken, so that there is an address.
+#[derive(Debug)]
+pub(crate) struct CudaBuffer {
+    slice: CudaSlice<u8>,
+    used: usize,
+}
+
+impl Session for CudaSession<'_> {
+    type Function = CudaFunction;
+    type Buffer = CudaBuffer;
+
+    fn upload(&mut self, name: &str, bytes: &[u8]) -> Result<CudaBuffer> {
+        if bytes.is_empty() {
+            return self.allocate(name, 0);
+        }
+        let slice = self.0.stream.clone_htod(bytes).map_err(|e| failed("copying to the GPU", e))?;
+        Ok(CudaBuffer { slice, used: bytes.len() })
+    }
+
+    fn allocate(&mut self, _: &str, bytes: usize) -> Result<CudaBuffer> {
+        let stream = &self.0.stream;
+        // SAFETY: the numbers are bytes, for which any pattern is valid, and they are filled before they are used.
+        let slice = unsafe { stream.alloc::<u8>(bytes.max(1)) };
+        let mut slice = slice.map_err(|e| failed("asking for memory", e))?;
+        let (address, _used) = slice.device_ptr_mut(stream);
+        // SAFETY: the allocation at this address has this many bytes, and the stream is the one it was made on.
+        unsafe { result::memset_d8_async(address, POISON, bytes.max(1), stream.cu_stream()) }
+            .map_err(|e| failed("filling memory", e))?;
+        drop(_used);
+        Ok(CudaBuffer { slice, used: bytes })
+    }
+
+    /// Waits for the launch, so that its own failure is not blamed on a copy.
+    fn launch(
+        &mut self,
+        function: &CudaFunction,
+        launch: Launch<'_>,
+        values: &[Value<'_, CudaBuffer>],
+    ) -> Result<()> {
+        const NULL: &u64 = &0;
+        let stream = &self.0.stream;
+        let mut arguments = stream.launch_builder(function);
+        for value in values {
+            match value {
+                Value::Buffer(buffer) => arguments.arg(&buffer.slice),
+                Value::Null => arguments.arg(NULL),
+                Value::Tokens(tokens) => arguments.arg(tokens),
+                Value::Heads(heads) => arguments.arg(heads),
+            };
+        }
+        let geometry = LaunchConfig {
+            grid_dim: (launch.blocks, 1, 1),
+            block_dim: (launch.kernel.threads, 1, 1),
+            shared_mem_bytes: launch.kernel.shared,
+        };
+        // SAFETY: the values were made from the kernel's own list of arguments, one each, in order, with the types it
+        // states; the buffers have the sizes that its tensors have for the sizes it was emitted for, and they outlive
+        // the launch, which is waited for below.
+        unsafe { arguments.launch(geometry) }.map_err(|e| failed("launching a kernel", e))?;
+        stream.synchronize().map_err(|e| failed("running a kernel", e))
+    }
+
+    fn download(&mut self, buffer: &CudaBuffer) -> Result<Vec<u8>> {
+        let stream = &self.0.stream;
+        let bytes = stream.clone_dtoh(&buffer.slice).map_err(|e| failed("copying from the GPU", e));
+        let mut bytes = bytes?;
+        stream.synchronize().map_err(|e| failed("copying from the GPU", e))?;
+        bytes.truncate(buffer.used);
+        Ok(bytes)
+    }
+}
+
+/// Whether the driver's library can be opened.
+fn driver_is_present() -> bool {
+    // SAFETY: opening a library runs its initialisers; these names are the NVIDIA driver's own, which does nothing but
+    // set itself up until it is called.
+    LIBRARIES.iter().any(|&name| unsafe { libloading::Library::new(name) }.is_ok())
+}
+
+/// The driver is there, but gives us no GPU.
+fn unusable(ordinal: usize, e: DriverError) -> Error {
+    Error::absent(
+        format!("the NVIDIA driver gives no access to `cuda:{ordinal}`: {}", text(e)),
+        "run on `cpu`, or see whether `nvidia-smi` lists the GPU; a driver and its kernel module must be of one version",
+    )
+}
+
+/// What a failed call means once a GPU is open.
+fn failed(doing: &str, e: DriverError) -> Error {
+    match e.0 {
+        CUresult::CUDA_ERROR_OUT_OF_MEMORY => Error::limitation(
+            "the tensors do not fit in the GPU's memory",
+            "use smaller tensors, or run on `cpu`; `nvidia-smi` shows what else uses the memory",
+        ),
+        _ => Error::bug(format!("{doing} failed: {}", text(e))),
+    }
+}
+
+/// `CUDA_ERROR_NO_DEVICE`, in the driver's own words where it has some.
+fn text(e: DriverError) -> String {
+    let words = e.error_string().ok().map(|s| s.to_string_lossy().into_owned());
+    words.map_or_else(|| format!("{:?}", e.0), |words| format!("{:?}, {words}", e.0))
+}

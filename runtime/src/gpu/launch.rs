@@ -1,0 +1,314 @@
+//! One launch: every argument of a kernel from the tensors of a run, and the results back to the host.
+//!
+//! A kernel lists its arguments by role ([`chunkwise_codegen::kernel`]); each becomes a [`Slot`] here, in that order.
+//! The same code serves a GPU and the simulator.
+
+use super::driver::{Driver, Launch, Session, Value};
+use crate::bind::Tensors;
+use crate::error::{Error, Result};
+use crate::layout::{output_axes, state_axes};
+use crate::tensor::{Data, Element, Tensor, element_count};
+use crate::validate::Problem;
+use chunkwise_codegen::{Argument, DType, Kernel, Role};
+use chunkwise_dsl::signature::Signature;
+
+/// One argument, with the memory that it stands for.
+enum Slot<B> {
+    Buffer(B),
+    Null,
+    Tokens(i64),
+    Heads(u32),
+}
+
+impl<B> Slot<B> {
+    fn value(&self) -> Value<'_, B> {
+        match self {
+            Slot::Buffer(buffer) => Value::Buffer(buffer),
+            Slot::Null => Value::Null,
+            Slot::Tokens(tokens) => Value::Tokens(*tokens),
+            Slot::Heads(heads) => Value::Heads(*heads),
+        }
+    }
+}
+
+/// A run's rule and tensors.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub(super) signature: &'a Signature,
+    pub(super) problem: &'a Problem<'a>,
+}
+
+impl Run<'_> {
+    /// Uploads, launches, downloads. The tensors were checked and fit the kernel's sizes.
+    pub(super) fn launch<D: Driver>(
+        self,
+        driver: &D,
+        kernel: &Kernel,
+        function: &D::Function,
+    ) -> Result<Tensors> {
+        let (sequences, heads) = (self.problem.layout.sequences.len(), self.problem.layout.heads);
+        let blocks = kernel.grid(sequences, heads).ok_or_else(|| {
+            Error::limitation(
+                format!("{sequences} sequences of {heads} heads are more than one launch holds"),
+                "run fewer sequences at a time, or run on `cpu`",
+            )
+        })?;
+        let mut session = driver.session()?;
+        let slots = kernel.arguments.iter().map(|argument| self.slot(&mut session, argument));
+        let slots: Vec<_> = slots.collect::<Result<_>>()?;
+        // With no sequence or no head there is nothing to launch, and results without elements.
+        if blocks > 0 {
+            let values: Vec<_> = slots.iter().map(Slot::value).collect();
+            session.launch(function, Launch { kernel, blocks }, &values)?;
+        }
+        self.download(&mut session, kernel, &slots)
+    }
+
+    /// One argument from the tensors of the run.
+    fn slot<S: Session>(self, session: &mut S, argument: &Argument) -> Result<Slot<S::Buffer>> {
+        let layout = &self.problem.layout;
+        // A row of tokens for each sequence, all of one length: `cu_seqlens` would say nothing new.
+        let dense = layout.sequences.len() == layout.batch;
+        match argument.role {
+            Role::Input(p) => tensor(session, argument, self.problem.params.get(p.index()).copied()),
+            Role::InitialState(s) => match self.problem.initial.get(s.index()).copied().flatten() {
+                Some(given) => tensor(session, argument, Some(given)),
+                None => Ok(Slot::Null),
+            },
+            Role::Output(_) | Role::FinalState(_) => {
+                room(session, argument, &self.result_shape(argument.role)?)
+            }
+            Role::CuSeqlens if dense => Ok(Slot::Null),
+            Role::CuSeqlens => {
+                let cuts = std::iter::once(0).chain(layout.sequences.iter().map(|s| s.end as i64));
+                let bytes: Vec<u8> = cuts.flat_map(i64::to_le_bytes).collect();
+                session.upload(&argument.name, &bytes).map(Slot::Buffer)
+            }
+            Role::Tokens => Ok(Slot::Tokens(layout.tokens as i64)),
+            Role::Heads => heads(layout.heads),
+            Role::InputHeads(p) => heads(layout.param_heads.get(p.index()).copied().unwrap_or_default()),
+        }
+    }
+
+    /// The shape of an output or a final state.
+    fn result_shape(self, role: Role) -> Result<Vec<usize>> {
+        let signature = self.signature;
+        let axes = match role {
+            Role::Output(i) => signature.outputs.get(i).map(|o| output_axes(o.shape)),
+            Role::FinalState(s) => signature.states.get(s.index()).map(|s| state_axes(s.shape)),
+            _ => None,
+        };
+        let axes = axes.ok_or_else(|| Error::bug("a kernel writes what its rule does not have"))?;
+        Ok(self.problem.layout.shape(&axes, self.problem.layout.heads))
+    }
+
+    /// Outputs, then final states, under the names that every device gives them.
+    fn download<S: Session>(
+        self,
+        session: &mut S,
+        kernel: &Kernel,
+        slots: &[Slot<S::Buffer>],
+    ) -> Result<Tensors> {
+        let signature = self.signature;
+        let mut tensors = Tensors::new();
+        let outputs = signature.outputs.iter().map(|o| o.name.as_str());
+        for name in outputs.chain(signature.states.iter().map(|s| s.name.as_str())) {
+            let is_result = |a: &Argument| match a.role {
+                Role::Output(i) => signature.outputs.get(i).is_some_and(|o| o.name == name),
+                Role::FinalState(s) => signature.states.get(s.index()).is_some_and(|s| s.name == name),
+                _ => false,
+            };
+            let found = kernel.arguments.iter().zip(slots).find(|(a, _)| is_result(a));
+            let Some((argument, Slot::Buffer(buffer))) = found else {
+                return Err(Error::bug(format!("a kernel does not write `{name}`")));
+            };
+            let data = Data::from_le_bytes(element(argument)?, &session.download(buffer)?);
+            tensors.insert(name, Tensor::new(self.result_shape(argument.role)?, data)?);
+        }
+        Ok(tensors)
+    }
+}
+
+/// A head count as kernels take it.
+fn heads<B>(count: usize) -> Result<Slot<B>> {
+    u32::try_from(count).map(Slot::Heads).map_err(|_| {
+        Error::limitation(format!("{count} heads are more than a kernel counts"), "run on `cpu`")
+    })
+}
+
+/// A tensor's numbers in the argument's type, in the machine's memory.
+fn tensor<S: Session>(
+    session: &mut S,
+    argument: &Argument,
+    given: Option<&Tensor>,
+) -> Result<Slot<S::Buffer>> {
+    let given = given
+        .ok_or_else(|| Error::bug(format!("a kernel reads `{}`, which the rule lacks", argument.name)))?;
+    let bytes = given.cast(element(argument)?)?.data().to_le_bytes();
+    session.upload(&argument.name, &bytes).map(Slot::Buffer)
+}
+
+/// Room for a result.
+fn room<S: Session>(session: &mut S, argument: &Argument, shape: &[usize]) -> Result<Slot<S::Buffer>> {
+    let bytes = element_count(shape).and_then(|n| n.checked_mul(element(argument).ok()?.bytes()));
+    let bytes = bytes.ok_or_else(|| {
+        Error::mistake(format!("`{}` does not fit in memory", argument.name), "use smaller tensors")
+    })?;
+    session.allocate(&argument.name, bytes).map(Slot::Buffer)
+}
+
+/// The element type of a pointer.
+fn element(argument: &Argument) -> Result<Element> {
+    match argument.dtype {
+        Some(DType::F64) => Ok(Element::F64),
+        Some(DType::F32) => Ok(Element::F32),
+        Some(DType::F16) => Ok(Element::F16),
+        Some(DType::BF16) => Ok(Element::BF16),
+        None => Err(Error::bug(format!("a kernel states no type for `{}`", argument.name))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bind::Bindings;
+    use crate::nvrtc::Binary;
+    use crate::validate::{Pass, validate};
+    use chunkwise_codegen::recurrent::{Spec, emit};
+    use chunkwise_codegen::{Arch, DType};
+    use std::sync::Mutex;
+
+    /// A machine that writes down what it is asked for and fills every result with the byte 0x3f.
+    #[derive(Debug, Default)]
+    struct Scribe(Mutex<Vec<String>>);
+
+    impl Driver for Scribe {
+        type Function = ();
+        type Session<'a> = &'a Scribe;
+
+        fn arch(&self) -> Arch {
+            Arch::Sm80
+        }
+
+        fn compiler_options(&self) -> &'static [&'static str] {
+            &[]
+        }
+
+        fn load(&self, _: &Binary, _: &Kernel) -> Result<()> {
+            Ok(())
+        }
+
+        fn session(&self) -> Result<&Scribe> {
+            Ok(self)
+        }
+    }
+
+    impl Session for &Scribe {
+        type Function = ();
+        type Buffer = (String, usize);
+
+        fn upload(&mut self, name: &str, bytes: &[u8]) -> Result<(String, usize)> {
+            self.0.lock().unwrap().push(format!("upload {name} {}", bytes.len()));
+            Ok((name.to_owned(), bytes.len()))
+        }
+
+        fn allocate(&mut self, name: &str, bytes: usize) -> Result<(String, usize)> {
+            self.0.lock().unwrap().push(format!("allocate {name} {bytes}"));
+            Ok((name.to_owned(), bytes))
+        }
+
+        fn launch(
+            &mut self,
+            (): &(),
+            launch: Launch<'_>,
+            values: &[Value<'_, (String, usize)>],
+        ) -> Result<()> {
+            let values = values.iter().map(|value| match value {
+                Value::Buffer((name, _)) => name.clone(),
+                Value::Null => "null".to_owned(),
+                Value::Tokens(tokens) => format!("T={tokens}"),
+                Value::Heads(heads) => format!("H={heads}"),
+            });
+            let values = values.collect::<Vec<_>>().join(" ");
+            self.0.lock().unwrap().push(format!("launch {} blocks: {values}", launch.blocks));
+            Ok(())
+        }
+
+        fn download(&mut self, (name, bytes): &(String, usize)) -> Result<Vec<u8>> {
+            self.0.lock().unwrap().push(format!("download {name}"));
+            Ok(vec![0x3f; *bytes])
+        }
+    }
+
+    const RULE: &str = "#[rule]
+        fn f(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar) -> Vector<V> {
+            s *= exp(g);
+            s += outer(k, v);
+            s.read(q)
+        }";
+
+    /// What a machine is asked for, for tensors of bf16 vectors.
+    fn asked(tensors: &[(&str, &[usize])], cuts: Option<Vec<i32>>) -> (Vec<String>, Tensors) {
+        let rule = chunkwise_dsl::parse_file(RULE).unwrap().remove(0);
+        let timeline = rule.timeline.as_ref().unwrap();
+        let owned: Vec<_> =
+            tensors.iter().map(|(n, s)| (*n, Tensor::zeros(*s, Element::BF16).unwrap())).collect();
+        let cuts = cuts.map(|cuts| Tensor::new([cuts.len()], cuts).unwrap());
+        let bindings = owned.iter().fold(Bindings::new(), |b, (name, tensor)| b.with(*name, tensor));
+        let bindings = cuts.iter().fold(bindings, |b, cuts| b.with("cu_seqlens", cuts));
+        let problem = validate(&rule.signature, &bindings, Pass::Forward).unwrap();
+        let spec = Spec { sizes: problem.layout.sizes.clone(), dtype: DType::BF16 };
+        let kernel = emit(timeline, &spec).unwrap();
+        let (scribe, run) = (Scribe::default(), Run { signature: &rule.signature, problem: &problem });
+        let results = run.launch(&scribe, &kernel, &()).unwrap();
+        (scribe.0.into_inner().unwrap(), results)
+    }
+
+    #[test]
+    fn a_dense_batch_without_states() {
+        let shapes: [(&str, &[usize]); 4] =
+            [("q", &[2, 3, 2, 4]), ("k", &[2, 3, 1, 4]), ("v", &[2, 3, 2, 8]), ("g", &[2, 3, 2])];
+        let (log, results) = asked(&shapes, None);
+        // Vectors are bf16, the decay is f32; states are f32, and every result is allocated, none uploaded.
+        let expected = [
+            "upload q 96",
+            "upload k 48",
+            "upload v 192",
+            "upload g 48",
+            "allocate o 192",
+            "allocate s 512",
+            "launch 4 blocks: q k v g null o s null T=3 H=2 H=2 H=1 H=2 H=2",
+            "download o",
+            "download s",
+        ];
+        assert_eq!(log, expected);
+        assert_eq!((results["o"].shape(), results["o"].element()), (&[2, 3, 2, 8][..], Element::BF16));
+        assert_eq!((results["s"].shape(), results["s"].element()), (&[2, 2, 4, 8][..], Element::F32));
+    }
+
+    #[test]
+    fn packed_sequences_with_states() {
+        let shapes: [(&str, &[usize]); 5] = [
+            ("q", &[1, 5, 1, 4]),
+            ("k", &[1, 5, 1, 4]),
+            ("v", &[1, 5, 1, 8]),
+            ("g", &[1, 5, 1]),
+            ("s0", &[3, 1, 4, 8]),
+        ];
+        let (log, results) = asked(&shapes, Some(vec![0, 2, 2, 5]));
+        // Cuts are always i64, whatever the user's type.
+        assert!(log.contains(&"upload cu_seqlens 32".to_owned()), "{log:?}");
+        let launch = "launch 3 blocks: q k v g s0 o s cu_seqlens T=5 H=1 H=1 H=1 H=1 H=1";
+        assert!(log.contains(&launch.to_owned()), "{log:?}");
+        assert_eq!(results["s"].shape(), [3, 1, 4, 8]);
+    }
+
+    #[test]
+    fn without_a_sequence_nothing_is_launched() {
+        let shapes: [(&str, &[usize]); 4] =
+            [("q", &[0, 3, 1, 4]), ("k", &[0, 3, 1, 4]), ("v", &[0, 3, 1, 8]), ("g", &[0, 3, 1])];
+        let (log, results) = asked(&shapes, None);
+        assert!(!log.iter().any(|line| line.starts_with("launch")), "{log:?}");
+        assert!(results["o"].is_empty() && results["s"].is_empty());
+    }
+}

@@ -1,0 +1,216 @@
+//! Rules on machines that run kernels: a GPU through the driver, or the simulator.
+//!
+//! ```text
+//! validate -> emit -> compile (memory, disk, NVRTC) -> load -> upload -> launch -> download
+//! ```
+//!
+//! A kernel is made when a shape is first seen. Tensors live on the host between runs. What a machine has to offer is
+//! said in [`driver`]; `cuda` and `sim` offer it, and nothing else here knows which of them it has.
+
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
+pub(crate) mod driver;
+mod launch;
+
+use crate::bind::{Bindings, Tensors};
+use crate::device::{Options, PlanChoice};
+use crate::error::{Error, Result};
+use crate::jit::{Jit, Source};
+use crate::nvrtc::Binary;
+use crate::precision::{precision, token_vectors};
+use crate::tensor::Element;
+use crate::validate::{Pass, validate};
+use chunkwise_codegen::recurrent::{self, Spec};
+use chunkwise_codegen::{DType, Kernel};
+use chunkwise_dsl::rule::Rule;
+use chunkwise_dsl::timeline::Timeline;
+use driver::Driver;
+use launch::Run;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// A rule on a machine that runs kernels.
+#[derive(Debug)]
+pub(crate) struct Gpu<D: Driver> {
+    driver: Arc<D>,
+    timeline: Arc<Timeline>,
+    /// Which parameters are token vectors other than decays.
+    vectors: Arc<[bool]>,
+    /// A text to run in place of the generated ones.
+    edited: Option<Arc<Edited>>,
+    /// Kernels that were loaded, one for each set of sizes and types seen so far.
+    loaded: Arc<Mutex<LoadedKernels<D>>>,
+}
+
+/// Kernels by what they were made for; few, so a list will do.
+type LoadedKernels<D> = Vec<(Spec, Arc<Loaded<D>>)>;
+
+/// A kernel in the machine's memory.
+#[derive(Debug)]
+struct Loaded<D: Driver> {
+    kernel: Kernel,
+    function: D::Function,
+}
+
+/// A kernel that somebody changed by hand.
+#[derive(Debug)]
+struct Edited {
+    /// The file's name, for messages.
+    file: String,
+    text: String,
+}
+
+/// Derived, this would ask for a driver that can be cloned.
+impl<D: Driver> Clone for Gpu<D> {
+    fn clone(&self) -> Self {
+        Gpu {
+            driver: self.driver.clone(),
+            timeline: self.timeline.clone(),
+            vectors: self.vectors.clone(),
+            edited: self.edited.clone(),
+            loaded: self.loaded.clone(),
+        }
+    }
+}
+
+impl<D: Driver> Gpu<D> {
+    /// Prepares a rule for a machine, which is opened only where the rule has kernels.
+    pub(crate) fn new(rule: &Rule, open: impl FnOnce() -> Result<D>) -> Result<Gpu<D>> {
+        let timeline = rule.timeline.as_ref().map_err(|why| {
+            Error::limitation(
+                format!("`{}` has no kernel: {}", rule.signature.name, why.message),
+                format!("run it on `cpu`; {}", why.hint),
+            )
+        })?;
+        Ok(Gpu {
+            timeline: Arc::new(timeline.clone()),
+            driver: Arc::new(open()?),
+            vectors: token_vectors(rule).into(),
+            edited: None,
+            loaded: Arc::default(),
+        })
+    }
+
+    /// The same, but with a text to run in place of the generated ones.
+    pub(crate) fn with_kernel(mut self, file: &str, text: &str) -> Gpu<D> {
+        self.edited = Some(Arc::new(Edited { file: file.to_owned(), text: text.to_owned() }));
+        // What is loaded so far was made from other texts.
+        self.loaded = Arc::default();
+        self
+    }
+
+    /// Checks the tensors, chooses types, and runs.
+    pub(crate) fn run(&self, bindings: &Bindings<'_>, options: &Options, pass: Pass) -> Result<Tensors> {
+        supported(options, pass)?;
+        let problem = validate(&self.timeline.signature, bindings, pass)?;
+        let precision = precision(&problem, &self.vectors, options)?;
+        let spec = Spec { sizes: problem.layout.sizes.clone(), dtype: dtype(precision.tokens)? };
+        let loaded = self.load(spec)?;
+        let run = Run { signature: &self.timeline.signature, problem: &problem };
+        let result = run.launch(&*self.driver, &loaded.kernel, &loaded.function);
+        result.map_err(|error| self.blamed(error))
+    }
+
+    /// The kernel for these sizes and types, compiled and loaded where it is not yet.
+    fn load(&self, spec: Spec) -> Result<Arc<Loaded<D>>> {
+        // A panic elsewhere leaves the list whole: entries are only ever pushed.
+        let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, found)) = all.iter().find(|(s, _)| *s == spec) {
+            return Ok(found.clone());
+        }
+        let mut kernel = recurrent::emit(&self.timeline, &spec)?;
+        let mut name = kernel.name.clone();
+        if let Some(edited) = &self.edited {
+            edited.check(&kernel)?;
+            name = Path::new(&edited.file).file_stem().map_or(name, |stem| stem.to_string_lossy().into());
+            kernel.source = edited.text.clone();
+        }
+        let options = self.driver.compiler_options().iter().map(|&option| option.to_owned()).collect();
+        let source = Source { name, text: kernel.source.clone(), options };
+        let compiled = jit().compile(&source, self.driver.arch());
+        let binary: Arc<Binary> = compiled.map_err(|error| self.blamed(error))?;
+        let function = self.driver.load(&binary, &kernel)?;
+        let loaded = Arc::new(Loaded { kernel, function });
+        all.push((spec, loaded.clone()));
+        Ok(loaded)
+    }
+
+    /// A text that somebody changed is theirs, and so are its faults.
+    fn blamed(&self, error: Error) -> Error {
+        match (&self.edited, error) {
+            (Some(edited), Error::Bug(messages)) => Error::of_kernel(&edited.file, messages),
+            (_, error) => error,
+        }
+    }
+}
+
+impl Edited {
+    /// What has to be as it was generated, since arguments are passed by it: the name and the parameters.
+    fn check(&self, kernel: &Kernel) -> Result<()> {
+        let wanted = parameters(&kernel.source, &kernel.name);
+        let what = match parameters(&self.text, &kernel.name) {
+            Some(given) if Some(&given) == wanted.as_ref() => return Ok(()),
+            Some(_) => format!("{} has other parameters than the kernel generated here", self.file),
+            None => format!("{} has no kernel `{}`", self.file, kernel.name),
+        };
+        let help = "begin from what `chunkwise emit` prints for this rule, these sizes and this type, and keep the \
+                    kernel's name and parameters";
+        Err(Error::mistake(what, help))
+    }
+}
+
+/// The words of a kernel's parameters, without comments; `None` where the text has no such kernel.
+fn parameters(text: &str, kernel: &str) -> Option<Vec<String>> {
+    let bare: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or(line)).collect();
+    let bare = bare.join("\n");
+    let (_, after) = bare.split_once(&format!("{kernel}("))?;
+    let (inside, _) = after.split_once(')')?;
+    Some(inside.split_whitespace().map(str::to_owned).collect())
+}
+
+/// The compiler and cache that all devices of this process share.
+fn jit() -> &'static Jit {
+    static JIT: OnceLock<Jit> = OnceLock::new();
+    JIT.get_or_init(Jit::user)
+}
+
+/// What has a kernel so far: the recurrent plan, forward.
+fn supported(options: &Options, pass: Pass) -> Result<()> {
+    let here = "kernels cover the forward pass of the plan `recurrent`";
+    if pass == Pass::Backward {
+        return Err(Error::limitation(
+            "the backward pass has no kernel yet",
+            format!("run it on `cpu`; {here}"),
+        ));
+    }
+    match options.plan {
+        PlanChoice::Auto | PlanChoice::Recurrent => Ok(()),
+        plan => Err(Error::limitation(format!("the plan `{plan}` has no kernel yet"), here)),
+    }
+}
+
+/// The generator's name of an element type.
+fn dtype(element: Element) -> Result<DType> {
+    match element {
+        Element::F64 => Ok(DType::F64),
+        Element::F32 => Ok(DType::F32),
+        Element::F16 => Ok(DType::F16),
+        Element::BF16 => Ok(DType::BF16),
+        Element::I32 | Element::I64 => Err(Error::bug(format!("a run in {element} was let through"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_compared_without_comments_and_spaces() {
+        let generated = "__global__ void f(\n    const f32 *q, // q [B, T]\n    unsigned heads)\n{ g(1); }";
+        let edited = "void f(const f32 *q,  unsigned heads) { h(2); }";
+        assert!(parameters(generated, "f").is_some());
+        assert_eq!(parameters(generated, "f"), parameters(edited, "f"));
+        assert_ne!(parameters(generated, "f"), parameters("f(const bf16 *q, unsigned heads)", "f"));
+        assert_eq!(parameters(generated, "other"), None);
+    }
+}
