@@ -4,7 +4,8 @@
 //! @%p1 fma.rn.ftz.f32 %f3, %f1, 0f3F800000, %f3;
 //!
 //! guard  Pred(1)
-//! op     Float { kind: Fma, ty: F32, mode: { round: Nearest, ftz: true, .. }, dst: Reg32(5), a: Reg(Reg32(3)), b: Imm(0x3F800000), .. }
+//! op     Float { kind: Fma, ty: F32, mode: { round: Nearest, ftz: true, sat: false }, dst: Reg32(5), a: Reg(Reg32(3)),
+//!                b: Imm(0x3F800000), c: Reg(Reg32(5)) }
 //! ```
 //!
 //! A lane has three banks of registers. The 32-bit bank holds what is declared with 8, 16 or 32 bits; the 64-bit bank what
@@ -20,6 +21,7 @@
 //!
 //! Source: PTX ISA 9, chapter "Instruction Set".
 
+pub use crate::math::{Mode, Round};
 use crate::syntax::ast::{Space, Special, Type};
 
 /// A register of the 32-bit bank.
@@ -148,16 +150,6 @@ pub enum Order {
     AcqRel(Scope),
 }
 
-/// The rounding of a float operation: to nearest even, to zero, down, up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "IEEE 754's four")]
-pub enum Round {
-    Nearest,
-    Zero,
-    Down,
-    Up,
-}
-
 /// The type of a float operation of the 32-bit bank.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the names are PTX's own")]
@@ -177,6 +169,8 @@ pub enum FloatOp {
     Sub,
     Mul,
     Fma,
+    /// `fma.relu` of halves: a negative result becomes +0, a NaN the canonical one.
+    FmaRelu,
     Div,
     DivApprox,
     DivFull,
@@ -194,43 +188,24 @@ pub enum FloatOp {
     TanhApprox,
     Abs,
     Neg,
-    /// With a third operand where `three` of the mode says so.
-    Min,
-    /// With a third operand where `three` of the mode says so.
-    Max,
+    /// The smaller of two, or (`three`) of three.
+    Min(Extreme),
+    /// The larger of two, or (`three`) of three.
+    Max(Extreme),
     /// The sign of `a` on the magnitude of `b`.
     Copysign,
 }
 
-/// The modifiers of a float operation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mode {
-    /// `.rn` (also where none is written), `.rz`, `.rm`, `.rp`.
-    pub round: Round,
-    /// `.ftz`: subnormal inputs and results become zero of their sign.
-    pub ftz: bool,
-    /// `.sat`: clamped to 0..=1, NaN to 0.
-    pub sat: bool,
-    /// `.relu`: negative results become 0; NaN becomes the canonical NaN.
-    pub relu: bool,
-    /// `.NaN` of min and max: a NaN operand gives the canonical NaN.
+/// The modifiers of `min` and `max` of floats.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Extreme {
+    /// `.NaN`: a NaN operand gives the canonical NaN; else the other operand is the result.
     pub nan: bool,
-    /// `.xorsign.abs` of min and max: of magnitudes, with the xor of the signs.
+    /// `.xorsign.abs`: of magnitudes, with the xor of the operands' signs.
     pub xorsign: bool,
-    /// min and max of three operands.
+    /// Of three operands.
     pub three: bool,
 }
-
-/// No modifier at all.
-pub const PLAIN: Mode = Mode {
-    round: Round::Nearest,
-    ftz: false,
-    sat: false,
-    relu: false,
-    nan: false,
-    xorsign: false,
-    three: false,
-};
 
 /// The type of an integer operation of the 32-bit bank.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -437,8 +412,10 @@ pub struct Comparison {
 /// What `set` writes for true; false is 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SetAs {
-    /// All ones: 32 bits, or 16 bits, or in each half for packed types.
-    Ones,
+    /// All ones in 32 bits; for packed types, in each half.
+    Ones32,
+    /// All ones in 16 bits.
+    Ones16,
     /// 1.0 of f32.
     F32,
     /// 1.0 of f16, in each half for packed types.
@@ -464,10 +441,8 @@ pub enum Property {
 pub enum ConvertRound {
     /// The result is exact, or the instruction names no rounding.
     None,
-    /// `.rn`, `.rz`, `.rm`, `.rp`: to a float of the destination's precision.
+    /// `.rn`, `.rz`, `.rm`, `.rp`, `.rna`: to a float of the destination's precision.
     Float(Round),
-    /// `.rna`: to nearest, ties away from zero (tf32).
-    NearestAway,
     /// `.rni`, `.rzi`, `.rmi`, `.rpi`: to an integer (also float to float of one size).
     Integer(Round),
 }
@@ -719,6 +694,8 @@ pub enum Op {
         a: Src,
         b: Option<Src>,
     },
+    /// `discard.L2`: the bytes become what nobody wrote.
+    Discard { bytes: u32, address: Address },
     /// `cp.async`: `bytes` to shared memory; of them only `source_bytes` are read, the rest is zero; where `ignore` holds none
     /// is.
     CopyAsync { bytes: u32, to: Address, from: Address, source_bytes: Option<Src32>, ignore: Option<SrcPred> },
