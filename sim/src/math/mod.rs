@@ -1,1 +1,65 @@
 //! What one lane computes, on bit patterns; and what a warp's tensor core computes.
+//!
+//! ```text
+//! fma.rn.f32 %f3, %f1, %f2, %f3;      float::single::fma(0x3f800000, 0x40000000, 0x3f800000, Mode::NEAREST) == 0x40400000
+//! shr.s32 %r2, %r1, 40;               integer::shr_signed(..) clamps the amount to 32
+//! mma.sync..m16n8k16..bf16..          tensor::mma(..) on fragments of 32 lanes
+//! ```
+//!
+//! | module | |
+//! |---|---|
+//! | [`wide`] | an exact sum, product, quotient or root of any two formats, and its one rounding: slow, and the definition |
+//! | [`single`], [`double`] | `f32` and `f64` arithmetic in all rounding modes |
+//! | [`half`] | `f16`, `bf16` and their pairs |
+//! | [`exchange`] | which lane a shuffle reads; votes, matches and reductions over lanes |
+//! | [`tensor`] | which lane holds which element of a matrix; `mma`, `ldmatrix`, `stmatrix`, `movmatrix` |
+//!
+//! All values are bit patterns: an `f32` is a `u32`, an `f64` a `u64`, a half a `u16`, a pair of halves a `u32` with the
+//! first in the low 16 bits. No function panics, whatever the bits. Nothing has state, so that all may run in loops over 32
+//! lanes. PTX leaves the bits of most NaNs open; here a NaN result of arithmetic is the one that NVIDIA's hardware
+//! writes: `0x7fffffff` for `f32` and `0x7fff` for halves, while `f64` passes the first NaN among its operands on, made
+//! quiet. Source: PTX ISA 9.x, chapter "Instruction Set".
+
+pub mod double;
+pub mod exchange;
+pub mod half;
+pub mod single;
+pub mod tensor;
+pub mod wide;
+
+/// How a result that lies between two neighbours is rounded.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Round {
+    /// `.rn`: to the nearest; of two equally near, to the even one.
+    #[default]
+    Nearest,
+    /// `.rz`: towards zero.
+    Zero,
+    /// `.rm`: towards minus infinity.
+    Down,
+    /// `.rp`: towards plus infinity.
+    Up,
+    /// `.rna`: to the nearest; of two equally near, to the one farther from zero.
+    NearestAway,
+}
+
+/// The modifiers of floating-point arithmetic.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Mode {
+    /// `.rn`, `.rz`, `.rm`, `.rp`
+    pub round: Round,
+    /// `.ftz`: subnormal operands and results become zeros of the same sign.
+    pub ftz: bool,
+    /// `.sat`: the result is clamped to 0..1, and NaN becomes +0.
+    pub sat: bool,
+}
+
+impl Mode {
+    /// `.rn` and nothing else: what an instruction without modifiers does.
+    pub const NEAREST: Mode = Mode { round: Round::Nearest, ftz: false, sat: false };
+
+    /// Another rounding alone.
+    pub const fn rounding(round: Round) -> Mode {
+        Mode { round, ftz: false, sat: false }
+    }
+}
