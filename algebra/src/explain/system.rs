@@ -192,13 +192,14 @@ impl<'a> System<'a> {
         self.clocks[clock].factors.len()
     }
 
-    /// The lanes, where all feedback is of writes that differ in an array index only: `(read, write)` pairs in order.
+    /// The lanes, where all feedback is linear and of writes that differ in an array index only: `(read, write)` pairs in
+    /// order. Rows that are substituted one by one keep the names of their writes apart instead.
     pub(crate) fn lanes(&self) -> Option<Vec<(ReadId, usize)>> {
         let writes = self.feedback_writes();
         let pairs: Option<Vec<(ReadId, usize)>> = writes
             .iter()
             .map(|&w| match self.writes[w].reads.as_slice() {
-                [r] => Some((*r, w)),
+                [r] if self.writes[w].feedback == Feedback::Linear => Some((*r, w)),
                 _ => None,
             })
             .collect();

@@ -170,7 +170,7 @@ impl Derivation<'_, '_> {
                 (None, Some(x)) => format!("{x} * ({sum})"),
                 (Some(d), Some(x)) => format!("{x} * {d}_t * ({sum})"),
             };
-            lines.push(format!("p{} = {scaled}", r.0));
+            lines.push((read.place.event, format!("p{} = {scaled}", r.0)));
         }
         let mut names = Vec::new();
         for &w in writes {
@@ -181,9 +181,12 @@ impl Derivation<'_, '_> {
                 Some(d) => format!("{d}_t * ({value})"),
                 None => value,
             };
-            lines.push(format!("{} = {stored}", name.to_lowercase()));
+            lines.push((tap.place.event, format!("{} = {stored}", name.to_lowercase())));
             names.push(name);
         }
+        // In the token's own order: a read may see what the token has written just before.
+        lines.sort_by_key(|(event, _)| *event);
+        let lines = lines.into_iter().map(|(_, line)| line).collect();
         let equation = Equation {
             name: names.join(", "),
             body: Body::Rows { lines, uses },
