@@ -91,6 +91,29 @@ fn rules_pass_their_check() {
     assert_eq!(checked, ["gated.rs", "bounded.rs", "squashed.rs", "examples/own_rule.rs"]);
 }
 
+/// The figures under "Accuracy", for every rule of the catalogue.
+#[test]
+fn the_catalogue_is_as_accurate_as_claimed() {
+    let folder = folder();
+    let prose = prose(README).split_whitespace().collect::<Vec<_>>().join(" ");
+    for dtype in ["f64", "f32", "bf16"] {
+        let claim = prose
+            .split(&format!(" in {dtype}"))
+            .find_map(|text| text.rsplit(' ').next()?.parse::<f64>().ok());
+        let claim = claim.unwrap_or_else(|| panic!("the README has no figure for {dtype}"));
+        for entry in catalogue().iter().filter(|entry| entry.rule.is_some()) {
+            let line = ["check", entry.name, "-t", "130", "--chunk", "64", "--dtype", dtype];
+            let (printed, code) = run(folder.path(), &line);
+            let worst =
+                printed.split("worst ").nth(1).and_then(|text| text.split(',').next()?.parse::<f64>().ok());
+            assert!(
+                code == Some(0) && worst.is_some_and(|worst| worst < claim),
+                "{line:?} claims {claim}\n{printed}"
+            );
+        }
+    }
+}
+
 /// The program is the example, which is built and run by tests of its own.
 #[test]
 fn the_program_is_the_example() {
