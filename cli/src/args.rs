@@ -174,7 +174,7 @@ pub struct Run {
     /// The safetensors file to write; never the input file
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Where to run: cpu, sim, cuda:0
+    /// Where to run: cpu; sim (the simulator of a GPU, also of another one: sim:sm_90); cuda:0
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub device: String,
     /// The algorithm: recurrent, chunkwise (any chunkwise plan, chosen by shape), fused, split, segmented. Left out,
@@ -209,7 +209,7 @@ Examples:
 pub struct Check {
     /// A catalogue name, `path.rs`, or `path.rs::name`
     pub rule: String,
-    /// Where to run: cpu, sim, cuda:0
+    /// Where to run: cpu; sim (the simulator of a GPU, also of another one: sim:sm_90); cuda:0
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub device: String,
     /// The algorithm, as for `run`; left out, both recurrent and chunkwise, where the rule allows it
@@ -236,13 +236,19 @@ pub struct Check {
     /// How many draws of every case
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub cases: u32,
+    /// A kernel changed by hand to run in place of the generated one, on `sim` or a GPU: begin from what `emit` prints
+    /// for the same rule, sizes and type, and keep the kernel's name and parameters
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
 }
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
   chunkwise check my_rule.rs
   chunkwise check rwkv7 --dtype f64 --chunk 64 -t 200
-  chunkwise check gla --plan chunkwise --cases 20 --seed 7";
+  chunkwise check gla --plan chunkwise --cases 20 --seed 7
+  chunkwise emit gla -k 64 -v 64 --dtype bf16 > gla.cu
+  chunkwise check gla -k 64 -v 64 --dtype bf16 --device sim --kernel gla.cu";
 
 /// `chunkwise cache`.
 #[derive(Args, Debug)]

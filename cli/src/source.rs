@@ -108,10 +108,27 @@ fn from_file(path: &str, name: Option<&str>) -> Outcome<Rule> {
     })
 }
 
+/// The name and the text of a CUDA file.
+///
+/// # Errors
+/// A mistake where it cannot be read, or is no text.
+pub fn kernel(path: &Path) -> Outcome<(String, String)> {
+    let name = path.display().to_string();
+    let text = read_text(path, |why| {
+        Failure::mistake(format!("cannot read the kernel {name}: {why}"), "`chunkwise emit` prints kernels")
+    })?;
+    Ok((name, text))
+}
+
 /// The text of a rule file.
 fn read(path: &str) -> Outcome<String> {
-    let unreadable =
-        |why: String| Failure::mistake(format!("cannot read the rule file {path}: {why}"), FILE_HELP);
+    read_text(Path::new(path), |why| {
+        Failure::mistake(format!("cannot read the rule file {path}: {why}"), FILE_HELP)
+    })
+}
+
+/// A text of moderate length.
+fn read_text(path: &Path, unreadable: impl Fn(String) -> Failure) -> Outcome<String> {
     let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
     let mut bytes = Vec::new();
     // One byte more than is allowed tells a file that is too long, whatever its length claims (`/dev/zero`).

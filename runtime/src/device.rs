@@ -4,17 +4,24 @@
 //! name and returns tensors by name. What runs is chosen by [`Options`]: the plan, the chunk length, the element type.
 
 use crate::bind::{Bind, Bindings, Tensors};
+#[cfg(feature = "sim")]
+use crate::counters::Launched;
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 #[cfg(any(feature = "cuda", feature = "sim"))]
 use crate::gpu::Gpu;
 #[cfg(feature = "cuda")]
 use crate::gpu::cuda::Cuda;
+#[cfg(feature = "sim")]
+use crate::gpu::sim::Simulator;
+use crate::jit::Jit;
 use crate::tensor::Element;
 use crate::validate::Pass;
+use chunkwise_codegen::Arch;
 use chunkwise_dsl::rule::Rule;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Where a rule runs.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
@@ -23,6 +30,7 @@ pub struct Device(Kind);
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 enum Kind {
     Cpu,
+    Sim(Arch),
     Cuda(usize),
 }
 
@@ -32,21 +40,31 @@ impl Device {
         Device(Kind::Cpu)
     }
 
-    /// The device of a name: `cpu` or `cuda:N`. Whether a GPU is there is found out by [`RuleExt::on`].
+    /// The simulator of a GPU of this architecture: it runs the kernels that a GPU would, on this machine's processor, and
+    /// what a kernel does wrong is an error. It needs NVRTC, and neither a GPU nor a driver.
+    pub fn sim(arch: Arch) -> Device {
+        Device(Kind::Sim(arch))
+    }
+
+    /// The device of a name: `cpu`, `sim` (of [`Arch::Sm80`]), `sim:ARCH` or `cuda:N`. Whether a GPU is there is found out
+    /// by [`RuleExt::on`].
     ///
     /// # Errors
-    /// A mistake where the text names no device; a limitation for `sim`.
+    /// A mistake where the text names no device.
     pub fn parse(text: &str) -> Result<Device> {
-        let help = "the devices are `cpu` and `cuda:N`, as in `cuda:0`";
-        match text {
-            "cpu" => Ok(Device::cpu()),
-            "cuda" => Ok(Device(Kind::Cuda(0))),
-            "sim" => Err(Error::limitation("the simulator is not built yet", help)),
-            _ => match text.strip_prefix("cuda:").map(str::parse) {
-                Some(Ok(ordinal)) => Ok(Device(Kind::Cuda(ordinal))),
-                _ => Err(Error::mistake(format!("`{text}` is not a device"), help)),
-            },
-        }
+        let help = "the devices are `cpu`, `sim`, `sim:ARCH` as in `sim:sm_90`, and `cuda:N` as in `cuda:0`";
+        let unknown = || Error::mistake(format!("`{text}` is not a device"), help);
+        let kind = match text.split_once(':') {
+            None if text == "cpu" => Kind::Cpu,
+            None if text == "sim" => Kind::Sim(Arch::Sm80),
+            None if text == "cuda" => Kind::Cuda(0),
+            Some(("sim", arch)) => {
+                Kind::Sim(arch.parse::<Arch>().map_err(|e| Error::mistake(e.to_string(), help))?)
+            }
+            Some(("cuda", ordinal)) => Kind::Cuda(ordinal.parse().map_err(|_| unknown())?),
+            _ => return Err(unknown()),
+        };
+        Ok(Device(kind))
     }
 }
 
@@ -54,6 +72,7 @@ impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Kind::Cpu => f.write_str("cpu"),
+            Kind::Sim(arch) => write!(f, "sim:{arch}"),
             Kind::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
         }
     }
@@ -148,16 +167,24 @@ impl RuleExt for Rule {
             Kind::Cpu => Runner::Cpu(Cpu::new(self)),
             #[cfg(feature = "cuda")]
             Kind::Cuda(ordinal) => Runner::Cuda(Gpu::new(self, || Cuda::open(ordinal))?),
+            #[cfg(feature = "sim")]
+            Kind::Sim(arch) => Runner::Sim(Gpu::new(self, || Ok(Simulator::new(arch)))?),
             #[cfg(not(feature = "cuda"))]
-            Kind::Cuda(_) => {
-                return Err(Error::limitation(
-                    format!("this build cannot use `{device}`"),
-                    "run on `cpu`, or build with the feature `cuda` of chunkwise-runtime",
-                ));
-            }
+            Kind::Cuda(_) => return Err(left_out(device, "cuda")),
+            #[cfg(not(feature = "sim"))]
+            Kind::Sim(_) => return Err(left_out(device, "sim")),
         };
         Ok(Executable { runner, options: Options::default() })
     }
+}
+
+/// A device that this build was made without.
+#[cfg(not(all(feature = "cuda", feature = "sim")))]
+fn left_out(device: &Device, feature: &str) -> Error {
+    Error::limitation(
+        format!("this build cannot use `{device}`"),
+        format!("run on `cpu`, or build with the feature `{feature}` of chunkwise-runtime"),
+    )
 }
 
 /// A rule on a device, ready to run any number of times.
@@ -172,6 +199,8 @@ enum Runner {
     Cpu(Cpu),
     #[cfg(feature = "cuda")]
     Cuda(Gpu<Cuda>),
+    #[cfg(feature = "sim")]
+    Sim(Gpu<Simulator>),
 }
 
 impl Runner {
@@ -180,6 +209,8 @@ impl Runner {
             Runner::Cpu(cpu) => cpu.run(bindings, options, pass),
             #[cfg(feature = "cuda")]
             Runner::Cuda(cuda) => cuda.run(bindings, options, pass),
+            #[cfg(feature = "sim")]
+            Runner::Sim(sim) => sim.run(bindings, options, pass),
         }
     }
 }
@@ -209,8 +240,54 @@ impl Executable {
             }
             #[cfg(feature = "cuda")]
             Runner::Cuda(gpu) => Runner::Cuda(gpu.with_kernel(file, text)),
+            #[cfg(feature = "sim")]
+            Runner::Sim(gpu) => Runner::Sim(gpu.with_kernel(file, text)),
         };
         Ok(Executable { runner, ..self })
+    }
+
+    /// The same, but with kernels compiled and kept by this compiler and cache instead of the process's own. The CPU
+    /// compiles nothing.
+    #[must_use]
+    pub fn with_jit(self, jit: Arc<Jit>) -> Executable {
+        let runner = match self.runner {
+            Runner::Cpu(cpu) => {
+                drop(jit);
+                Runner::Cpu(cpu)
+            }
+            #[cfg(feature = "cuda")]
+            Runner::Cuda(gpu) => Runner::Cuda(gpu.with_jit(jit)),
+            #[cfg(feature = "sim")]
+            Runner::Sim(gpu) => Runner::Sim(gpu.with_jit(jit)),
+        };
+        Executable { runner, ..self }
+    }
+
+    /// The same, but with counts by line of the kernel's text besides the whole ones; this costs time.
+    ///
+    /// # Errors
+    /// A limitation on every device but the simulator, which alone counts.
+    #[cfg(feature = "sim")]
+    pub fn counting_lines(self) -> Result<Executable> {
+        match self.runner {
+            Runner::Sim(gpu) => {
+                Ok(Executable { runner: Runner::Sim(gpu.with_driver(Simulator::counting_lines)), ..self })
+            }
+            _ => Err(Error::limitation(
+                "only the simulator counts what a kernel does",
+                "run it on `sim`, which runs the kernel that a GPU would",
+            )),
+        }
+    }
+
+    /// What each launch of the last run in the simulator did; empty before the first run, and on other devices. Clones
+    /// share this.
+    #[cfg(feature = "sim")]
+    pub fn counters(&self) -> Vec<Launched> {
+        match &self.runner {
+            Runner::Sim(gpu) => gpu.driver().counters(),
+            _ => Vec::new(),
+        }
     }
 
     /// The options in use.
@@ -243,13 +320,13 @@ mod tests {
 
     #[test]
     fn devices_and_plans_parse_as_they_print() {
-        for name in ["cpu", "cuda:0", "cuda:7"] {
+        for name in ["cpu", "cuda:0", "cuda:7", "sim:sm_80", "sim:sm_90"] {
             assert_eq!(Device::parse(name).unwrap().to_string(), name);
         }
-        for name in ["gpu", "cuda:", "cuda:-1", "cuda:x", ""] {
+        for name in ["gpu", "cuda:", "cuda:-1", "cuda:x", "", "sim:", "sim:90", "cpu:0"] {
             assert_eq!(Device::parse(name).unwrap_err().exit_code(), 2);
         }
-        assert_eq!(Device::parse("sim").unwrap_err().exit_code(), 3);
+        assert_eq!(Device::parse("sim").unwrap(), Device::sim(Arch::Sm80));
         for plan in PlanChoice::ALL {
             assert_eq!(plan.to_string().parse::<PlanChoice>().unwrap(), plan);
         }

@@ -10,6 +10,8 @@
 
 mod bind;
 pub mod cache;
+#[cfg(feature = "sim")]
+pub mod counters;
 mod cpu;
 mod device;
 mod error;

@@ -315,7 +315,7 @@ fn rounded(x: f64, element: Element) -> f64 {
 }
 
 /// The index of element number `at`, as `[b, t, h, ..]`.
-fn index_text(shape: &[usize], mut at: usize) -> String {
+pub(crate) fn index_text(shape: &[usize], mut at: usize) -> String {
     let mut index = vec![0; shape.len()];
     for (i, &d) in index.iter_mut().zip(shape).rev() {
         *i = at % d;

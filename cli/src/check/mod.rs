@@ -34,6 +34,8 @@ pub struct Setup<'a> {
     pub dtype: DType,
     /// Sizes of the dims, by `Dim`.
     pub sizes: Vec<usize>,
+    /// A kernel to run in place of the generated one: the file's name and its text.
+    pub kernel: Option<(String, String)>,
 }
 
 /// The ratios of one run: tensor names (outputs, states, gradients) with RMS(error) / RMS(reference).
@@ -66,7 +68,10 @@ pub fn run(setup: &Setup<'_>, plan: PlanChoice, case: &Case, seed: u64) -> Resul
     }
     let (inputs, reference) = tame_inputs(setup, case, seed)?;
     let options = Options { plan, chunk: setup.chunk, dtype: Some(element(setup.dtype)) };
-    let executable = setup.rule.on(&setup.device)?.with_options(options);
+    let mut executable = setup.rule.on(&setup.device)?.with_options(options);
+    if let Some((file, text)) = &setup.kernel {
+        executable = executable.with_kernel(file, text)?;
+    }
     let (results, forward_only) = match executable.backward(&inputs) {
         Err(Error::Limitation(_)) => (executable.forward(&inputs)?, true),
         other => (other?, false),

@@ -28,6 +28,7 @@ pub fn check(arguments: &Check, output: &mut Output) -> Outcome {
         chunk: arguments.chunk.unwrap_or(16),
         dtype: arguments.dtype,
         sizes: dims::sizes(&rule.signature, &arguments.dims, |index| SIZES[index % SIZES.len()])?,
+        kernel: arguments.kernel.as_deref().map(source::kernel).transpose()?,
     };
     let cases = cases(arguments.tokens, arguments.heads, setup.chunk, &rule.signature);
     let plans =

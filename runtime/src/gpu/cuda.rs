@@ -171,6 +171,11 @@ impl Session for CudaSession<'_> {
         stream.synchronize().map_err(|e| failed("running a kernel", e))
     }
 
+    /// A GPU does not know; what was not written shows as NaNs.
+    fn unwritten(&self, _: &CudaBuffer) -> Option<usize> {
+        None
+    }
+
     fn download(&mut self, buffer: &CudaBuffer) -> Result<Vec<u8>> {
         let stream = &self.0.stream;
         let bytes = stream.clone_dtoh(&buffer.slice).map_err(|e| failed("copying from the GPU", e));

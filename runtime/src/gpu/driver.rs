@@ -77,10 +77,13 @@ pub(crate) trait Session {
         arguments: &[Value<'_, Self::Buffer>],
     ) -> Result<()>;
 
+    /// The first byte of a buffer that nothing was ever written to, where the machine can tell.
+    fn unwritten(&self, buffer: &Self::Buffer) -> Option<usize>;
+
     /// The bytes of a buffer.
     ///
     /// # Errors
-    /// What the machine found wrong with them: in the simulator, that some were never written.
+    /// A bug where the machine does not answer.
     fn download(&mut self, buffer: &Self::Buffer) -> Result<Vec<u8>>;
 }
 

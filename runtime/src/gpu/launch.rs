@@ -8,7 +8,7 @@ use crate::bind::Tensors;
 use crate::error::{Error, Result};
 use crate::layout::{output_axes, state_axes};
 use crate::tensor::{Data, Element, Tensor, element_count};
-use crate::validate::Problem;
+use crate::validate::{Problem, index_text};
 use chunkwise_codegen::{Argument, DType, Kernel, Role};
 use chunkwise_dsl::signature::Signature;
 
@@ -122,8 +122,16 @@ impl Run<'_> {
             let Some((argument, Slot::Buffer(buffer))) = found else {
                 return Err(Error::bug(format!("a kernel does not write `{name}`")));
             };
-            let data = Data::from_le_bytes(element(argument)?, &session.download(buffer)?);
-            tensors.insert(name, Tensor::new(self.result_shape(argument.role)?, data)?);
+            let (shape, element) = (self.result_shape(argument.role)?, element(argument)?);
+            if let Some(at) = session.unwritten(buffer) {
+                let place = index_text(&shape, at / element.bytes());
+                return Err(Error::bug(format!(
+                    "the kernel `{}` never wrote `{name}` at {place}",
+                    kernel.name
+                )));
+            }
+            let data = Data::from_le_bytes(element, &session.download(buffer)?);
+            tensors.insert(name, Tensor::new(shape, data)?);
         }
         Ok(tensors)
     }
@@ -234,6 +242,10 @@ mod tests {
             Ok(())
         }
 
+        fn unwritten(&self, (name, _): &(String, usize)) -> Option<usize> {
+            self.0.lock().unwrap().iter().any(|line| line == "forget").then_some(9).filter(|_| name == "o")
+        }
+
         fn download(&mut self, (name, bytes): &(String, usize)) -> Result<Vec<u8>> {
             self.0.lock().unwrap().push(format!("download {name}"));
             Ok(vec![0x3f; *bytes])
@@ -249,6 +261,15 @@ mod tests {
 
     /// What a machine is asked for, for tensors of bf16 vectors.
     fn asked(tensors: &[(&str, &[usize])], cuts: Option<Vec<i32>>) -> (Vec<String>, Tensors) {
+        let (log, results) = ask(Scribe::default(), tensors, cuts);
+        (log, results.unwrap())
+    }
+
+    fn ask(
+        scribe: Scribe,
+        tensors: &[(&str, &[usize])],
+        cuts: Option<Vec<i32>>,
+    ) -> (Vec<String>, Result<Tensors>) {
         let rule = chunkwise_dsl::parse_file(RULE).unwrap().remove(0);
         let timeline = rule.timeline.as_ref().unwrap();
         let owned: Vec<_> =
@@ -259,8 +280,8 @@ mod tests {
         let problem = validate(&rule.signature, &bindings, Pass::Forward).unwrap();
         let spec = Spec { sizes: problem.layout.sizes.clone(), dtype: DType::BF16 };
         let kernel = emit(timeline, &spec).unwrap();
-        let (scribe, run) = (Scribe::default(), Run { signature: &rule.signature, problem: &problem });
-        let results = run.launch(&scribe, &kernel, &()).unwrap();
+        let run = Run { signature: &rule.signature, problem: &problem };
+        let results = run.launch(&scribe, &kernel, &());
         (scribe.0.into_inner().unwrap(), results)
     }
 
@@ -301,6 +322,17 @@ mod tests {
         let launch = "launch 3 blocks: q k v g s0 o s cu_seqlens T=5 H=1 H=1 H=1 H=1 H=1";
         assert!(log.contains(&launch.to_owned()), "{log:?}");
         assert_eq!(results["s"].shape(), [3, 1, 4, 8]);
+    }
+
+    #[test]
+    fn what_was_never_written_is_named_by_its_index() {
+        let shapes: [(&str, &[usize]); 4] =
+            [("q", &[2, 3, 2, 4]), ("k", &[2, 3, 1, 4]), ("v", &[2, 3, 2, 3]), ("g", &[2, 3, 2])];
+        let (_, results) = ask(Scribe(Mutex::new(vec!["forget".to_owned()])), &shapes, None);
+        let error = results.unwrap_err();
+        // Byte 9 is in element 4: the second number of the second head.
+        assert!(error.to_string().contains("_recurrent` never wrote `o` at [0, 0, 1, 1]"), "{error}");
+        assert_eq!(error.exit_code(), 1);
     }
 
     #[test]

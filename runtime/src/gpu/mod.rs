@@ -11,6 +11,8 @@
 pub(crate) mod cuda;
 pub(crate) mod driver;
 mod launch;
+#[cfg(feature = "sim")]
+pub(crate) mod sim;
 
 use crate::bind::{Bindings, Tensors};
 use crate::device::{Options, PlanChoice};
@@ -38,6 +40,8 @@ pub(crate) struct Gpu<D: Driver> {
     vectors: Arc<[bool]>,
     /// A text to run in place of the generated ones.
     edited: Option<Arc<Edited>>,
+    /// The compiler and its cache, where not the process's own.
+    jit: Option<Arc<Jit>>,
     /// Kernels that were loaded, one for each set of sizes and types seen so far.
     loaded: Arc<Mutex<LoadedKernels<D>>>,
 }
@@ -68,6 +72,7 @@ impl<D: Driver> Clone for Gpu<D> {
             timeline: self.timeline.clone(),
             vectors: self.vectors.clone(),
             edited: self.edited.clone(),
+            jit: self.jit.clone(),
             loaded: self.loaded.clone(),
         }
     }
@@ -87,8 +92,27 @@ impl<D: Driver> Gpu<D> {
             driver: Arc::new(open()?),
             vectors: token_vectors(rule).into(),
             edited: None,
+            jit: None,
             loaded: Arc::default(),
         })
+    }
+    /// The machine.
+    #[cfg(feature = "sim")]
+    pub(crate) fn driver(&self) -> &D {
+        &self.driver
+    }
+
+    /// The same on a machine made from this one, with what is loaded, which must fit it.
+    #[cfg(feature = "sim")]
+    pub(crate) fn with_driver(self, change: impl FnOnce(&D) -> D) -> Gpu<D> {
+        Gpu { driver: Arc::new(change(&self.driver)), ..self }
+    }
+
+    /// The same with another compiler and cache.
+    pub(crate) fn with_jit(mut self, jit: Arc<Jit>) -> Gpu<D> {
+        self.jit = Some(jit);
+        self.loaded = Arc::default();
+        self
     }
 
     /// The same, but with a text to run in place of the generated ones.
@@ -127,7 +151,8 @@ impl<D: Driver> Gpu<D> {
         }
         let options = self.driver.compiler_options().iter().map(|&option| option.to_owned()).collect();
         let source = Source { name, text: kernel.source.clone(), options };
-        let compiled = jit().compile(&source, self.driver.arch());
+        let jit = self.jit.as_deref().unwrap_or_else(|| shared_jit());
+        let compiled = jit.compile(&source, self.driver.arch());
         let binary: Arc<Binary> = compiled.map_err(|error| self.blamed(error))?;
         let function = self.driver.load(&binary, &kernel)?;
         let loaded = Arc::new(Loaded { kernel, function });
@@ -169,7 +194,7 @@ fn parameters(text: &str, kernel: &str) -> Option<Vec<String>> {
 }
 
 /// The compiler and cache that all devices of this process share.
-fn jit() -> &'static Jit {
+fn shared_jit() -> &'static Jit {
     static JIT: OnceLock<Jit> = OnceLock::new();
     JIT.get_or_init(Jit::user)
 }

@@ -1,0 +1,222 @@
+//! The simulator as a machine that runs kernels: the PTX that NVRTC made of a kernel, lane by lane on the CPU.
+//!
+//! Every check is on: an access out of bounds, a read of what nobody wrote, two accesses that nothing orders, a collective
+//! that some lanes miss. What it finds in a generated kernel is our bug, and the message says which line of the kernel
+//! did what. Inputs are as they are; results are not written at first, and a kernel that leaves a byte of one so is found
+//! out afterwards.
+//!
+//! Decoding is done once for each kernel and kept for the process, as binaries are: a decoded kernel is a few times the
+//! size of its PTX, so only the [`KEPT`] newest are held.
+
+use super::driver::{Driver, Launch, Session, Value};
+use crate::counters::Launched;
+use crate::error::{Error, Result};
+use crate::nvrtc::Binary;
+use chunkwise_codegen::{Arch, Kernel};
+use chunkwise_sim::machine::{self, Arguments, Module};
+use chunkwise_sim::memory::global::{Global, HostError};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+/// How many decoded kernels are kept.
+const KEPT: usize = 64;
+
+/// Allocations begin at multiples of this, as on a GPU (CUDA C++ Programming Guide, "Device Memory Accesses").
+const ALIGN: u64 = 256;
+
+/// A simulated GPU.
+#[derive(Debug)]
+pub(crate) struct Simulator {
+    arch: Arch,
+    lines: bool,
+    /// The launches of the last session.
+    counted: Mutex<Vec<Launched>>,
+}
+
+impl Simulator {
+    /// The simulator of a GPU of this architecture.
+    pub(crate) fn new(arch: Arch) -> Simulator {
+        Simulator { arch, lines: false, counted: Mutex::default() }
+    }
+
+    /// The same, counting by line too.
+    pub(crate) fn counting_lines(&self) -> Simulator {
+        Simulator { lines: true, ..Simulator::new(self.arch) }
+    }
+
+    /// What the launches of the last run did.
+    pub(crate) fn counters(&self) -> Vec<Launched> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Driver for Simulator {
+    type Function = machine::Kernel;
+    type Session<'a> = Simulated<'a>;
+
+    fn arch(&self) -> Arch {
+        self.arch
+    }
+
+    /// With the lines of the source, which change no instruction, so that messages and counts can name them.
+    fn compiler_options(&self) -> &'static [&'static str] {
+        &["-lineinfo"]
+    }
+
+    fn load(&self, binary: &Binary, kernel: &Kernel) -> Result<machine::Kernel> {
+        decoded(&binary.ptx, &kernel.name)
+    }
+
+    fn session(&self) -> Result<Simulated<'_>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(Simulated { simulator: self, memory: Global::new() })
+    }
+}
+
+/// One run in the simulator.
+#[derive(Debug)]
+pub(crate) struct Simulated<'a> {
+    simulator: &'a Simulator,
+    memory: Global,
+}
+
+/// An allocation in simulated memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allocation {
+    address: u64,
+    bytes: usize,
+}
+
+impl Session for Simulated<'_> {
+    type Function = machine::Kernel;
+    type Buffer = Allocation;
+
+    fn upload(&mut self, name: &str, bytes: &[u8]) -> Result<Allocation> {
+        let allocation = self.allocate(name, bytes.len())?;
+        self.memory.write(allocation.address, bytes).map_err(host)?;
+        Ok(allocation)
+    }
+
+    fn allocate(&mut self, name: &str, bytes: usize) -> Result<Allocation> {
+        let address = self.memory.alloc_named(bytes as u64, ALIGN, name).map_err(host)?;
+        Ok(Allocation { address, bytes })
+    }
+
+    fn launch(
+        &mut self,
+        function: &machine::Kernel,
+        Launch { kernel, blocks }: Launch<'_>,
+        values: &[Value<'_, Allocation>],
+    ) -> Result<()> {
+        let grid = machine::Launch::linear(blocks, kernel.threads).dynamic_shared(kernel.shared);
+        let arguments = values.iter().fold(Arguments::new(), |arguments, value| match value {
+            Value::Buffer(allocation) => arguments.pointer(allocation.address),
+            Value::Null => arguments.pointer(0),
+            Value::Tokens(tokens) => arguments.bytes(&tokens.to_le_bytes()),
+            Value::Heads(heads) => arguments.u32(*heads),
+        });
+        let options = machine::Options { lines: self.simulator.lines, ..machine::Options::default() };
+        let report = function.run(&grid, &arguments, &mut self.memory, &options).map_err(refused)?;
+        let launched = Launched {
+            kernel: kernel.name.clone(),
+            source: kernel.source.as_str().into(),
+            blocks,
+            threads: kernel.threads,
+            report,
+        };
+        self.simulator.counted.lock().unwrap_or_else(PoisonError::into_inner).push(launched);
+        Ok(())
+    }
+
+    /// By halves: a range is written when all of its bytes are.
+    fn unwritten(&self, allocation: &Allocation) -> Option<usize> {
+        let is_written = |end: usize| self.memory.written(allocation.address, end as u64) == Ok(true);
+        let (mut written, mut beyond) = (0, allocation.bytes + 1);
+        while beyond - written > 1 {
+            let middle = written + (beyond - written) / 2;
+            if is_written(middle) {
+                written = middle;
+            } else {
+                beyond = middle;
+            }
+        }
+        (written < allocation.bytes).then_some(written)
+    }
+
+    fn download(&mut self, allocation: &Allocation) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; allocation.bytes];
+        self.memory.read(allocation.address, &mut bytes).map_err(host)?;
+        Ok(bytes)
+    }
+}
+
+/// Decoded kernels by the hash of their PTX and their name, the newest last.
+type Decoded = VecDeque<((blake3::Hash, String), machine::Kernel)>;
+
+/// A kernel of a PTX text, decoded where it is not yet.
+fn decoded(ptx: &str, name: &str) -> Result<machine::Kernel> {
+    static ALL: Mutex<Decoded> = Mutex::new(VecDeque::new());
+    let key = (blake3::hash(ptx.as_bytes()), name.to_owned());
+    let held = || ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, kernel)) = held().iter().find(|(known, _)| *known == key) {
+        return Ok(kernel.clone());
+    }
+    // Not under the lock, which others wait for; two threads that decode one kernel come to the same.
+    let kernel = Module::parse(ptx).and_then(|module| module.kernel(name)).map_err(refused)?;
+    let mut all = held();
+    if all.len() >= KEPT {
+        all.pop_front();
+    }
+    all.push_back((key, kernel.clone()));
+    Ok(kernel)
+}
+
+/// What the simulator says about a kernel, or about itself.
+fn refused(error: machine::Error) -> Error {
+    use machine::Error as E;
+    match error {
+        E::Syntax(_) | E::Decode(_) => Error::limitation(
+            format!("the simulator does not understand this kernel: {error}"),
+            "run it on `cpu` or on a GPU, and please report the instruction",
+        ),
+        E::Launch(what) => Error::bug(what),
+        E::Violation(violation) => Error::bug(format!("{violation}")),
+    }
+}
+
+/// What simulated memory says.
+fn host(error: HostError) -> Error {
+    match error {
+        HostError::TooLarge(_) => {
+            Error::limitation(error.to_string(), "use smaller tensors, or run on `cpu`")
+        }
+        other => Error::bug(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_that_nobody_wrote_is_found() {
+        let simulator = Simulator::new(Arch::Sm80);
+        let mut session = simulator.session().unwrap();
+        for (bytes, first) in [(64, 0), (64, 1), (64, 40), (64, 63), (1, 0)] {
+            let room = session.allocate("o", bytes).unwrap();
+            session.memory.write(room.address, &vec![7; first]).unwrap();
+            assert_eq!(session.unwritten(&room), Some(first));
+            session.memory.write(room.address, &vec![7; bytes]).unwrap();
+            assert_eq!(session.unwritten(&room), None);
+            assert_eq!(session.download(&room).unwrap(), vec![7; bytes]);
+        }
+        let nothing = session.allocate("o", 0).unwrap();
+        assert_ne!(nothing.address, 0);
+        assert_eq!(session.unwritten(&nothing), None);
+    }
+
+    #[test]
+    fn a_text_that_is_no_ptx_is_a_limitation() {
+        assert_eq!(decoded("nonsense", "f").unwrap_err().exit_code(), 3);
+    }
+}
