@@ -42,3 +42,85 @@ pub fn source(mode: Shuffle, lane: u32, b: u32, c: u32) -> (u32, bool) {
     };
     (if in_range { j & 31 } else { lane }, in_range)
 }
+
+/// What a vote asks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Vote {
+    /// `.all`: whether all have it.
+    All,
+    /// `.any`: whether any has it.
+    Any,
+    /// `.uni`: whether all have it or none.
+    Uniform,
+}
+
+/// `vote.sync.all`, `.any`, `.uni`. `.ballot` is `votes & members`.
+#[inline(always)]
+pub fn vote(mode: Vote, votes: u32, members: u32) -> bool {
+    let yes = votes & members;
+    match mode {
+        Vote::All => yes == members,
+        Vote::Any => yes != 0,
+        Vote::Uniform => yes == members || yes == 0,
+    }
+}
+
+/// The lanes of a mask, from the lowest.
+#[inline(always)]
+pub fn lanes(members: u32) -> impl Iterator<Item = usize> {
+    (0..32).filter(move |lane| members >> lane & 1 == 1)
+}
+
+/// `match.any.sync`: for each member the mask of members with the same value; 0 for others.
+pub fn match_any<T: Copy + PartialEq>(values: &[T; 32], members: u32) -> [u32; 32] {
+    let mut masks = [0; 32];
+    for lane in lanes(members) {
+        masks[lane] = lanes(members)
+            .filter(|&other| values[other] == values[lane])
+            .fold(0, |mask, other| mask | 1 << other);
+    }
+    masks
+}
+
+/// `match.all.sync`: the members and true where all have the same value, else 0 and false.
+pub fn match_all<T: Copy + PartialEq>(values: &[T; 32], members: u32) -> (u32, bool) {
+    let mut held = lanes(members).map(|lane| values[lane]);
+    let first = held.next();
+    if held.all(|value| Some(value) == first) { (members, true) } else { (0, false) }
+}
+
+/// How `redux.sync` combines.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Reduce {
+    /// `.add`, wrapping around.
+    Add,
+    /// `.min` of unsigned numbers.
+    Min,
+    /// `.max` of unsigned numbers.
+    Max,
+    /// `.min` of signed numbers.
+    MinSigned,
+    /// `.max` of signed numbers.
+    MaxSigned,
+    /// `.and`
+    And,
+    /// `.or`
+    Or,
+    /// `.xor`
+    Xor,
+}
+
+/// `redux.sync`: all members' values, combined; 0 where there are no members.
+pub fn reduce(mode: Reduce, values: &[u32; 32], members: u32) -> u32 {
+    let combine = |a: u32, b: u32| match mode {
+        Reduce::Add => a.wrapping_add(b),
+        Reduce::Min => a.min(b),
+        Reduce::Max => a.max(b),
+        Reduce::MinSigned => (a as i32).min(b as i32) as u32,
+        Reduce::MaxSigned => (a as i32).max(b as i32) as u32,
+        Reduce::And => a & b,
+        Reduce::Or => a | b,
+        Reduce::Xor => a ^ b,
+    };
+    lanes(members).map(|lane| values[lane]).reduce(combine).unwrap_or(0)
+}

@@ -11,7 +11,12 @@
 //! | [`wide`] | an exact sum, product, quotient or root of any two formats, and its one rounding: slow, and the definition |
 //! | [`single`], [`double`] | `f32` and `f64` arithmetic in all rounding modes |
 //! | [`half`] | `f16`, `bf16` and their pairs |
+//! | [`approx`] | `ex2`, `lg2`, `rcp`, `tanh` and the other approximations |
+//! | [`convert`], [`packed`] | `cvt` between all types; pairs and 8-bit floats |
+//! | [`compare`] | relations, `min` and `max`, `testp` |
+//! | [`integer`], [`bits`] | integer arithmetic with carries and saturation; fields, masks, shifts, `lop3`, `prmt` |
 //! | [`exchange`] | which lane a shuffle reads; votes, matches and reductions over lanes |
+//! | [`copy`] | the sizes of `cp.async` |
 //! | [`tensor`] | which lane holds which element of a matrix; `mma`, `ldmatrix`, `stmatrix`, `movmatrix` |
 //!
 //! All values are bit patterns: an `f32` is a `u32`, an `f64` a `u64`, a half a `u16`, a pair of halves a `u32` with the
@@ -20,9 +25,16 @@
 //! writes: `0x7fffffff` for `f32` and `0x7fff` for halves, while `f64` passes the first NaN among its operands on, made
 //! quiet. Source: PTX ISA 9.x, chapter "Instruction Set".
 
+pub mod approx;
+pub mod bits;
+pub mod compare;
+pub mod convert;
+pub mod copy;
 pub mod double;
 pub mod exchange;
 pub mod half;
+pub mod integer;
+pub mod packed;
 pub mod single;
 pub mod tensor;
 pub mod wide;

@@ -146,24 +146,8 @@ fn floats_anywhere<A: Unpack, B: Unpack, const K: usize>(
     c: &[Lanes],
     d: &mut [Lanes],
 ) {
-    let mut left = [[0.0; K]; 16];
-    for (register, lanes) in a.iter().enumerate() {
-        for (lane, &word) in lanes.iter().enumerate() {
-            let row = &mut left[lane / 4 + register % 2 * 8];
-            let column = A::PACKED * (lane % 4 + register / 2 * 4);
-            for slot in 0..A::PACKED {
-                row[(column + slot) % K] = A::unpack(word, slot);
-            }
-        }
-    }
-    let mut right = [[0.0; 8]; K];
-    for (register, lanes) in b.iter().enumerate() {
-        for (lane, &word) in lanes.iter().enumerate() {
-            for slot in 0..B::PACKED {
-                right[(B::PACKED * (lane % 4 + register * 4) + slot) % K][lane / 4] = B::unpack(word, slot);
-            }
-        }
-    }
+    let left = read_a::<A, K>(a);
+    let right = read_b::<B, K>(b);
     let mut sums = if half_sum { read_halves(c) } else { read_singles(c) };
     for (sums, row) in sums.iter_mut().zip(&left) {
         let mut sum = *sums;
@@ -177,15 +161,61 @@ fn floats_anywhere<A: Unpack, B: Unpack, const K: usize>(
     if half_sum { write_halves(&sums, d) } else { write_singles(&sums, d) }
 }
 
+/// One element of each lane of a register.
+#[inline(always)]
+fn unpacked<U: Unpack>(lanes: &Lanes, slot: usize) -> [[f64; 4]; 8] {
+    let mut values = [[0.0; 4]; 8];
+    for (values, words) in values.iter_mut().zip(lanes.as_chunks::<4>().0) {
+        for (value, &word) in values.iter_mut().zip(words) {
+            *value = U::unpack(word, slot);
+        }
+    }
+    values
+}
+
+/// A by rows. Its columns are in the order register, slot, thread, which keeps the lanes of a register together.
+#[inline(always)]
+fn read_a<A: Unpack, const K: usize>(a: &[Lanes]) -> [[f64; K]; 16] {
+    let mut left = [[0.0; K]; 16];
+    for (register, lanes) in a.iter().enumerate() {
+        for slot in 0..A::PACKED {
+            let block = (register / 2 * A::PACKED + slot) % (K / 4);
+            for (group, values) in unpacked::<A>(lanes, slot).iter().enumerate() {
+                left[register % 2 * 8 + group][4 * block..4 * block + 4].copy_from_slice(values);
+            }
+        }
+    }
+    left
+}
+
+/// B by rows, in the order of A's columns; its columns in the order of [`Sums`].
+#[inline(always)]
+fn read_b<B: Unpack, const K: usize>(b: &[Lanes]) -> [[f64; 8]; K] {
+    let mut right = [[0.0; 8]; K];
+    for (register, lanes) in b.iter().enumerate() {
+        for slot in 0..B::PACKED {
+            let block = (register * B::PACKED + slot) % (K / 4);
+            let values = unpacked::<B>(lanes, slot);
+            for thread in 0..4 {
+                right[4 * block + thread] = [0, 2, 4, 6, 1, 3, 5, 7].map(|group| values[group][thread]);
+            }
+        }
+    }
+    right
+}
+
+/// C and D by rows, columns 0, 2, 4, 6 before 1, 3, 5, 7: so the lanes of a register are neighbours.
 type Sums = [[f64; 8]; 16];
 
 #[inline(always)]
 fn read_singles(c: &[Lanes]) -> Sums {
     let mut sums = [[0.0; 8]; 16];
     for (register, lanes) in c.iter().enumerate() {
-        for (lane, &word) in lanes.iter().enumerate() {
-            sums[lane / 4 + register / 2 % 2 * 8][lane % 4 * 2 + register % 2] =
-                f64::from(f32::from_bits(word));
+        for (group, words) in lanes.as_chunks::<4>().0.iter().enumerate() {
+            let row = &mut sums[register / 2 % 2 * 8 + group];
+            for (thread, &word) in words.iter().enumerate() {
+                row[register % 2 * 4 + thread] = f64::from(f32::from_bits(word));
+            }
         }
     }
     sums
@@ -194,9 +224,12 @@ fn read_singles(c: &[Lanes]) -> Sums {
 #[inline(always)]
 fn write_singles(sums: &Sums, d: &mut [Lanes]) {
     for (register, lanes) in d.iter_mut().enumerate() {
-        for (lane, word) in lanes.iter_mut().enumerate() {
-            let sum = sums[lane / 4 + register / 2 % 2 * 8][lane % 4 * 2 + register % 2] as f32;
-            *word = if sum.is_nan() { NAN } else { sum.to_bits() };
+        for (group, words) in lanes.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let row = &sums[register / 2 % 2 * 8 + group];
+            for (thread, word) in words.iter_mut().enumerate() {
+                let sum = row[register % 2 * 4 + thread] as f32;
+                *word = if sum.is_nan() { NAN } else { sum.to_bits() };
+            }
         }
     }
 }
@@ -205,10 +238,12 @@ fn write_singles(sums: &Sums, d: &mut [Lanes]) {
 fn read_halves(c: &[Lanes]) -> Sums {
     let mut sums = [[0.0; 8]; 16];
     for (register, lanes) in c.iter().enumerate() {
-        for (lane, &word) in lanes.iter().enumerate() {
-            let row = &mut sums[lane / 4 + register % 2 * 8];
-            row[lane % 4 * 2] = F16::unpack(word, 0);
-            row[lane % 4 * 2 + 1] = F16::unpack(word, 1);
+        for (group, words) in lanes.as_chunks::<4>().0.iter().enumerate() {
+            let row = &mut sums[register % 2 * 8 + group];
+            for (thread, &word) in words.iter().enumerate() {
+                row[thread] = F16::unpack(word, 0);
+                row[4 + thread] = F16::unpack(word, 1);
+            }
         }
     }
     sums
@@ -217,10 +252,12 @@ fn read_halves(c: &[Lanes]) -> Sums {
 #[inline(always)]
 fn write_halves(sums: &Sums, d: &mut [Lanes]) {
     for (register, lanes) in d.iter_mut().enumerate() {
-        for (lane, word) in lanes.iter_mut().enumerate() {
-            let row = &sums[lane / 4 + register % 2 * 8];
-            let (low, high) = (row[lane % 4 * 2], row[lane % 4 * 2 + 1]);
-            *word = half::pack(half::narrow::<F16>(low), half::narrow::<F16>(high));
+        for (group, words) in lanes.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let row = &sums[register % 2 * 8 + group];
+            for (thread, word) in words.iter_mut().enumerate() {
+                let (low, high) = (half::narrow::<F16>(row[thread]), half::narrow::<F16>(row[4 + thread]));
+                *word = half::pack(low, high);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@
 //! Source: PTX ISA, "Warp Level Matrix Multiply-Accumulate Instructions".
 
 pub mod fragment;
+pub mod matrix;
 pub mod mma;
 
 pub use mma::Mma;
