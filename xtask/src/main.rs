@@ -3,12 +3,14 @@
 //! ```text
 //! cargo xtask test            the test command: fetches what the tests need, then format, lints, docs, tests, quickstart
 //! cargo xtask test lints      one step of it
+//! cargo xtask prove           kernels in the simulator against the token loop; --all for every one of them
 //! cargo xtask nvrtc           installs NVRTC, the CUDA compiler library, into target/nvrtc
 //! ```
 //!
 //! Exit code 0 where all went well, 1 where a step failed, 2 for a mistake on the command line.
 
 mod command;
+mod prove;
 mod quickstart;
 mod steps;
 mod suite;
@@ -21,6 +23,10 @@ fn main() -> ExitCode {
     match words.as_slice() {
         [] | ["help"] => print_help(),
         words if words.iter().any(|w| matches!(*w, "-h" | "--help")) => print_help(),
+        ["prove", words @ ..] => match prove::variables(words) {
+            Ok(variables) => prove::run(&variables),
+            Err(message) => mistake(&message),
+        },
         ["nvrtc"] => steps::run(&[suite::NVRTC]),
         ["test"] => steps::run(&suite::ALL),
         ["test", names @ ..] => match select(names) {
@@ -50,6 +56,8 @@ fn print_help() -> ExitCode {
     for step in suite::ALL {
         println!("                    {:<12} {}", step.name, step.purpose);
     }
+    println!("  prove [--all] [--seed N] [--rule NAME] [--case LABEL]");
+    println!("                  kernels in the simulator against the token loop in f64: some of each rule, or all");
     println!("  nvrtc           {}", suite::NVRTC.purpose);
     println!("  help            this text");
     ExitCode::SUCCESS
