@@ -21,6 +21,10 @@
 //!
 //! Source: PTX ISA 9, chapter "Instruction Set".
 
+use crate::math::tensor::Mma;
+pub use crate::math::bits::Permute;
+pub use crate::math::compare::{Property, Relation};
+pub use crate::math::convert::Rounding as ConvertRound;
 pub use crate::math::{Mode, Round};
 use crate::syntax::ast::{Space, Special, Type};
 
@@ -336,19 +340,6 @@ pub enum IntegerOp {
     Prmt(Permute),
 }
 
-/// How `prmt` reads its selector.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the names are PTX's own")]
-pub enum Permute {
-    Default,
-    F4e,
-    B4e,
-    Rc8,
-    Ecl,
-    Ecr,
-    Rc16,
-}
-
 /// An operation of the chain through the carry bit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CarryOp {
@@ -360,27 +351,6 @@ pub enum CarryOp {
     MadLo,
     /// The high half of `a * b`, plus `c (+ carry)`.
     MadHi,
-}
-
-/// The relation of a comparison. The last eight are of floats: true where an operand is NaN too (`..U`); whether none is
-/// (`Num`), or one (`Nan`). Of floats, `Ne` too is false where an operand is NaN.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "lo, ls, hi, hs are lt, le, gt, ge of an unsigned type")]
-pub enum Relation {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    EqU,
-    NeU,
-    LtU,
-    LeU,
-    GtU,
-    GeU,
-    Num,
-    Nan,
 }
 
 /// A Boolean operation.
@@ -422,29 +392,6 @@ pub enum SetAs {
     F16,
     /// 1.0 of bf16, in each half for packed types.
     BF16,
-}
-
-/// A property of a float, for `testp`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the names are PTX's own")]
-pub enum Property {
-    Finite,
-    Infinite,
-    Number,
-    NotANumber,
-    Normal,
-    Subnormal,
-}
-
-/// Rounding of a conversion.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ConvertRound {
-    /// The result is exact, or the instruction names no rounding.
-    None,
-    /// `.rn`, `.rz`, `.rm`, `.rp`, `.rna`: to a float of the destination's precision.
-    Float(Round),
-    /// `.rni`, `.rzi`, `.rmi`, `.rpi`: to an integer (also float to float of one size).
-    Integer(Round),
 }
 
 /// A conversion. Packed destinations take `a` into the upper half and `b` into the lower.
@@ -526,44 +473,23 @@ pub enum BarrierOp {
     Vote(Logic, Pred, SrcPred),
 }
 
-/// The element type of a tensor-core operand.
+/// What a tensor core multiplies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "the names are PTX's own")]
-pub enum Element {
-    F16,
-    BF16,
-    TF32,
-    F32,
-    F64,
-    S8,
-    U8,
-    S4,
-    U4,
-    /// One bit; combined by xor, or else by and.
-    B1 {
-        xor: bool,
-    },
-    E4M3,
-    E5M2,
-    S32,
+pub enum Multiplier {
+    /// Anything but f64: all registers are of the 32-bit bank.
+    Word(Mma),
+    /// f64: all registers are of the 64-bit bank.
+    Double,
 }
 
-/// `mma.sync`: `D = A B + C` with A in row-major and B in column-major fragments.
+/// `mma.sync`: `D = A B + C` with A in row-major and B in column-major fragments. Registers come in the ISA's order.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Multiply {
     /// m, n, k.
     pub shape: (u32, u32, u32),
-    /// Element types of A, B, C, D.
-    pub a_ty: Element,
-    /// Of B.
-    pub b_ty: Element,
-    /// Of C.
-    pub c_ty: Element,
-    /// Of D.
-    pub d_ty: Element,
-    /// `.satfinite`: integer sums are clamped, not wrapped.
-    pub satfinite: bool,
-    /// D, in the ISA's order.
+    /// The element types; math executes it.
+    pub multiplier: Multiplier,
+    /// D: as many as C.
     pub d: Box<[Dst]>,
     /// A.
     pub a: Box<[Src]>,
