@@ -17,7 +17,7 @@
 //! | [`flow`] | basic blocks, and where lanes that part meet again |
 //! | [`math`] | what one lane computes: integers, floats with rounding modes, conversions, tensor cores |
 //! | `memory` | memories that know who wrote each byte, and when |
-//! | `machine` | warps, blocks, grids |
+//! | [`machine`] | warps, blocks, grids |
 //! | `count` | what was done: instructions, bytes, sectors, bank conflicts, tensor flops |
 //! | `check` | what a kernel did wrong, and who else was there |
 //!
@@ -27,6 +27,7 @@ pub mod check;
 pub mod count;
 pub mod decode;
 pub mod flow;
+pub mod machine;
 pub mod math;
 pub mod memory;
 pub mod syntax;

@@ -1,0 +1,118 @@
+//! Matrices of a warp: `ldmatrix`, `stmatrix`, `movmatrix`, `mma.sync`.
+//!
+//! ```text
+//! ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r1, %r2, %r3, %r4}, [%r5];
+//!     lanes 0-7 name the rows of the first 8x8 matrix, 8-15 of the second, ..: 16 bytes each
+//! mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {..};
+//! ```
+//!
+//! Which lane holds which element is `math::tensor`'s to know.
+
+use super::access::{Request, addresses, read_all, write_all};
+use super::block::Surroundings;
+use super::registers::Longs;
+use super::warp::Warp;
+use crate::check::Fault;
+use crate::decode::op::{Address, Dst, Multiplier, Multiply, Op, Src};
+use crate::math::tensor::{matrix, mma};
+use crate::memory::{Lanes, Order};
+
+/// A matrix instruction of the lanes of `mask`: all that have not ended.
+pub(crate) fn execute(warp: &mut Warp, around: &mut Surroundings<'_>, op: &Op, mask: u32) -> Result<(), Fault> {
+    match op {
+        Op::MatrixLoad { transposed, dst, address } => load(warp, around, mask, *transposed, dst, address),
+        Op::MatrixStore { transposed, values, address } => {
+            store(warp, around, mask, *transposed, values, address)
+        }
+        Op::MatrixTranspose { dst, a } => {
+            let value = matrix::transpose(&warp.registers.word(*a));
+            warp.registers.set_word(mask, *dst, &value);
+            Ok(())
+        }
+        Op::MatrixMultiply(multiply) => {
+            multiply_add(warp, mask, multiply);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The lanes that name rows of so many matrices.
+fn rows_of(mask: u32, matrices: usize) -> u32 {
+    mask & (u32::MAX >> (32 - 8 * matrices.clamp(1, 4)))
+}
+
+fn load(
+    warp: &mut Warp,
+    around: &mut Surroundings<'_>,
+    mask: u32,
+    transposed: bool,
+    dst: &[Dst],
+    address: &Address,
+) -> Result<(), Fault> {
+    let at = addresses(&warp.registers, around, address);
+    let mut data = [[0; 32]; 4];
+    let request = Request { warp: warp.index, bytes: 16, order: Order::Weak };
+    read_all(around, request, address.space, rows_of(mask, dst.len()), &at, &mut data)?;
+    for (index, dst) in dst.iter().enumerate() {
+        let rows = std::array::from_fn(|row| data.map(|word| word[(8 * index + row) & 31]));
+        warp.registers.set_low(mask, *dst, &matrix::load(&rows, transposed));
+    }
+    Ok(())
+}
+
+fn store(
+    warp: &mut Warp,
+    around: &mut Surroundings<'_>,
+    mask: u32,
+    transposed: bool,
+    values: &[Src],
+    address: &Address,
+) -> Result<(), Fault> {
+    let at = addresses(&warp.registers, around, address);
+    let mut data = [[0; 32]; 4];
+    for (index, value) in values.iter().enumerate() {
+        let rows = matrix::store(&warp.registers.low(*value), transposed);
+        for (row, words) in rows.iter().enumerate() {
+            for (word, value) in words.iter().enumerate() {
+                data[word][(8 * index + row) & 31] = *value;
+            }
+        }
+    }
+    let request = Request { warp: warp.index, bytes: 16, order: Order::Weak };
+    write_all(around, request, address.space, rows_of(mask, values.len()), &at, &data)
+}
+
+/// Registers of a fragment, at most: A of `m16n8k16` in `f64`.
+const MOST: usize = 16;
+
+fn multiply_add(warp: &mut Warp, mask: u32, multiply: &Multiply) {
+    let registers = &mut warp.registers;
+    match multiply.multiplier {
+        Multiplier::Word(mma) => {
+            let fragment = |sources: &[Src]| -> [Lanes; MOST] {
+                let mut all = [[0; 32]; MOST];
+                all.iter_mut().zip(sources).for_each(|(to, source)| *to = registers.low(*source));
+                all
+            };
+            let (a, b, c) = (fragment(&multiply.a), fragment(&multiply.b), fragment(&multiply.c));
+            let mut d = [[0; 32]; MOST];
+            let (of_a, of_b, of_c) = (multiply.a.len(), multiply.b.len(), multiply.c.len());
+            mma.run(&a[..of_a.min(MOST)], &b[..of_b.min(MOST)], &c[..of_c.min(MOST)], &mut d[..of_c.min(MOST)]);
+            for (dst, value) in multiply.d.iter().zip(&d) {
+                registers.set_low(mask, *dst, value);
+            }
+        }
+        Multiplier::Double => {
+            let fragment = |sources: &[Src]| -> Vec<Longs> {
+                sources.iter().map(|source| registers.any(*source)).collect()
+            };
+            let (a, b, c) = (fragment(&multiply.a), fragment(&multiply.b), fragment(&multiply.c));
+            let mut d = c.clone();
+            mma::double(multiply.shape.2, &a, &b, &c, &mut d);
+            for (dst, value) in multiply.d.iter().zip(&d) {
+                registers.set(mask, *dst, value);
+            }
+        }
+    }
+}
