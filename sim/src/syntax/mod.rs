@@ -9,7 +9,11 @@ mod error;
 mod lexer;
 mod number;
 mod parse;
+mod print;
 mod special;
+mod verify;
 
 pub use error::{Error, Kind};
 pub use parse::parse;
+pub use print::print;
+pub use verify::verify;
