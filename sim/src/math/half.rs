@@ -134,27 +134,42 @@ pub fn narrow_to<H: Half>(x: f64, round: Round) -> u16 {
     }
 }
 
-/// An `f64` rounded to nearest even in a format of fewer than 32 bits; without branches, for loops.
+/// An `f64` rounded to nearest even in a format of fewer bits than `f32` has; without branches, for loops.
 #[inline(always)]
 pub fn nearest(x: f64, format: Format) -> u32 {
-    let bits = x.to_bits();
-    let magnitude = bits & !F64.sign();
-    let cut = F64.fraction - format.fraction;
-    let rebias = ((F64.bias() - format.bias()) as u64) << format.fraction;
+    nearest_of_single(odd_single(x), format)
+}
+
+/// An `f64` rounded to `f32`, to odd: where it is inexact, cut towards zero, and then the last bit set.
+#[inline(always)]
+fn odd_single(x: f64) -> u32 {
+    let near = x as f32;
+    let back = f64::from(near);
+    let cut = near.to_bits().wrapping_sub(u32::from(back.abs() > x.abs()));
+    cut | u32::from(back != x)
+}
+
+/// An `f32`, exact or rounded to odd, rounded to nearest even in a format of fewer bits; without branches, for loops.
+#[inline(always)]
+pub fn nearest_of_single(bits: u32, format: Format) -> u32 {
+    const F32: Format = wide::F32;
+    let (infinity, nan) = (format.infinity() as i32, format.nan() as i32);
+    // Without the sign, all of these fit in an i32, for whose comparisons hosts have vectors.
+    let magnitude = (bits & 0x7fff_ffff) as i32;
+    let cut = F32.fraction - format.fraction;
     // A normal number: round the fraction in place, the carry moves into the exponent by itself.
-    let rounded = (magnitude + ((1 << (cut - 1)) - 1) + (magnitude >> cut & 1)) >> cut;
-    let normal = rounded.wrapping_sub(rebias).min(format.infinity());
+    let rounded = magnitude.wrapping_add((1 << (cut - 1)) - 1).wrapping_add(magnitude >> cut & 1) >> cut;
+    let rebiased = rounded - ((F32.bias() - format.bias()) << format.fraction);
+    let normal = if rebiased < infinity { rebiased } else { infinity };
     // A subnormal one: adding the power of two whose last bit weighs what the format's weighs lets the host round it.
     let weight = format.least_exponent() - format.fraction as i32;
-    let power = ((weight + F64.fraction as i32 + F64.bias()) as u64) << F64.fraction;
-    let subnormal = (f64::from_bits(magnitude) + f64::from_bits(power)).to_bits().wrapping_sub(power);
-    let least_normal = ((format.least_exponent() + F64.bias()) as u64) << F64.fraction;
+    let power = (weight + F32.fraction as i32 + F32.bias()) << F32.fraction;
+    let sum = f32::from_bits(magnitude as u32) + f32::from_bits(power as u32);
+    let subnormal = (sum.to_bits() as i32).wrapping_sub(power);
+    let least_normal = (format.least_exponent() + F32.bias()) << F32.fraction;
     let value = if magnitude < least_normal { subnormal } else { normal };
-    if magnitude > F64.infinity() {
-        return format.nan() as u32;
-    }
-    let sign = bits >> 63 << (format.exponent + format.fraction);
-    (value | sign) as u32
+    let sign = bits >> 31 << (format.exponent + format.fraction);
+    if magnitude > F32.infinity() as i32 { nan as u32 } else { value as u32 | sign }
 }
 
 /// Both halves of a register, by a function of one.

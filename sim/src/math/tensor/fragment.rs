@@ -44,7 +44,7 @@ pub struct Place {
 }
 
 /// Registers that a lane holds of a matrix of so many elements, `packed` to a register.
-pub const fn registers(rows: u8, columns: u8, packed: u8) -> usize {
+pub const fn registers(rows: u16, columns: u16, packed: u8) -> usize {
     rows as usize * columns as usize / (32 * packed as usize)
 }
 

@@ -11,9 +11,10 @@
 //! NaN and infinities propagate; a NaN result is `0x7fffffff` (`0x7fff`). Integers are exact.
 //! Source: PTX ISA, "Multiply-and-Accumulate Instruction: mma", "Precision and rounding".
 
-use super::super::half::{self, Bf16, F16, Half};
-use super::super::single::NAN;
+use super::super::half::{Bf16, F16};
+use super::floats::{E4m3, E5m2, Halves, Single, Tf32, Total, floats};
 use super::fragment::registers;
+use super::integers::{bits, integers};
 use super::{Accumulator, Element, Lanes, Shape};
 
 /// A supported `mma.sync`.
@@ -26,20 +27,26 @@ pub struct Mma {
 }
 
 impl Mma {
-    /// An instruction, or `None` where PTX has none of this shape and these types, or it is not supported.
+    /// An instruction, or `None` where PTX has none of this shape and these types, or it is not supported
+    /// (`m8n8k4` of `f16`, and what only sm_100 and later know).
     pub fn new(shape: Shape, a: Element, b: Element, accumulator: Accumulator) -> Option<Mma> {
-        use Accumulator::{F16 as HalfSum, F32};
+        use Accumulator as Sum;
+        use Element::{B1And, B1Xor, Bf16, E4m3, E5m2, F16, S4, S8, Tf32, U4, U8};
         let Shape { m, n, k } = shape;
-        if (m, n) != (16, 8) {
-            return None;
-        }
-        let known = match (a, b, accumulator) {
-            (Element::F16, Element::F16, F32 | HalfSum) => matches!(k, 8 | 16),
-            (Element::Bf16, Element::Bf16, F32) => matches!(k, 8 | 16),
-            (Element::Tf32, Element::Tf32, F32) => matches!(k, 4 | 8),
+        let whole = matches!(accumulator, Sum::S32 | Sum::S32Clamped);
+        let known = match (a, b) {
+            (F16, F16) => m == 16 && matches!(k, 8 | 16) && !whole,
+            (Bf16, Bf16) => m == 16 && matches!(k, 8 | 16) && accumulator == Sum::F32,
+            (Tf32, Tf32) => m == 16 && matches!(k, 4 | 8) && accumulator == Sum::F32,
+            (E4m3 | E5m2, E4m3 | E5m2) => m == 16 && matches!(k, 16 | 32) && !whole,
+            (S8 | U8, S8 | U8) => matches!((m, k), (8 | 16, 16) | (16, 32)) && whole,
+            (S4 | U4, S4 | U4) => matches!((m, k), (8 | 16, 32) | (16, 64)) && whole,
+            (B1Xor, B1Xor) | (B1And, B1And) => {
+                matches!((m, k), (8 | 16, 128) | (16, 256)) && accumulator == Sum::S32
+            }
             _ => false,
         };
-        known.then_some(Mma { shape, a, b, accumulator })
+        (known && n == 8).then_some(Mma { shape, a, b, accumulator })
     }
 
     /// Extents.
@@ -51,9 +58,9 @@ impl Mma {
     pub fn registers(self) -> [usize; 3] {
         let Shape { m, n, k } = self.shape;
         [
-            registers(m, k, self.a.packed()),
-            registers(k, n, self.b.packed()),
-            registers(m, n, self.accumulator.packed()),
+            registers(m.into(), k, self.a.packed()),
+            registers(k, n.into(), self.b.packed()),
+            registers(m.into(), n.into(), self.accumulator.packed()),
         ]
     }
 
@@ -66,198 +73,36 @@ impl Mma {
             debug_assert!(false, "a fragment of {self:?} lacks registers");
             return;
         };
-        let half_sum = self.accumulator == Accumulator::F16;
-        match (self.a, self.shape.k) {
-            (Element::F16, 8) => floats::<F16, F16, 8>(half_sum, a, b, c, d),
-            (Element::F16, _) => floats::<F16, F16, 16>(half_sum, a, b, c, d),
-            (Element::Bf16, 8) => floats::<Bf16, Bf16, 8>(half_sum, a, b, c, d),
-            (Element::Bf16, _) => floats::<Bf16, Bf16, 16>(half_sum, a, b, c, d),
-            (Element::Tf32, 4) => floats::<Tf32, Tf32, 4>(half_sum, a, b, c, d),
-            _ => floats::<Tf32, Tf32, 8>(half_sum, a, b, c, d),
+        if let Element::B1Xor | Element::B1And = self.a {
+            return bits(self.shape, self.a == Element::B1Xor, [a, b, c], d);
+        }
+        match self.accumulator {
+            Accumulator::F32 => self.floats::<Single>([a, b, c], d),
+            Accumulator::F16 => self.floats::<Halves>([a, b, c], d),
+            Accumulator::S32 => integers(self.shape, self.a, self.b, false, [a, b, c], d),
+            Accumulator::S32Clamped => integers(self.shape, self.a, self.b, true, [a, b, c], d),
         }
     }
-}
 
-/// How an element lies in a register.
-trait Unpack {
-    /// Elements a register.
-    const PACKED: usize;
-    /// One of them.
-    fn unpack(word: u32, slot: usize) -> f64;
-}
-
-impl<H: Half> Unpack for H {
-    const PACKED: usize = 2;
-
-    #[inline(always)]
-    fn unpack(word: u32, slot: usize) -> f64 {
-        f64::from(H::widen((word >> (16 * slot)) as u16))
-    }
-}
-
-/// `tf32`: an `f32` whose low 13 bits are ignored.
-struct Tf32;
-
-impl Unpack for Tf32 {
-    const PACKED: usize = 1;
-
-    #[inline(always)]
-    fn unpack(word: u32, _: usize) -> f64 {
-        f64::from(f32::from_bits(word & 0xffff_e000))
-    }
-}
-
-/// A multiplication of floats, with the widest vectors that the host has.
-///
-/// Products are exact, so that it makes no difference whether the host fuses them with sums.
-fn floats<A: Unpack, B: Unpack, const K: usize>(
-    half_sum: bool,
-    a: &[Lanes],
-    b: &[Lanes],
-    c: &[Lanes],
-    d: &mut [Lanes],
-) {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the host has the feature that the function is compiled for.
-        return unsafe { floats_avx2::<A, B, K>(half_sum, a, b, c, d) };
-    }
-    floats_anywhere::<A, B, K>(half_sum, a, b, c, d);
-}
-
-/// The same code, compiled for vectors of four `f64`.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn floats_avx2<A: Unpack, B: Unpack, const K: usize>(
-    half_sum: bool,
-    a: &[Lanes],
-    b: &[Lanes],
-    c: &[Lanes],
-    d: &mut [Lanes],
-) {
-    floats_anywhere::<A, B, K>(half_sum, a, b, c, d);
-}
-
-#[inline(always)]
-fn floats_anywhere<A: Unpack, B: Unpack, const K: usize>(
-    half_sum: bool,
-    a: &[Lanes],
-    b: &[Lanes],
-    c: &[Lanes],
-    d: &mut [Lanes],
-) {
-    let left = read_a::<A, K>(a);
-    let right = read_b::<B, K>(b);
-    let mut sums = if half_sum { read_halves(c) } else { read_singles(c) };
-    for (sums, row) in sums.iter_mut().zip(&left) {
-        let mut sum = *sums;
-        for (x, column) in row.iter().zip(&right) {
-            for (sum, y) in sum.iter_mut().zip(column) {
-                *sum += x * y;
-            }
-        }
-        *sums = sum;
-    }
-    if half_sum { write_halves(&sums, d) } else { write_singles(&sums, d) }
-}
-
-/// One element of each lane of a register.
-#[inline(always)]
-fn unpacked<U: Unpack>(lanes: &Lanes, slot: usize) -> [[f64; 4]; 8] {
-    let mut values = [[0.0; 4]; 8];
-    for (values, words) in values.iter_mut().zip(lanes.as_chunks::<4>().0) {
-        for (value, &word) in values.iter_mut().zip(words) {
-            *value = U::unpack(word, slot);
-        }
-    }
-    values
-}
-
-/// A by rows. Its columns are in the order register, slot, thread, which keeps the lanes of a register together.
-#[inline(always)]
-fn read_a<A: Unpack, const K: usize>(a: &[Lanes]) -> [[f64; K]; 16] {
-    let mut left = [[0.0; K]; 16];
-    for (register, lanes) in a.iter().enumerate() {
-        for slot in 0..A::PACKED {
-            let block = (register / 2 * A::PACKED + slot) % (K / 4);
-            for (group, values) in unpacked::<A>(lanes, slot).iter().enumerate() {
-                left[register % 2 * 8 + group][4 * block..4 * block + 4].copy_from_slice(values);
-            }
-        }
-    }
-    left
-}
-
-/// B by rows, in the order of A's columns; its columns in the order of [`Sums`].
-#[inline(always)]
-fn read_b<B: Unpack, const K: usize>(b: &[Lanes]) -> [[f64; 8]; K] {
-    let mut right = [[0.0; 8]; K];
-    for (register, lanes) in b.iter().enumerate() {
-        for slot in 0..B::PACKED {
-            let block = (register * B::PACKED + slot) % (K / 4);
-            let values = unpacked::<B>(lanes, slot);
-            for thread in 0..4 {
-                right[4 * block + thread] = [0, 2, 4, 6, 1, 3, 5, 7].map(|group| values[group][thread]);
-            }
-        }
-    }
-    right
-}
-
-/// C and D by rows, columns 0, 2, 4, 6 before 1, 3, 5, 7: so the lanes of a register are neighbours.
-type Sums = [[f64; 8]; 16];
-
-#[inline(always)]
-fn read_singles(c: &[Lanes]) -> Sums {
-    let mut sums = [[0.0; 8]; 16];
-    for (register, lanes) in c.iter().enumerate() {
-        for (group, words) in lanes.as_chunks::<4>().0.iter().enumerate() {
-            let row = &mut sums[register / 2 % 2 * 8 + group];
-            for (thread, &word) in words.iter().enumerate() {
-                row[register % 2 * 4 + thread] = f64::from(f32::from_bits(word));
-            }
-        }
-    }
-    sums
-}
-
-#[inline(always)]
-fn write_singles(sums: &Sums, d: &mut [Lanes]) {
-    for (register, lanes) in d.iter_mut().enumerate() {
-        for (group, words) in lanes.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-            let row = &sums[register / 2 % 2 * 8 + group];
-            for (thread, word) in words.iter_mut().enumerate() {
-                let sum = row[register % 2 * 4 + thread] as f32;
-                *word = if sum.is_nan() { NAN } else { sum.to_bits() };
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn read_halves(c: &[Lanes]) -> Sums {
-    let mut sums = [[0.0; 8]; 16];
-    for (register, lanes) in c.iter().enumerate() {
-        for (group, words) in lanes.as_chunks::<4>().0.iter().enumerate() {
-            let row = &mut sums[register % 2 * 8 + group];
-            for (thread, &word) in words.iter().enumerate() {
-                row[thread] = F16::unpack(word, 0);
-                row[4 + thread] = F16::unpack(word, 1);
-            }
-        }
-    }
-    sums
-}
-
-#[inline(always)]
-fn write_halves(sums: &Sums, d: &mut [Lanes]) {
-    for (register, lanes) in d.iter_mut().enumerate() {
-        for (group, words) in lanes.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-            let row = &sums[register % 2 * 8 + group];
-            for (thread, word) in words.iter_mut().enumerate() {
-                let (low, high) = (half::narrow::<F16>(row[thread]), half::narrow::<F16>(row[4 + thread]));
-                *word = half::pack(low, high);
-            }
+    /// Floats. The numbers are k and the registers of A and B.
+    fn floats<T: Total>(self, abc: [&[Lanes]; 3], d: &mut [Lanes]) {
+        use Element::{Bf16 as B, E4m3 as E4, E5m2 as E5, F16 as H, Tf32 as T32};
+        match (self.a, self.b, self.shape.k) {
+            (H, H, 8) => floats::<F16, F16, T, 8, 2, 1>(abc, d),
+            (H, H, _) => floats::<F16, F16, T, 16, 4, 2>(abc, d),
+            (B, B, 8) => floats::<Bf16, Bf16, T, 8, 2, 1>(abc, d),
+            (B, B, _) => floats::<Bf16, Bf16, T, 16, 4, 2>(abc, d),
+            (T32, T32, 4) => floats::<Tf32, Tf32, T, 4, 2, 1>(abc, d),
+            (T32, T32, _) => floats::<Tf32, Tf32, T, 8, 4, 2>(abc, d),
+            (E4, E4, 16) => floats::<E4m3, E4m3, T, 16, 2, 1>(abc, d),
+            (E4, E5, 16) => floats::<E4m3, E5m2, T, 16, 2, 1>(abc, d),
+            (E5, E4, 16) => floats::<E5m2, E4m3, T, 16, 2, 1>(abc, d),
+            (E5, E5, 16) => floats::<E5m2, E5m2, T, 16, 2, 1>(abc, d),
+            (E4, E4, _) => floats::<E4m3, E4m3, T, 32, 4, 2>(abc, d),
+            (E4, E5, _) => floats::<E4m3, E5m2, T, 32, 4, 2>(abc, d),
+            (E5, E4, _) => floats::<E5m2, E4m3, T, 32, 4, 2>(abc, d),
+            // `new` lets no other types pass.
+            _ => floats::<E5m2, E5m2, T, 32, 4, 2>(abc, d),
         }
     }
 }

@@ -10,7 +10,10 @@
 //! [`fragment`] says which lane and register hold which element, [`mma`] multiplies.
 //! Source: PTX ISA, "Warp Level Matrix Multiply-Accumulate Instructions".
 
+pub mod double;
+mod floats;
 pub mod fragment;
+mod integers;
 pub mod matrix;
 pub mod mma;
 
@@ -27,10 +30,10 @@ pub struct Shape {
     /// Columns of B, C and D: 8.
     pub n: u8,
     /// Columns of A and rows of B.
-    pub k: u8,
+    pub k: u16,
 }
 
-/// What a matrix A or B holds; `f64` has a function of its own, [`mma::double`].
+/// What a matrix A or B holds; `f64` has a module of its own, [`double`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Element {
     /// `f16`, two a register.
@@ -51,6 +54,10 @@ pub enum Element {
     S4,
     /// `u4`, eight a register.
     U4,
+    /// Single bits, 32 a register, multiplied by `.xor.popc`.
+    B1Xor,
+    /// Single bits, 32 a register, multiplied by `.and.popc`.
+    B1And,
 }
 
 /// What a matrix C or D holds.
@@ -74,6 +81,7 @@ impl Element {
             Element::F16 | Element::Bf16 => 2,
             Element::E4m3 | Element::E5m2 | Element::S8 | Element::U8 => 4,
             Element::S4 | Element::U4 => 8,
+            Element::B1Xor | Element::B1And => 32,
         }
     }
 }

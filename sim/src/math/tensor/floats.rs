@@ -1,0 +1,231 @@
+//! `mma.sync` of floats, the fast path.
+//!
+//! ```text
+//! b: 2 registers of 32 lanes of bf16x2 -> [[f64; 8]; 16];   then row by row: a -> [f64; 16], c -> [f64; 8], sums, d
+//! ```
+//!
+//! Rows of A and B are in an order of k that keeps the lanes of a register together, the same for both, and the columns of B
+//! and C in one that keeps the registers of C together; so reading and writing fragments are moves of whole vectors,
+//! and only B is transposed. Nothing is allocated. What it computes is said in [`super::mma`].
+
+use super::super::half::{self, F16, Half};
+use super::super::packed::{self, Byte};
+use super::super::single::NAN;
+use super::Lanes;
+
+/// How elements lie in a register.
+pub(super) trait Unpack {
+    /// The elements of a register of 32 lanes, slot by slot; all formats are part of `f32`.
+    type Planes: AsRef<[[f32; 32]]> + Copy;
+    /// A register of zeros, unpacked.
+    const ZERO: Self::Planes;
+    /// Unpacks a register.
+    fn unpack(lanes: &Lanes) -> Self::Planes;
+}
+
+/// One element of each lane.
+#[inline(always)]
+fn plane(lanes: &Lanes, widen: impl Fn(u32) -> f32) -> [f32; 32] {
+    let mut values = [0.0; 32];
+    for (value, &word) in values.iter_mut().zip(lanes) {
+        *value = widen(word);
+    }
+    values
+}
+
+impl<H: Half> Unpack for H {
+    type Planes = [[f32; 32]; 2];
+    const ZERO: Self::Planes = [[0.0; 32]; 2];
+
+    #[inline(always)]
+    fn unpack(lanes: &Lanes) -> Self::Planes {
+        [plane(lanes, |word| H::widen(word as u16)), plane(lanes, |word| H::widen((word >> 16) as u16))]
+    }
+}
+
+/// `tf32`: an `f32` whose low 13 bits are ignored.
+pub(super) struct Tf32;
+
+impl Unpack for Tf32 {
+    type Planes = [[f32; 32]; 1];
+    const ZERO: Self::Planes = [[0.0; 32]; 1];
+
+    #[inline(always)]
+    fn unpack(lanes: &Lanes) -> Self::Planes {
+        [plane(lanes, |word| f32::from_bits(word & 0xffff_e000))]
+    }
+}
+
+/// `e4m3`
+pub(super) struct E4m3;
+
+impl Unpack for E4m3 {
+    type Planes = [[f32; 32]; 4];
+    const ZERO: Self::Planes = [[0.0; 32]; 4];
+
+    #[inline(always)]
+    fn unpack(lanes: &Lanes) -> Self::Planes {
+        [0, 8, 16, 24].map(|bit| plane(lanes, |word| packed::widen((word >> bit) as u8, Byte::E4m3)))
+    }
+}
+
+/// `e5m2`
+pub(super) struct E5m2;
+
+impl Unpack for E5m2 {
+    type Planes = [[f32; 32]; 4];
+    const ZERO: Self::Planes = [[0.0; 32]; 4];
+
+    #[inline(always)]
+    fn unpack(lanes: &Lanes) -> Self::Planes {
+        [0, 8, 16, 24].map(|bit| plane(lanes, |word| packed::widen((word >> bit) as u8, Byte::E5m2)))
+    }
+}
+
+/// A row of C or D: columns 0, 2, 4, 6 before 1, 3, 5, 7, so that the lanes of a register are neighbours.
+type Row = [f64; 8];
+
+/// How C and D lie in registers.
+pub(super) trait Total {
+    /// Registers.
+    const REGISTERS: usize;
+    /// Row `8 half + group` of C.
+    fn read(c: &[Lanes], half: usize, group: usize) -> Row;
+    /// The same row of D, rounded.
+    fn write(sums: &Row, d: &mut [Lanes], half: usize, group: usize);
+}
+
+/// A multiplication of floats, `m16n8` and `K`, with `RA` registers of A and `RB` of B; with the widest vectors that the
+/// host has.
+///
+/// Products are exact, so that it makes no difference whether the host fuses them with sums.
+pub(super) fn floats<A: Unpack, B: Unpack, T: Total, const K: usize, const RA: usize, const RB: usize>(
+    [a, b, c]: [&[Lanes]; 3],
+    d: &mut [Lanes],
+) {
+    let (Some(a), Some(b)) = (a.first_chunk(), b.first_chunk()) else { return };
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the host has the feature that the function is compiled for.
+        return unsafe { floats_avx2::<A, B, T, K, RA, RB>(a, b, c, d) };
+    }
+    floats_anywhere::<A, B, T, K, RA, RB>(a, b, c, d);
+}
+
+/// The same code, compiled for vectors of four `f64`.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn floats_avx2<A: Unpack, B: Unpack, T: Total, const K: usize, const RA: usize, const RB: usize>(
+    a: &[Lanes; RA],
+    b: &[Lanes; RB],
+    c: &[Lanes],
+    d: &mut [Lanes],
+) {
+    floats_anywhere::<A, B, T, K, RA, RB>(a, b, c, d);
+}
+
+#[inline(always)]
+fn floats_anywhere<A: Unpack, B: Unpack, T: Total, const K: usize, const RA: usize, const RB: usize>(
+    a: &[Lanes; RA],
+    b: &[Lanes; RB],
+    c: &[Lanes],
+    d: &mut [Lanes],
+) {
+    let (Some(c), Some(d)) = (c.get(..T::REGISTERS), d.get_mut(..T::REGISTERS)) else { return };
+    let mut left = [A::ZERO; RA];
+    for (planes, lanes) in left.iter_mut().zip(a) {
+        *planes = A::unpack(lanes);
+    }
+    let right = read_b::<B, K, RB>(b);
+    for half in 0..2 {
+        for group in 0..8 {
+            let mut sums = T::read(c, half, group);
+            // The registers of this half of the rows, their slots, four threads each: the order of the rows of `right`.
+            for index in 0..RA / 2 {
+                let planes = left[2 * index + half].as_ref();
+                for (slot, plane) in planes.iter().enumerate() {
+                    let block = &right.as_chunks::<4>().0[(index * planes.len() + slot) % (K / 4)];
+                    for (&x, column) in plane.as_chunks::<4>().0[group].iter().zip(block) {
+                        for (sum, y) in sums.iter_mut().zip(column) {
+                            *sum += f64::from(x) * y;
+                        }
+                    }
+                }
+            }
+            T::write(&sums, d, half, group);
+        }
+    }
+}
+
+/// B by rows, in the order register, slot, thread; its columns in the order of [`Row`].
+#[inline(always)]
+fn read_b<B: Unpack, const K: usize, const RB: usize>(b: &[Lanes; RB]) -> [Row; K] {
+    let mut right = [[0.0; 8]; K];
+    let mut blocks = right.as_chunks_mut::<4>().0.iter_mut();
+    for lanes in b {
+        let planes = B::unpack(lanes);
+        for (plane, block) in planes.as_ref().iter().zip(blocks.by_ref()) {
+            for (group, values) in plane.as_chunks::<4>().0.iter().enumerate() {
+                for (row, &value) in block.iter_mut().zip(values) {
+                    row[group % 2 * 4 + group / 2] = value.into();
+                }
+            }
+        }
+    }
+    right
+}
+
+/// `f32`: registers `2 half` and `2 half + 1` hold the even and the odd columns of the rows of a half.
+pub(super) struct Single;
+
+impl Total for Single {
+    const REGISTERS: usize = 4;
+
+    #[inline(always)]
+    fn read(c: &[Lanes], half: usize, group: usize) -> Row {
+        let mut sums = [0.0; 8];
+        for thread in 0..4 {
+            sums[thread] = f32::from_bits(c[2 * half][4 * group + thread]).into();
+            sums[4 + thread] = f32::from_bits(c[2 * half + 1][4 * group + thread]).into();
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn write(sums: &Row, d: &mut [Lanes], half: usize, group: usize) {
+        let round = |sum: f64| {
+            let sum = sum as f32;
+            if sum.is_nan() { NAN } else { sum.to_bits() }
+        };
+        for thread in 0..4 {
+            d[2 * half][4 * group + thread] = round(sums[thread]);
+            d[2 * half + 1][4 * group + thread] = round(sums[4 + thread]);
+        }
+    }
+}
+
+/// `f16`: register `half` holds the even columns of its rows in low halves, the odd ones in high halves.
+pub(super) struct Halves;
+
+impl Total for Halves {
+    const REGISTERS: usize = 2;
+
+    #[inline(always)]
+    fn read(c: &[Lanes], half: usize, group: usize) -> Row {
+        let mut sums = [0.0; 8];
+        for thread in 0..4 {
+            let word = c[half][4 * group + thread];
+            sums[thread] = F16::widen(word as u16).into();
+            sums[4 + thread] = F16::widen((word >> 16) as u16).into();
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn write(sums: &Row, d: &mut [Lanes], half: usize, group: usize) {
+        for thread in 0..4 {
+            let (low, high) = (half::narrow::<F16>(sums[thread]), half::narrow::<F16>(sums[4 + thread]));
+            d[half][4 * group + thread] = half::pack(low, high);
+        }
+    }
+}
