@@ -148,7 +148,6 @@ fn operands(
     let b = b.iter().map(|p| r.src_of(p, factor, Fit::Exact)).collect::<What<Vec<_>>>()?;
     let c = fragment(r, "C", of_c)?;
     let c = c.iter().map(|p| r.src_of(p, sum, Fit::Exact)).collect::<What<Vec<_>>>()?;
-    let shape = (shape.m.into(), shape.n.into(), shape.k.into());
     let multiply = Multiply { shape, multiplier, d: d.into(), a: a.into(), b: b.into(), c: c.into() };
     Ok(Op::MatrixMultiply(Box::new(multiply)))
 }

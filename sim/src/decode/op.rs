@@ -21,10 +21,10 @@
 //!
 //! Source: PTX ISA 9, chapter "Instruction Set".
 
-use crate::math::tensor::Mma;
 pub use crate::math::bits::Permute;
 pub use crate::math::compare::{Property, Relation};
 pub use crate::math::convert::Rounding as ConvertRound;
+use crate::math::tensor::{Mma, Shape};
 pub use crate::math::{Mode, Round};
 use crate::syntax::ast::{Space, Special, Type};
 
@@ -486,7 +486,7 @@ pub enum Multiplier {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Multiply {
     /// m, n, k.
-    pub shape: (u32, u32, u32),
+    pub shape: Shape,
     /// The element types; math executes it.
     pub multiplier: Multiplier,
     /// D: as many as C.

@@ -25,9 +25,7 @@ pub(crate) fn addresses(registers: &Registers, around: &Surroundings<'_>, addres
     match address.base {
         Base::Zero => [offset; 32],
         Base::Reg32(r) => registers.word(Src32::Reg(r)).map(|base| u64::from(base).wrapping_add(offset)),
-        Base::Reg64(r) => {
-            registers.long(op::Src64::Reg(r)).map(|base| base.wrapping_add(offset))
-        }
+        Base::Reg64(r) => registers.long(op::Src64::Reg(r)).map(|base| base.wrapping_add(offset)),
         Base::Module(variable) => [around.run.variable(variable).wrapping_add(offset); 32],
     }
 }

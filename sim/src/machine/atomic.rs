@@ -30,15 +30,13 @@ pub(crate) fn atomic(
     let a = warp.registers.any(a);
     let b = b.map_or([0; 32], |b| warp.registers.any(b));
     let request = Request { warp: warp.index, bytes: ty.bytes(), order: Order::Strong };
-    let mut change =
-        |space: Space, lane: usize, old: u64| apply(kind, ty, space, old, a[lane], b[lane]);
+    let mut change = |space: Space, lane: usize, old: u64| apply(kind, ty, space, old, a[lane], b[lane]);
     let old = update(around, request, mask, (address.space, &at), &mut change)?;
     if let Some(dst) = dst {
         let (low, high) = (&old[0], &old[1]);
         let wide = ty.bytes() == 8;
-        let value = std::array::from_fn(|i| {
-            u64::from(low[i]) | if wide { u64::from(high[i]) << 32 } else { 0 }
-        });
+        let value =
+            std::array::from_fn(|i| u64::from(low[i]) | if wide { u64::from(high[i]) << 32 } else { 0 });
         warp.registers.set(mask, dst, &value);
     }
     Ok(())

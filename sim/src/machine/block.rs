@@ -165,11 +165,6 @@ impl<'a> Block<'a> {
     }
 
     fn found(&self, warp: usize, fault: Fault) -> Found {
-        Found {
-            fault,
-            warp: warp as u32,
-            site: Site(self.around.pc),
-            coordinates: self.around.coordinates,
-        }
+        Found { fault, warp: warp as u32, site: Site(self.around.pc), coordinates: self.around.coordinates }
     }
 }

@@ -16,12 +16,17 @@ use super::splits::Split;
 use super::tensor;
 use super::warp::{State, Warp};
 use crate::check::{Fault, Wrong};
-use crate::decode::op::{BarrierOp, Logic, Op, ReduceOp, Reg32, Pred, ShuffleMode, Src, Src32, VoteMode};
+use crate::decode::op::{BarrierOp, Logic, Op, Pred, ReduceOp, Reg32, ShuffleMode, Src, Src32, VoteMode};
 use crate::math::exchange;
 use crate::memory::Lanes;
 
 /// A collective of the lanes of `mask`, other than a barrier of the block.
-pub(crate) fn execute(warp: &mut Warp, around: &mut Surroundings<'_>, op: &Op, mask: u32) -> Result<(), Fault> {
+pub(crate) fn execute(
+    warp: &mut Warp,
+    around: &mut Surroundings<'_>,
+    op: &Op,
+    mask: u32,
+) -> Result<(), Fault> {
     let registers = &mut warp.registers;
     match op {
         Op::Shuffle { mode, dst, test, a, b, c, .. } => {
@@ -144,11 +149,13 @@ pub(crate) fn arrive(warp: &mut Warp, around: &mut Surroundings<'_>, splits: &[S
     let mut at = None;
     let code = &around.run.program.kernel.code;
     for split in splits {
-        let Some(Op::Barrier { kind, number, threads, .. }) = code.get(split.pc as usize).map(|i| &i.op) else {
+        let Some(Op::Barrier { kind, number, threads, .. }) = code.get(split.pc as usize).map(|i| &i.op)
+        else {
             continue;
         };
         let number = alike(warp, *number, split.mask, "the barrier's number")?;
-        let threads = threads.map(|threads| alike(warp, threads, split.mask, "the thread count")).transpose()?;
+        let threads =
+            threads.map(|threads| alike(warp, threads, split.mask, "the thread count")).transpose()?;
         if number >= COUNT as u32 || at.is_some_and(|(before, count)| (before, count) != (number, threads)) {
             let detail = format!("barrier {number}, by lanes of one warp that go apart or above 15");
             return Err(Fault::new(Wrong::Barrier, split.mask.trailing_zeros(), detail));

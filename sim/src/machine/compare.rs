@@ -8,7 +8,9 @@
 //! A predicate is a mask of lanes, so that logic on predicates is logic on one number.
 
 use super::registers::{Longs, Registers};
-use crate::decode::op::{Comparison, Dst, Logic, Pred, Reg32, Reg64, Relation, SetAs, Src, Src32, Src64, SrcPred};
+use crate::decode::op::{
+    Comparison, Dst, Logic, Pred, Reg32, Reg64, Relation, SetAs, Src, Src32, Src64, SrcPred,
+};
 use crate::math::compare;
 use crate::math::half::{Bf16, F16, Half};
 use crate::math::single;
@@ -25,7 +27,13 @@ pub(crate) fn combine(logic: Logic, a: u32, b: u32) -> u32 {
 }
 
 /// `and`, `or`, `xor` of predicates.
-pub(crate) fn logic(registers: &mut Registers, mask: u32, logic: Logic, dst: Pred, (a, b): (SrcPred, SrcPred)) {
+pub(crate) fn logic(
+    registers: &mut Registers,
+    mask: u32,
+    logic: Logic,
+    dst: Pred,
+    (a, b): (SrcPred, SrcPred),
+) {
     let value = combine(logic, registers.pred(a), registers.pred(b));
     registers.set_pred(mask, dst, value);
 }

@@ -13,7 +13,12 @@ use crate::decode::op::{Dst, Op};
 
 /// Does an operation for the lanes of `mask`, of which there is at least one.
 #[inline(always)]
-pub(crate) fn execute(warp: &mut Warp, around: &mut Surroundings<'_>, op: &Op, mask: u32) -> Result<(), Fault> {
+pub(crate) fn execute(
+    warp: &mut Warp,
+    around: &mut Surroundings<'_>,
+    op: &Op,
+    mask: u32,
+) -> Result<(), Fault> {
     let registers = &mut warp.registers;
     match op {
         Op::Float { kind, ty, mode, dst, a, b, c } => {

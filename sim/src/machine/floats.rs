@@ -57,9 +57,24 @@ fn single(kind: FloatOp, mode: Mode, a: &Lanes, b: &Lanes, c: &Lanes) -> Lanes {
     let ftz = mode.ftz;
     let flush = |v: u32| if ftz { single::flush(v) } else { v };
     match kind {
-        FloatOp::Add => usual_modes!(mode, |mode| map2(a, b, #[inline(always)] |a, b| single::add(a, b, mode))),
-        FloatOp::Sub => usual_modes!(mode, |mode| map2(a, b, #[inline(always)] |a, b| single::sub(a, b, mode))),
-        FloatOp::Mul => usual_modes!(mode, |mode| map2(a, b, #[inline(always)] |a, b| single::mul(a, b, mode))),
+        FloatOp::Add => usual_modes!(mode, |mode| map2(
+            a,
+            b,
+            #[inline(always)]
+            |a, b| single::add(a, b, mode)
+        )),
+        FloatOp::Sub => usual_modes!(mode, |mode| map2(
+            a,
+            b,
+            #[inline(always)]
+            |a, b| single::sub(a, b, mode)
+        )),
+        FloatOp::Mul => usual_modes!(mode, |mode| map2(
+            a,
+            b,
+            #[inline(always)]
+            |a, b| single::mul(a, b, mode)
+        )),
         FloatOp::Fma | FloatOp::FmaRelu => multiply_add(mode, a, b, c),
         FloatOp::Div => map2(a, b, |a, b| single::div(a, b, mode)),
         FloatOp::DivApprox => map2(a, b, |a, b| approx::div(a, b, ftz)),
@@ -85,11 +100,20 @@ fn single(kind: FloatOp, mode: Mode, a: &Lanes, b: &Lanes, c: &Lanes) -> Lanes {
 /// `fma`: by the host's instruction where it rounds to nearest and there is one.
 fn multiply_add(mode: Mode, a: &Lanes, b: &Lanes, c: &Lanes) -> Lanes {
     #[cfg(target_arch = "x86_64")]
-    if (mode == Mode::NEAREST || mode == FTZ) && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+    if (mode == Mode::NEAREST || mode == FTZ)
+        && is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+    {
         // SAFETY: the function needs AVX2 and FMA, and the processor has just been asked for both.
         return unsafe { fused(mode.ftz, a, b, c) };
     }
-    usual_modes!(mode, |mode| map3(a, b, c, #[inline(always)] |a, b, c| single::fma(a, b, c, mode)))
+    usual_modes!(mode, |mode| map3(
+        a,
+        b,
+        c,
+        #[inline(always)]
+        |a, b, c| single::fma(a, b, c, mode)
+    ))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -136,18 +160,18 @@ fn halves<H: Half>(kind: FloatOp, mode: Mode, a: &Lanes, b: &Lanes, c: &Lanes) -
         FloatOp::Sub => map2(a, b, |a, b| pair2(a, b, |a, b| half::sub::<H>(a, b, mode))),
         FloatOp::Mul => map2(a, b, |a, b| pair2(a, b, |a, b| half::mul::<H>(a, b, mode))),
         FloatOp::Fma => map3(a, b, c, |a, b, c| pair3(a, b, c, |a, b, c| half::fma::<H>(a, b, c, mode))),
-        FloatOp::FmaRelu => map3(a, b, c, |a, b, c| {
-            pair3(a, b, c, |a, b, c| half::relu::<H>(half::fma::<H>(a, b, c, mode)))
-        }),
+        FloatOp::FmaRelu => {
+            map3(a, b, c, |a, b, c| pair3(a, b, c, |a, b, c| half::relu::<H>(half::fma::<H>(a, b, c, mode))))
+        }
         FloatOp::Ex2Approx => one(&|a| approx::ex2_half::<H>(a, ftz)),
         FloatOp::TanhApprox => one(&|a| approx::tanh_half::<H>(a)),
         FloatOp::Abs => one(&|a| flush(a & 0x7fff)),
         FloatOp::Neg => one(&|a| flush(a ^ 0x8000)),
         FloatOp::Min(how) => extreme(how, a, b, c, |a, b| pair2(a, b, of_two(how, false))),
         FloatOp::Max(how) => extreme(how, a, b, c, |a, b| pair2(a, b, of_two(how, true))),
-        FloatOp::Copysign => map2(a, b, |a, b| {
-            pair2(a, b, |a, b| compare::copysign(a.into(), b.into(), H::FORMAT) as u16)
-        }),
+        FloatOp::Copysign => {
+            map2(a, b, |a, b| pair2(a, b, |a, b| compare::copysign(a.into(), b.into(), H::FORMAT) as u16))
+        }
         // PTX has no other operation on halves, and the decoder lets none through.
         _ => *a,
     }
@@ -189,7 +213,14 @@ pub(crate) fn float64(
 }
 
 /// `testp`
-pub(crate) fn test(registers: &mut Registers, mask: u32, property: op::Property, ty: Type, dst: Pred, a: Src) {
+pub(crate) fn test(
+    registers: &mut Registers,
+    mask: u32,
+    property: op::Property,
+    ty: Type,
+    dst: Pred,
+    a: Src,
+) {
     let format = if ty == Type::F64 { wide::F64 } else { wide::F32 };
     let a = registers.any(a);
     let holds = (0..32).fold(0, |set, i| set | u32::from(compare::test(a[i], format, property)) << i);

@@ -104,7 +104,8 @@ fn work(run: &Run<'_>, progress: &Progress) {
 
 fn violation(run: &Run<'_>, block: u64, found: Found) -> Violation {
     let Fault { lane, .. } = found.fault;
-    let other_place = found.fault.other.map_or_else(String::new, |(other, _)| run.program.place(other.site.0));
+    let other_place =
+        found.fault.other.map_or_else(String::new, |(other, _)| run.program.place(other.site.0));
     Violation {
         kernel: run.program.kernel.name.clone(),
         party: Party { block, warp: found.warp, lane, site: found.site },

@@ -7,9 +7,11 @@
 //! Each kind is one loop over 32 lanes with the kind settled outside of it, which the compiler turns into vector code.
 
 use super::registers::{Longs, Registers, lanes, map1, map2, map3};
-use crate::decode::op::{CarryOp, Integer as Ty, IntegerOp, Logic, Pred, Reg32, Reg64, Src32, Src64, SrcPred};
-use crate::math::integer::{self, Integer};
+use crate::decode::op::{
+    CarryOp, Integer as Ty, IntegerOp, Logic, Pred, Reg32, Reg64, Src32, Src64, SrcPred,
+};
 use crate::math::bits::{self, Excess};
+use crate::math::integer::{self, Integer};
 use crate::memory::Lanes;
 
 /// A number type, as bits of a register.
@@ -140,9 +142,7 @@ fn word<T: Word<u32>>(kind: IntegerOp, a: &Lanes, b: &Lanes, c: &Lanes) -> Lanes
         BmskClamp => map2(a, b, |a, b| bits::bmsk(a, b, Excess::Clamp)),
         BmskWrap => map2(a, b, |a, b| bits::bmsk(a, b, Excess::Wrap)),
         Fns => map3(a, b, c, |a, b, c| bits::fns(a, b, c as i32)),
-        Dp4a { a_signed, b_signed } => {
-            map3(a, b, c, |a, b, c| integer::dp4a(a, b, c, a_signed, b_signed))
-        }
+        Dp4a { a_signed, b_signed } => map3(a, b, c, |a, b, c| integer::dp4a(a, b, c, a_signed, b_signed)),
         Dp2a { a_signed, b_signed, high } => {
             map3(a, b, c, |a, b, c| integer::dp2a(a, b, c, a_signed, b_signed, high))
         }
@@ -249,7 +249,11 @@ pub(crate) fn extract64(
 ) {
     let (a, start, length) = (registers.long(a), registers.word(start), registers.word(length));
     let result: Longs = std::array::from_fn(|i| {
-        if signed { bits::bfe_signed(a[i] as i64, start[i], length[i]) as u64 } else { bits::bfe(a[i], start[i], length[i]) }
+        if signed {
+            bits::bfe_signed(a[i] as i64, start[i], length[i]) as u64
+        } else {
+            bits::bfe(a[i], start[i], length[i])
+        }
     });
     registers.set_long(mask, dst, &result);
 }
@@ -310,7 +314,13 @@ pub(crate) struct Chain {
 }
 
 /// Arithmetic through the carry bit.
-pub(crate) fn carry(registers: &mut Registers, mask: u32, chain: Chain, dst: Reg32, (a, b, c): (Src32, Src32, Src32)) {
+pub(crate) fn carry(
+    registers: &mut Registers,
+    mask: u32,
+    chain: Chain,
+    dst: Reg32,
+    (a, b, c): (Src32, Src32, Src32),
+) {
     let (a, b, c) = (registers.word(a), registers.word(b), registers.word(c));
     let (mut result, mut carry) = ([0; 32], registers.carry);
     for lane in lanes(mask) {
@@ -328,7 +338,13 @@ pub(crate) fn carry(registers: &mut Registers, mask: u32, chain: Chain, dst: Reg
 }
 
 /// The same in 64 bits.
-pub(crate) fn carry64(registers: &mut Registers, mask: u32, chain: Chain, dst: Reg64, (a, b, c): (Src64, Src64, Src64)) {
+pub(crate) fn carry64(
+    registers: &mut Registers,
+    mask: u32,
+    chain: Chain,
+    dst: Reg64,
+    (a, b, c): (Src64, Src64, Src64),
+) {
     let (a, b, c) = (registers.long(a), registers.long(b), registers.long(c));
     let (mut result, mut carry) = ([0; 32], registers.carry);
     for lane in lanes(mask) {

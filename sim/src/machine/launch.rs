@@ -172,7 +172,8 @@ pub enum Error {
 
 /// Shared memory that a block may have in all, in bytes, on a target such as `sm_90a`.
 pub fn max_shared(target: &str) -> u32 {
-    let digits: String = target.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    let digits: String =
+        target.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
     let kilobytes = match digits.parse().unwrap_or(0) {
         80 | 87 => 163,
         86 | 89 | 120 | 121 => 99,
@@ -190,19 +191,25 @@ pub(crate) fn check(kernel: &Kernel, target: &str, launch: &Launch) -> Result<()
     let refuse = |what: String| Err(Error::Launch(format!("`{name}` cannot be launched: {what}")));
     let (grid, block) = (launch.grid, launch.block);
     if grid.contains(&0) || block.contains(&0) {
-        return refuse(format!("the grid {grid:?} and the block {block:?} need at least 1 in each direction"));
+        return refuse(format!(
+            "the grid {grid:?} and the block {block:?} need at least 1 in each direction"
+        ));
     }
     let most = kernel.max_threads.unwrap_or(MAX_THREADS).min(MAX_THREADS);
     let threads: u64 = block.iter().map(|n| u64::from(*n)).product();
     if threads > u64::from(most) || block[2] > 64 {
-        return refuse(format!("a block of {block:?} has {threads} threads, and it may have {most}, 64 of them in z"));
+        return refuse(format!(
+            "a block of {block:?} has {threads} threads, and it may have {most}, 64 of them in z"
+        ));
     }
     if grid[0] > 0x7fff_ffff || grid[1] > 0xffff || grid[2] > 0xffff {
         return refuse(format!("a grid of {grid:?} is above [2147483647, 65535, 65535]"));
     }
     if kernel.shared_bytes > MAX_STATIC_SHARED {
         let bytes = kernel.shared_bytes;
-        return refuse(format!("it declares {bytes} bytes of shared memory, and {MAX_STATIC_SHARED} is the most"));
+        return refuse(format!(
+            "it declares {bytes} bytes of shared memory, and {MAX_STATIC_SHARED} is the most"
+        ));
     }
     let (all, most) = (u64::from(kernel.shared_bytes) + u64::from(launch.dynamic_shared), max_shared(target));
     if all > u64::from(most) {

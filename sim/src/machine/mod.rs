@@ -16,8 +16,6 @@ pub mod launch;
 pub mod module;
 
 mod access;
-mod floats;
-mod integers;
 mod atomic;
 mod barrier;
 mod block;
@@ -25,7 +23,9 @@ mod collective;
 mod compare;
 mod execute;
 mod faults;
+mod floats;
 mod grid;
+mod integers;
 mod moves;
 mod registers;
 mod splits;

@@ -22,8 +22,8 @@ use crate::decode::{self, Parameter};
 use crate::flow::{Flow, Next};
 use crate::memory::constant::Constant;
 use crate::memory::global::Global;
-use crate::syntax::ast::{self, Space};
 use crate::syntax;
+use crate::syntax::ast::{self, Space};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -62,8 +62,12 @@ pub(crate) struct Program {
 impl Module {
     /// Reads a module.
     pub fn parse(text: &str) -> Result<Module, Error> {
+        Module::from_tree(syntax::parse(text)?)
+    }
+
+    /// A module from its tree, which is verified.
+    pub fn from_tree(tree: ast::Module) -> Result<Module, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let tree = syntax::parse(text)?;
         syntax::verify(&tree)?;
         let (constants, variables) = constants(&tree.variables);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -75,7 +79,10 @@ impl Module {
         let loaded = &self.loaded;
         if loaded.tree.kernel(name).is_none() {
             let names: Vec<String> = self.kernels().map(|name| format!("`{name}`")).collect();
-            return Err(Error::Launch(format!("no kernel `{name}` in the module; it has {}", names.join(", "))));
+            return Err(Error::Launch(format!(
+                "no kernel `{name}` in the module; it has {}",
+                names.join(", ")
+            )));
         }
         let kernel = decode::kernel(&loaded.tree, name)?;
         let meets = meets(&kernel);
@@ -86,7 +93,9 @@ impl Module {
     /// The names of its kernels.
     pub fn kernels(&self) -> impl Iterator<Item = &str> {
         let functions = self.loaded.tree.functions.iter();
-        functions.filter(|function| function.is_entry && function.has_body).map(|function| function.name.as_str())
+        functions
+            .filter(|function| function.is_entry && function.has_body)
+            .map(|function| function.name.as_str())
     }
 
     /// Its `.target`, such as `sm_90a`.
@@ -174,7 +183,9 @@ fn meets(kernel: &decode::Kernel) -> Vec<u32> {
 impl Program {
     /// An instruction in words: `line 42 of gemm.cu (PTX line 310: ld.shared.f32 %f1, [%r2];)`.
     pub(crate) fn place(&self, pc: u32) -> String {
-        let Some(instruction) = self.kernel.code.get(pc as usize) else { return "the end of the kernel".into() };
+        let Some(instruction) = self.kernel.code.get(pc as usize) else {
+            return "the end of the kernel".into();
+        };
         let text = self.kernel.texts.get(instruction.text as usize).map_or("", String::as_str);
         let ptx = format!("PTX line {}: {text}", instruction.line);
         match instruction.source {

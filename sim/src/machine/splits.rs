@@ -123,12 +123,6 @@ impl Splits {
         self.run(Split { pc: 0, mask, join: NONE });
     }
 
-    /// Whether all live lanes run together.
-    #[inline]
-    pub(crate) fn together(&self) -> bool {
-        self.now.mask == self.live
-    }
-
     /// On to the next instruction.
     #[inline]
     pub(crate) fn advance(&mut self) {
@@ -341,12 +335,6 @@ impl Splits {
         self.waiting = left;
         let taken: Vec<(Split, Key)> = taken;
         taken.into_iter().map(|(split, _)| split).collect()
-    }
-
-    /// The running split is held by a barrier of the block.
-    pub(crate) fn hold(&mut self) {
-        self.held.push(self.now);
-        self.now.mask = 0;
     }
 
     /// Lets a split that waited, or was held, go on after its instruction.

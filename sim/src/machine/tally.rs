@@ -11,6 +11,7 @@
 use crate::count::{Counters, Report};
 use crate::decode::op::{Float, FloatOp, Op};
 use crate::decode::{Instruction, Kernel};
+use crate::math::tensor::Shape;
 use crate::memory::Traffic;
 use crate::syntax::ast::{Space, Type};
 
@@ -132,9 +133,11 @@ fn counters(row: &Row, instruction: &Instruction) -> Counters {
     }
     match op {
         Op::Float { kind: FloatOp::Fma, ty: Float::F32, .. } => counters.lane_fma = row.lanes,
-        Op::Float { kind, .. } | Op::Float64 { kind, .. } if is_special(*kind) => counters.lane_special = row.lanes,
+        Op::Float { kind, .. } | Op::Float64 { kind, .. } if is_special(*kind) => {
+            counters.lane_special = row.lanes
+        }
         Op::MatrixMultiply(multiply) => {
-            let (m, n, k) = multiply.shape;
+            let Shape { m, n, k } = multiply.shape;
             counters.tensor_flops = 2 * u64::from(m) * u64::from(n) * u64::from(k) * row.executed;
         }
         _ => {}
@@ -175,7 +178,9 @@ impl Class {
     fn of(op: &Op) -> Class {
         match op {
             Op::Float { .. } | Op::Float64 { .. } | Op::Test { .. } => Class::Float,
-            Op::Convert { conversion, .. } if is_float(conversion.to) || is_float(conversion.from) => Class::Float,
+            Op::Convert { conversion, .. } if is_float(conversion.to) || is_float(conversion.from) => {
+                Class::Float
+            }
             Op::Compare { test, .. } | Op::Set { test, .. } if is_float(test.ty) => Class::Float,
             Op::MatrixMultiply(_) => Class::Tensor,
             Op::Load { .. } | Op::CopyAsync { .. } | Op::MatrixLoad { .. } => Class::Load,
@@ -208,4 +213,3 @@ fn is_float(ty: Type) -> bool {
     use Type::*;
     matches!(ty, F16 | F16x2 | BF16 | BF16x2 | TF32 | F32 | F64 | E4M3 | E5M2 | E4M3x2 | E5M2x2)
 }
-

@@ -14,11 +14,17 @@ use super::registers::Longs;
 use super::warp::Warp;
 use crate::check::Fault;
 use crate::decode::op::{Address, Dst, Multiplier, Multiply, Op, Src};
-use crate::math::tensor::{matrix, mma};
+use crate::math::Round;
+use crate::math::tensor::{double, matrix};
 use crate::memory::{Lanes, Order};
 
 /// A matrix instruction of the lanes of `mask`: all that have not ended.
-pub(crate) fn execute(warp: &mut Warp, around: &mut Surroundings<'_>, op: &Op, mask: u32) -> Result<(), Fault> {
+pub(crate) fn execute(
+    warp: &mut Warp,
+    around: &mut Surroundings<'_>,
+    op: &Op,
+    mask: u32,
+) -> Result<(), Fault> {
     match op {
         Op::MatrixLoad { transposed, dst, address } => load(warp, around, mask, *transposed, dst, address),
         Op::MatrixStore { transposed, values, address } => {
@@ -98,7 +104,12 @@ fn multiply_add(warp: &mut Warp, mask: u32, multiply: &Multiply) {
             let (a, b, c) = (fragment(&multiply.a), fragment(&multiply.b), fragment(&multiply.c));
             let mut d = [[0; 32]; MOST];
             let (of_a, of_b, of_c) = (multiply.a.len(), multiply.b.len(), multiply.c.len());
-            mma.run(&a[..of_a.min(MOST)], &b[..of_b.min(MOST)], &c[..of_c.min(MOST)], &mut d[..of_c.min(MOST)]);
+            mma.run(
+                &a[..of_a.min(MOST)],
+                &b[..of_b.min(MOST)],
+                &c[..of_c.min(MOST)],
+                &mut d[..of_c.min(MOST)],
+            );
             for (dst, value) in multiply.d.iter().zip(&d) {
                 registers.set_low(mask, *dst, value);
             }
@@ -109,7 +120,7 @@ fn multiply_add(warp: &mut Warp, mask: u32, multiply: &Multiply) {
             };
             let (a, b, c) = (fragment(&multiply.a), fragment(&multiply.b), fragment(&multiply.c));
             let mut d = c.clone();
-            mma::double(multiply.shape.2, &a, &b, &c, &mut d);
+            double::mma(multiply.shape, &a, &b, &c, &mut d, Round::Nearest);
             for (dst, value) in multiply.d.iter().zip(&d) {
                 registers.set(mask, *dst, value);
             }

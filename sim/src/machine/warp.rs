@@ -127,9 +127,7 @@ fn step(
             }
             Ok(())
         }
-        Op::Trap if mask != 0 => {
-            Err(Fault::new(Wrong::Trap, mask.trailing_zeros(), String::new()))
-        }
+        Op::Trap if mask != 0 => Err(Fault::new(Wrong::Trap, mask.trailing_zeros(), String::new())),
         op => match members(op) {
             None => {
                 if mask != 0 {

@@ -35,6 +35,8 @@ pub enum HostError {
 /// Memory of all blocks, and of the host between launches.
 #[derive(Debug, Default)]
 pub struct Global {
+    /// Where the variables of modules lie, by what tells modules apart; the machine's to keep.
+    pub(crate) modules: std::collections::BTreeMap<u64, Vec<u64>>,
     next: u64,
 }
 
