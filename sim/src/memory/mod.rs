@@ -18,6 +18,8 @@
 //! | [`shared`] | memory of a block: bytes written, races, banks, `cp.async` |
 //! | [`global`] | allocations of all blocks: bounds, races inside and between blocks, sectors |
 //! | [`local`] | memory of a lane; [`constant`]: bytes that only the host writes |
+//! | `banks` | conflicts of shared memory |
+//! | `history` | the exact record of one word, where the compact one does not do |
 //!
 //! A third party besides warps and lanes will come with the Hopper instructions: asynchronous agents (TMA, `wgmma`) that
 //! read and write through the async proxy and complete on an mbarrier. [`shared::Agent`] is their place.
@@ -25,9 +27,11 @@
 use crate::check::Site;
 use crate::syntax::ast::Space;
 
+mod banks;
 pub mod clock;
 pub mod constant;
 pub mod global;
+mod history;
 pub mod local;
 pub mod shared;
 
@@ -86,6 +90,16 @@ pub struct Traffic {
     pub least_wavefronts: u32,
     /// 32-byte sectors of global memory.
     pub sectors: u32,
+}
+
+/// The lanes of a mask, in order.
+pub(crate) fn lanes_of(mask: u32) -> impl Iterator<Item = usize> {
+    let mut left = mask;
+    std::iter::from_fn(move || {
+        let lane = left.trailing_zeros() as usize;
+        left &= left.wrapping_sub(1);
+        (lane < 32).then_some(lane)
+    })
 }
 
 /// Where shared memory begins among generic addresses.

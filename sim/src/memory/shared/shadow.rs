@@ -1,0 +1,227 @@
+//! What happened to each byte of shared memory.
+//!
+//! A word has a compact [`Cell`]. The first access to a part of it gives its four bytes cells of their own, until the whole
+//! word is written again or nothing about it matters any more. A cell that cannot say what happened points to a [`History`].
+//!
+//! ```text
+//! cells   [word 0 | word 1 | ... | word n | bytes of word 7 | bytes of word 2 | ...]
+//!                    |  Split(n + 4) ----------------------------^
+//! ```
+
+use super::cell::{Cell, Meaning, Now};
+use crate::check::{Party, Wrong};
+use crate::memory::history::{Entry, History, Kind};
+
+/// The records of a block's shared memory.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Shadow {
+    /// By word; behind them, in fours, by byte.
+    cells: Vec<Cell>,
+    words: usize,
+    /// Where fours are free.
+    parts: Vec<usize>,
+    histories: Vec<History>,
+    /// Histories that are free.
+    spare: Vec<usize>,
+}
+
+/// What is wrong with an access: the fault, and the other party, with whether it wrote.
+pub(super) type Objection = (Wrong, Option<(Party, bool)>);
+
+impl Shadow {
+    pub(super) fn new(words: usize) -> Shadow {
+        Shadow { cells: vec![Cell::default(); words], words, ..Shadow::default() }
+    }
+
+    /// Nothing happened yet.
+    pub(super) fn reset(&mut self) {
+        self.cells.truncate(self.words);
+        self.cells.fill(Cell::default());
+        self.parts.clear();
+        self.histories.iter_mut().for_each(|history| history.entries.clear());
+        self.spare = (0..self.histories.len()).collect();
+    }
+
+    /// The records of some words.
+    #[inline]
+    pub(super) fn words(&mut self, start: usize, count: usize) -> &mut [Cell] {
+        &mut self.cells[start..start + count]
+    }
+
+    pub(super) fn word(&mut self, word: usize) -> &mut Cell {
+        &mut self.cells[word]
+    }
+
+    /// What is wrong with an access to some bytes (a bit each) of a word. A copy in flight is for the caller to name.
+    pub(super) fn objection(
+        &self,
+        now: &Now,
+        lane: u32,
+        word: usize,
+        bytes: u32,
+        kind: Kind,
+        reads: bool,
+    ) -> Option<Objection> {
+        let cell = &self.cells[word];
+        let race = match cell.meaning() {
+            Meaning::Flight => return Some((Wrong::CopyInFlight, None)),
+            _ if reads && !cell.written() & bytes != 0 => return Some((Wrong::Uninitialised, None)),
+            Meaning::Split(start) => (0..4)
+                .filter(|byte| bytes >> byte & 1 == 1)
+                .find_map(|byte| self.race(now, lane, start + byte, kind)),
+            _ => self.race(now, lane, word, kind),
+        };
+        race.map(|other| (Wrong::Race, Some(other)))
+    }
+
+    fn race(&self, now: &Now, lane: u32, index: usize, kind: Kind) -> Option<(Party, bool)> {
+        let cell = &self.cells[index];
+        if let Meaning::History(history) = cell.meaning() {
+            return self.histories[history].race(&now.actor(lane), kind, 1);
+        }
+        let writer = || cell.writer_beside(now, lane).map(|party| (party, true));
+        let reader = || cell.reader_beside(now, lane).map(|party| (party, false));
+        // A compact record holds weak accesses only.
+        writer().or_else(|| if kind.writes() { reader() } else { None })
+    }
+
+    /// Records an access to some bytes of a word, to which there is no objection.
+    pub(super) fn record(&mut self, now: &Now, lane: u32, word: usize, bytes: u32, kind: Kind) {
+        let whole = bytes == 0xf;
+        if kind.writes() {
+            self.cells[word].set_written(bytes);
+        }
+        if let Meaning::Split(start) = self.cells[word].meaning()
+            && whole
+            && (kind == Kind::Write && !self.doubled(now, lane, start) || self.all_settled(now, start))
+        {
+            self.join(word, start);
+        }
+        match self.cells[word].meaning() {
+            Meaning::Split(start) => self.record_parts(now, lane, start, bytes, kind),
+            _ if whole => self.record_unit(now, lane, word, kind),
+            _ => {
+                let start = self.split(word);
+                self.record_parts(now, lane, start, bytes, kind);
+            }
+        }
+    }
+
+    /// A copy sets out to a word: nobody may touch it.
+    pub(super) fn depart(&mut self, word: usize) {
+        self.clear(word);
+        self.cells[word].set_meaning(Meaning::Flight);
+    }
+
+    /// A copy lands on a word: the lane that waited has written it.
+    pub(super) fn land(&mut self, now: &Now, lane: u32, word: usize) {
+        let cell = &mut self.cells[word];
+        cell.set_meaning(Meaning::Compact);
+        cell.set_written(0xf);
+        cell.write(now, lane);
+    }
+
+    /// Drops what is known of a word, besides that it is written.
+    fn clear(&mut self, word: usize) {
+        match self.cells[word].meaning() {
+            Meaning::Split(start) => self.join(word, start),
+            Meaning::History(_) => self.forget(word),
+            _ => self.cells[word].set_meaning(Meaning::Compact),
+        }
+    }
+
+    /// Whether another lane of this very instruction wrote one of the four bytes.
+    fn doubled(&self, now: &Now, lane: u32, start: usize) -> bool {
+        (start..start + 4).any(|index| self.race(now, lane, index, Kind::Write).is_some())
+    }
+
+    fn all_settled(&self, now: &Now, start: usize) -> bool {
+        let settled = now.clocks.settled();
+        self.cells[start..start + 4]
+            .iter()
+            .all(|cell| cell.meaning() == Meaning::Compact && cell.is_old(settled))
+    }
+
+    fn record_parts(&mut self, now: &Now, lane: u32, start: usize, bytes: u32, kind: Kind) {
+        for byte in (0..4).filter(|byte| bytes >> byte & 1 == 1) {
+            self.record_unit(now, lane, start + byte, kind);
+        }
+    }
+
+    /// Records an access to all that a cell stands for.
+    fn record_unit(&mut self, now: &Now, lane: u32, index: usize, kind: Kind) {
+        let cell = &mut self.cells[index];
+        if let Meaning::History(history) = cell.meaning() {
+            self.histories[history].settle(now.clocks);
+            if !self.histories[history].entries.is_empty() {
+                let actor = now.actor(lane);
+                self.histories[history].record(&actor, kind, 1);
+                if kind != Kind::Write || self.histories[history].entries != [Entry::now(&actor, kind, 1)] {
+                    return;
+                }
+            }
+            self.forget(index);
+        }
+        let cell = &mut self.cells[index];
+        match kind {
+            Kind::Write if !cell.written_beside(now, lane) => return cell.write(now, lane),
+            Kind::Read if cell.read(now, lane) => return,
+            _ => {}
+        }
+        let history = self.widen(now.block, index);
+        self.histories[history].record(&now.actor(lane), kind, 1);
+    }
+
+    /// Gives a cell a history that says what its compact record says.
+    fn widen(&mut self, block: u64, index: usize) -> usize {
+        let history = self.spare.pop().unwrap_or_else(|| {
+            self.histories.push(History::default());
+            self.histories.len() - 1
+        });
+        self.cells[index].tell(block, &mut self.histories[history]);
+        self.cells[index].set_meaning(Meaning::History(history));
+        history
+    }
+
+    /// Takes a cell's history from it.
+    fn forget(&mut self, index: usize) {
+        if let Meaning::History(history) = self.cells[index].meaning() {
+            self.histories[history].entries.clear();
+            self.spare.push(history);
+        }
+        self.cells[index].set_meaning(Meaning::Compact);
+    }
+
+    /// Gives the bytes of a word cells of their own.
+    fn split(&mut self, word: usize) -> usize {
+        let start = self.parts.pop().unwrap_or_else(|| {
+            self.cells.resize(self.cells.len() + 4, Cell::default());
+            self.cells.len() - 4
+        });
+        let mut whole = self.cells[word];
+        self.cells[start..start + 4].fill(whole);
+        if let Meaning::History(history) = whole.meaning() {
+            let entries = std::mem::take(&mut self.histories[history].entries);
+            for index in start..start + 4 {
+                self.cells[index].set_meaning(Meaning::Compact);
+                let own = self.widen(0, index);
+                self.histories[own].entries.extend_from_slice(&entries);
+            }
+            self.histories[history].entries = entries;
+            self.forget(word);
+            whole = self.cells[word];
+        }
+        whole.set_meaning(Meaning::Split(start));
+        self.cells[word] = whole;
+        start
+    }
+
+    /// Gives a word one record again, an empty one.
+    fn join(&mut self, word: usize, start: usize) {
+        for index in start..start + 4 {
+            self.forget(index);
+        }
+        self.parts.push(start);
+        self.cells[word].set_meaning(Meaning::Compact);
+    }
+}
