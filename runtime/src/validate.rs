@@ -89,17 +89,48 @@ enum Quantity {
     Dim(usize),
 }
 
-/// The sizes found so far, each with the tensor that said it first.
+impl Quantity {
+    /// What a dim says something about; head and sequence counts are compared once all are known.
+    fn of(axis: Axis) -> Option<Quantity> {
+        match axis {
+            Axis::Batch => Some(Quantity::Batch),
+            Axis::Tokens => Some(Quantity::Tokens),
+            Axis::Size(d) => Some(Quantity::Dim(d.index())),
+            Axis::Count(_) | Axis::Heads | Axis::StateHeads | Axis::Sequences => None,
+        }
+    }
+}
+
+/// The sizes of a run, each with the first tensor that says it.
 type Found<'g, 'a> = BTreeMap<Quantity, (usize, &'g Given<'a>)>;
+
+/// What most tensors say, so that the odd one out is the one that a message blames; between equals, the first to speak.
+fn sizes_of_most<'g, 'a>(given: &'g [Given<'a>]) -> Found<'g, 'a> {
+    let mut said: BTreeMap<Quantity, Vec<(usize, &Given<'_>)>> = BTreeMap::new();
+    for g in given {
+        for (&axis, &size) in g.axes.iter().zip(g.tensor.shape()) {
+            // No dim has size 0, whatever else it may be.
+            if let Some(quantity) = Quantity::of(axis).filter(|q| size > 0 || !matches!(q, Quantity::Dim(_)))
+            {
+                said.entry(quantity).or_default().push((size, g));
+            }
+        }
+    }
+    let most = |sizes: Vec<(usize, &'g Given<'a>)>| {
+        let count = |size: usize| sizes.iter().filter(|(other, _)| *other == size).count();
+        sizes.iter().rev().max_by_key(|(size, _)| count(*size)).copied()
+    };
+    said.into_iter().filter_map(|(quantity, sizes)| Some((quantity, most(sizes)?))).collect()
+}
 
 /// Step 2: the sizes that all tensors agree on.
 fn sizes(signature: &Signature, given: &[Given<'_>]) -> Result<Layout> {
     let mut messages = Vec::new();
-    let mut found = Found::new();
+    let found = sizes_of_most(given);
     for g in given {
         let mut dims = g.axes.iter().zip(g.tensor.shape());
         // One message a tensor is enough: a wrong layout is wrong in several places at once.
-        messages.extend(dims.find_map(|(&axis, &size)| check_axis(signature, g, axis, size, &mut found)));
+        messages.extend(dims.find_map(|(&axis, &size)| check_axis(signature, g, axis, size, &found)));
     }
     let size_of = |q| found.get(&q).map(|f| f.0);
     let (Some(batch), Some(tokens)) = (size_of(Quantity::Batch), size_of(Quantity::Tokens)) else {
@@ -153,18 +184,18 @@ fn one_sequence_a_row(batch: usize, tokens: usize) -> Result<Vec<Range<usize>>> 
     Ok(sequences)
 }
 
-/// One dim of one tensor against what is known so far.
-fn check_axis<'g, 'a>(
+/// One dim of one tensor against what most tensors say.
+fn check_axis(
     signature: &Signature,
-    g: &'g Given<'a>,
+    g: &Given<'_>,
     axis: Axis,
     size: usize,
-    found: &mut Found<'g, 'a>,
+    found: &Found<'_, '_>,
 ) -> Option<Message> {
     let (name, layout) = (axis.name(signature), axes_text(&g.axes, signature));
     let wrong =
         |what: String, rule: String| Some(Message::new(what, format!("`{}` is {layout}{rule}", g.name)));
-    let quantity = match axis {
+    match axis {
         Axis::Count(n) if n != size => {
             return wrong(
                 format!("{} has {size} entries a token, but the rule takes {n}", g.title()),
@@ -177,18 +208,14 @@ fn check_axis<'g, 'a>(
         Axis::Size(_) if size == 0 => {
             return wrong(format!("{} has {name} = 0", g.title()), format!(", and {name} is at least 1"));
         }
-        Axis::Batch => Quantity::Batch,
-        Axis::Tokens => Quantity::Tokens,
-        Axis::Size(d) => Quantity::Dim(d.index()),
-        // Head and sequence counts are compared once all are known.
-        Axis::Count(_) | Axis::Heads | Axis::StateHeads | Axis::Sequences => return None,
-    };
-    let (first, by) = *found.entry(quantity).or_insert((size, g));
-    if first == size {
+        _ => {}
+    }
+    let (most, by) = *Quantity::of(axis).and_then(|quantity| found.get(&quantity))?;
+    if most == size {
         return None;
     }
     wrong(
-        format!("{} has {name} = {size}, but {} has {name} = {first}", g.title(), by.short_title()),
+        format!("{} has {name} = {size}, but {} has {name} = {most}", g.title(), by.short_title()),
         format!(", and every tensor has the same {name}"),
     )
 }

@@ -63,6 +63,7 @@ const TENSORS: &[(&str, bool, Spoil)] = &[
     }),
     ("wrong rank", false, |t| drop(t.insert("q", tensor(&[6, 1, 3], numbers(18, 1))))),
     ("wrong length", false, |t| drop(t.insert("v", tensor(&[1, 5, 2, 2], numbers(20, 3))))),
+    ("wrong length of the first one", false, |t| drop(t.insert("q", tensor(&[1, 5, 1, 3], numbers(15, 1))))),
     ("wrong batch", false, |t| drop(t.insert("v", tensor(&[2, 6, 2, 2], numbers(48, 3))))),
     ("wrong dim", false, |t| drop(t.insert("k", tensor(&[1, 6, 1, 4], numbers(24, 2))))),
     ("head counts do not divide", false, |t| {

@@ -6,3 +6,4 @@ mod commands;
 mod help;
 mod robust;
 mod run;
+mod simulator;
