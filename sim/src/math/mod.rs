@@ -39,6 +39,9 @@ pub mod single;
 pub mod tensor;
 pub mod wide;
 
+#[cfg(test)]
+mod tests;
+
 /// How a result that lies between two neighbours is rounded.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Round {
