@@ -66,7 +66,7 @@ fn test(r: &mut Reader) -> What<Test> {
     let word = r.peek().to_string();
     let relation = r.need_one_of(&RELATIONS)?;
     let combine = r.one_of(&LOGIC);
-    Ok(Test { word, relation, combine, ftz: r.take("ftz") })
+    Ok(Test { word, relation, combine, ftz: r.flag("ftz") })
 }
 
 /// Whether the relation and `.ftz` exist for what is compared.

@@ -48,26 +48,17 @@ pub(crate) fn cvt(r: &mut Reader) -> What<Op> {
     if r.take("pack") {
         return Err("`cvt.pack` is not supported: use `prmt` or `bfi` to pack bytes".into());
     }
-    let round = r.one_of(&ROUNDS).unwrap_or(ConvertRound::None);
+    let round = r.flag_of(&ROUNDS).unwrap_or(ConvertRound::None);
     let mut c = Conversion {
+        // Both types come last.
         to: Type::B32,
         from: Type::B32,
         round,
-        ftz: false,
-        sat: false,
-        satfinite: false,
-        relu: false,
+        ftz: r.flag("ftz"),
+        sat: r.flag("sat"),
+        satfinite: r.flag("satfinite"),
+        relu: r.flag("relu"),
     };
-    // The ISA writes them in different orders for different types; each may stand once.
-    for _ in 0..4 {
-        match r.peek() {
-            "ftz" if !c.ftz => c.ftz = r.take("ftz"),
-            "sat" if !c.sat => c.sat = r.take("sat"),
-            "satfinite" if !c.satfinite => c.satfinite = r.take("satfinite"),
-            "relu" if !c.relu => c.relu = r.take("relu"),
-            _ => break,
-        }
-    }
     let packed = [Type::F16x2, Type::BF16x2, Type::TF32, Type::E4M3x2, Type::E5M2x2];
     c.to = r.ty(&[&SCALARS[..], &packed[..]].concat())?;
     c.from = r.ty(&[&SCALARS[..], &[Type::F16x2, Type::E4M3x2, Type::E5M2x2][..]].concat())?;

@@ -30,29 +30,49 @@ fn is_bfloat(ty: Type) -> bool {
 /// `add`, `sub`, `mul`: the rounding may be left out.
 pub(crate) fn arithmetic(r: &mut Reader, kind: FloatOp) -> What<Op> {
     let ty = r.last_type()?;
-    let round = rounding(r, ty)?.unwrap_or(Round::Nearest);
-    let ftz = !is_bfloat(ty) && ty != Type::F64 && r.take("ftz");
-    let sat = !is_bfloat(ty) && ty != Type::F64 && r.take("sat");
+    let round = rounding(r, ty).unwrap_or(Round::Nearest);
+    let ftz = !is_bfloat(ty) && ty != Type::F64 && r.flag("ftz");
+    let sat = !is_bfloat(ty) && ty != Type::F64 && r.flag("sat");
     operation(r, kind, Mode { round, ftz, sat }, 2)
 }
 
 /// `fma`, and `mad` of floats, which is the same: the rounding has to be written.
 pub(crate) fn fma(r: &mut Reader) -> What<Op> {
     let ty = r.last_type()?;
-    let round = rounding(r, ty)?.ok_or_else(|| r.expected(&["rn", "rz", "rm", "rp"]))?;
-    let ftz = !is_bfloat(ty) && ty != Type::F64 && r.take("ftz");
-    let relu = HALVES.contains(&ty) && r.take("relu");
-    let sat = !relu && !is_bfloat(ty) && ty != Type::F64 && r.take("sat");
+    if r.instruction.opcode == "mad" && !matches!(ty, Type::F32 | Type::F64) {
+        return Err(format!("`mad` does not exist for {ty}: write `fma`"));
+    }
+    let round = match HALVES.contains(&ty) {
+        true => flagged(r, "rn").map(|()| Round::Nearest)?,
+        false => rounded(r)?,
+    };
+    let ftz = !is_bfloat(ty) && ty != Type::F64 && r.flag("ftz");
+    let relu = HALVES.contains(&ty) && r.flag("relu");
+    let sat = !relu && !is_bfloat(ty) && ty != Type::F64 && r.flag("sat");
     let kind = if relu { FloatOp::FmaRelu } else { FloatOp::Fma };
     operation(r, kind, Mode { round, ftz, sat }, 3)
 }
 
 /// Halves round to nearest only.
-fn rounding(r: &mut Reader, ty: Type) -> What<Option<Round>> {
-    Ok(match HALVES.contains(&ty) {
-        true => r.take("rn").then_some(Round::Nearest),
-        false => r.one_of(&ROUND),
+fn rounding(r: &mut Reader, ty: Type) -> Option<Round> {
+    match HALVES.contains(&ty) {
+        true => r.flag("rn").then_some(Round::Nearest),
+        false => r.flag_of(&ROUND),
+    }
+}
+
+/// The rounding, which has to be there.
+fn rounded(r: &mut Reader) -> What<Round> {
+    let opcode = &r.instruction.opcode;
+    r.flag_of(&ROUND).ok_or_else(|| {
+        format!("`{opcode}` needs `.rn`, `.rz`, `.rm` or `.rp` (or `.approx`, where it exists)")
     })
+}
+
+/// A word that has to be there.
+fn flagged(r: &mut Reader, word: &str) -> What<()> {
+    let opcode = &r.instruction.opcode;
+    if r.flag(word) { Ok(()) } else { Err(format!("`{opcode}` of this type needs `.{word}`")) }
 }
 
 /// `div`, `rcp`, `sqrt`: approximate or rounded.
@@ -60,43 +80,43 @@ pub(crate) fn quotient(r: &mut Reader, exact: FloatOp, approx: FloatOp) -> What<
     let operands = if exact == FloatOp::Div { 2 } else { 1 };
     let ty = r.last_type()?;
     if ty == Type::F64 {
-        if approx == FloatOp::RcpApprox && r.take("approx") {
-            r.need("ftz")?;
+        if approx == FloatOp::RcpApprox && r.flag("approx") {
+            flagged(r, "ftz")?;
             return operation(r, approx, ftz(true), operands);
         }
-        let round = r.need_one_of(&ROUND)?;
+        let round = rounded(r)?;
         return operation(r, exact, Mode::rounding(round), operands);
     }
     if ty != Type::F32 {
         return Err(format!("`{}` is of f32 and f64, not of {ty}", r.instruction.opcode));
     }
-    if r.take("approx") {
-        let flush = r.take("ftz");
+    if r.flag("approx") {
+        let flush = r.flag("ftz");
         return operation(r, approx, ftz(flush), operands);
     }
-    if exact == FloatOp::Div && r.take("full") {
-        let flush = r.take("ftz");
+    if exact == FloatOp::Div && r.flag("full") {
+        let flush = r.flag("ftz");
         return operation(r, FloatOp::DivFull, ftz(flush), operands);
     }
-    let round = r.need_one_of(&ROUND)?;
-    let ftz = r.take("ftz");
+    let round = rounded(r)?;
+    let ftz = r.flag("ftz");
     operation(r, exact, Mode { round, ftz, sat: false }, operands)
 }
 
 /// `rsqrt`, `sin`, `cos`, `lg2`, `ex2`, `tanh`: always approximate.
 pub(crate) fn special(r: &mut Reader, kind: FloatOp) -> What<Op> {
     let ty = r.last_type()?;
-    r.need("approx")?;
+    flagged(r, "approx")?;
     let flush = match (kind, ty) {
         (FloatOp::TanhApprox, Type::F32 | Type::F16 | Type::F16x2 | Type::BF16 | Type::BF16x2) => false,
-        (FloatOp::Ex2Approx, Type::F16 | Type::F16x2) => r.take("ftz"),
+        (FloatOp::Ex2Approx, Type::F16 | Type::F16x2) => r.flag("ftz"),
         (FloatOp::Ex2Approx, Type::BF16 | Type::BF16x2) => {
-            r.need("ftz")?;
+            flagged(r, "ftz")?;
             true
         }
-        (FloatOp::RsqrtApprox, Type::F64) => r.take("ftz"),
+        (FloatOp::RsqrtApprox, Type::F64) => r.flag("ftz"),
         (FloatOp::TanhApprox, _) => false,
-        (_, Type::F32) => r.take("ftz"),
+        (_, Type::F32) => r.flag("ftz"),
         _ => return Err(format!("`{}` does not exist for {ty}", r.instruction.opcode)),
     };
     operation(r, kind, ftz(flush), 1)
@@ -105,7 +125,7 @@ pub(crate) fn special(r: &mut Reader, kind: FloatOp) -> What<Op> {
 /// `abs`, `neg`.
 pub(crate) fn sign(r: &mut Reader, kind: FloatOp) -> What<Op> {
     let ty = r.last_type()?;
-    let flush = !is_bfloat(ty) && ty != Type::F64 && r.take("ftz");
+    let flush = !is_bfloat(ty) && ty != Type::F64 && r.flag("ftz");
     operation(r, kind, ftz(flush), 1)
 }
 
@@ -113,11 +133,11 @@ pub(crate) fn sign(r: &mut Reader, kind: FloatOp) -> What<Op> {
 pub(crate) fn extreme(r: &mut Reader, kind: fn(Extreme) -> FloatOp) -> What<Op> {
     let ty = r.last_type()?;
     let plain = ty == Type::F64;
-    let flush = !is_bfloat(ty) && !plain && r.take("ftz");
-    let nan = !plain && r.take("NaN");
-    let xorsign = !plain && r.take("xorsign");
+    let flush = !is_bfloat(ty) && !plain && r.flag("ftz");
+    let nan = !plain && r.flag("NaN");
+    let xorsign = !plain && r.flag("xorsign");
     if xorsign {
-        r.need("abs")?;
+        flagged(r, "abs")?;
     }
     let three = ty == Type::F32 && !xorsign && r.instruction.operands.len() == 4;
     operation(r, kind(Extreme { nan, xorsign, three }), ftz(flush), if three { 3 } else { 2 })

@@ -33,9 +33,9 @@ enum Class {
 fn class(ty: Type) -> Class {
     use Type::*;
     match ty {
-        B8 | B16 | B32 | B64 | B128 | TF32 | E4M3 | E5M2 | E4M3x2 | E5M2x2 => Class::Bits,
+        B8 | B16 | B32 | B64 | B128 | E4M3 | E5M2 | E4M3x2 | E5M2x2 => Class::Bits,
         U8 | U16 | U32 | U64 | S8 | S16 | S32 | S64 => Class::Integer,
-        F16 | F16x2 | BF16 | BF16x2 | F32 | F64 => Class::Float,
+        F16 | F16x2 | BF16 | BF16x2 | TF32 | F32 | F64 => Class::Float,
         Pred => Class::Pred,
     }
 }
@@ -205,6 +205,10 @@ impl<'a> Reader<'a> {
 
     /// A special register as a source: a register of its own, filled before.
     fn special(&mut self, which: Special, ty: Type, fit: Fit) -> What<Src> {
+        let opcode = &self.instruction.opcode;
+        if opcode != "cvt" {
+            return Err(format!("`{opcode}` takes no special register: bring it into a register with `mov`"));
+        }
         let own = special_type(which);
         if class(ty) == Class::Float || !fits(own, ty, fit) {
             return Err(format!("a special register of type `.{own}` where `.{ty}` is expected"));
@@ -325,6 +329,9 @@ pub(crate) fn immediate(operand: &Operand, ty: Type) -> What<u64> {
         (Operand::Int(_), Type::F32 | Type::F64) => Err(format!(
             "an integer where `.{ty}` is expected: write a decimal such as `1.0`, or the bits as `0f3F800000`"
         )),
+        (Operand::Int(_), Type::F16 | Type::F16x2 | Type::BF16 | Type::BF16x2) => {
+            Err(format!("a constant where `.{ty}` is expected: bring its bits into a register with `mov`"))
+        }
         (Operand::Int(value), _) => integer(*value, ty),
         (Operand::F32(bits), Type::F32 | Type::B32) => Ok(u64::from(*bits)),
         (Operand::F64(bits), Type::F64 | Type::B64) => Ok(*bits),

@@ -3,9 +3,9 @@
 //! ```text
 //! add.rn.ftz.f32 %f3, %f1, 1.5;
 //!
-//! r.one_of(ROUND)     Some(Nearest)      takes `rn`
-//! r.take("ftz")       true               takes `ftz`
-//! r.take("sat")       false
+//! r.flag_of(ROUND)    Some(Nearest)      takes `rn`
+//! r.flag("ftz")       true               takes `ftz`
+//! r.flag("sat")       false
 //! r.ty(&[F32, F64])   Ok(F32)            takes `f32`
 //! r.dst32(F32)        Ok(Reg32(2))       takes `%f3`
 //! r.src32(F32)        Ok(Reg(Reg32(0)))  takes `%f1`
@@ -27,7 +27,8 @@ pub(crate) type What<T> = Result<T, String>;
 pub(crate) struct Reader<'a> {
     pub(super) scope: &'a mut Scope,
     pub(super) instruction: &'a Instruction,
-    word: usize,
+    /// A bit for each word that has been taken.
+    taken: u64,
     pub(super) operand: usize,
     /// Operations that have to come first: they bring special registers and addresses into registers of their own.
     pub(super) before: Vec<Op>,
@@ -36,26 +37,36 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// At the first word and the first operand.
     pub(crate) fn new(scope: &'a mut Scope, instruction: &'a Instruction) -> Reader<'a> {
-        Reader { scope, instruction, word: 0, operand: 0, before: Vec::new() }
+        Reader { scope, instruction, taken: 0, operand: 0, before: Vec::new() }
+    }
+
+    /// The words that are left, with their places.
+    fn words(&self) -> impl Iterator<Item = (usize, &'a str)> + use<'a> {
+        let (taken, words) = (self.taken, &self.instruction.modifiers);
+        let words = words.iter().map(String::as_str).enumerate();
+        words.filter(move |(index, _)| *index >= 64 || taken & 1 << index == 0)
+    }
+
+    fn mark(&mut self, index: usize) {
+        // More words than bits stay untaken, so that `finish` refuses them.
+        self.taken |= 1u64.checked_shl(index as u32).unwrap_or(0);
     }
 
     /// The next word, or an empty one.
     pub(crate) fn peek(&self) -> &'a str {
-        self.instruction.modifiers.get(self.word).map_or("", String::as_str)
+        self.words().next().map_or("", |(_, word)| word)
     }
 
     /// Takes the next word, whatever it is.
     pub(crate) fn next(&mut self) -> &'a str {
-        let word = self.peek();
-        self.word += 1;
+        let Some((index, word)) = self.words().next() else { return "" };
+        self.mark(index);
         word
     }
 
     /// Takes the next word where it is this one.
     pub(crate) fn take(&mut self, word: &str) -> bool {
-        let found = self.peek() == word;
-        self.word += usize::from(found);
-        found
+        self.one_of(&[(word, ())]).is_some()
     }
 
     /// Takes the next word, which has to be this one.
@@ -65,9 +76,25 @@ impl<'a> Reader<'a> {
 
     /// Takes the next word where the table has it.
     pub(crate) fn one_of<T: Copy>(&mut self, table: &[(&str, T)]) -> Option<T> {
-        let found = table.iter().find(|(word, _)| *word == self.peek())?;
-        self.word += 1;
+        let (index, next) = self.words().next()?;
+        let found = table.iter().find(|(word, _)| *word == next)?;
+        self.mark(index);
         Some(found.1)
+    }
+
+    /// Takes a word that means the same wherever it stands: `add.rn.ftz.f32` is `add.ftz.rn.f32`.
+    pub(crate) fn flag(&mut self, word: &str) -> bool {
+        self.flag_of(&[(word, ())]).is_some()
+    }
+
+    /// Takes one of these words, wherever it stands.
+    pub(crate) fn flag_of<T: Copy>(&mut self, table: &[(&str, T)]) -> Option<T> {
+        let mut words = self.words();
+        let (index, value) = words.find_map(|(index, next)| {
+            table.iter().find(|(word, _)| *word == next).map(|(_, value)| (index, *value))
+        })?;
+        self.mark(index);
+        Some(value)
     }
 
     /// Takes the next word, which the table has to have.
@@ -80,7 +107,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn ty(&mut self, allowed: &[Type]) -> What<Type> {
         match Type::parse(self.peek()).filter(|ty| allowed.contains(ty)) {
             Some(ty) => {
-                self.word += 1;
+                self.next();
                 Ok(ty)
             }
             None => Err(self.expected(&allowed.iter().map(|ty| ty.name()).collect::<Vec<_>>())),
@@ -107,11 +134,11 @@ impl<'a> Reader<'a> {
     /// Refuses what is left over.
     pub(crate) fn finish(&self) -> What<()> {
         let opcode = &self.instruction.opcode;
-        if let Some(word) = self.instruction.modifiers.get(self.word) {
-            let taken = &self.instruction.modifiers[..self.word];
-            let place = match taken.last() {
-                Some(last) if !taken.contains(word) => format!("after `.{last}`"),
-                Some(_) => "twice".to_string(),
+        if let Some((index, word)) = self.words().next() {
+            let before = &self.instruction.modifiers[..index];
+            let place = match before.last() {
+                Some(_) if before.iter().any(|w| w == word) => "twice".to_string(),
+                Some(last) => format!("after `.{last}`"),
                 None => "here".to_string(),
             };
             return Err(format!("`.{word}` is not supported {place} in `{opcode}`"));
