@@ -34,9 +34,15 @@ pub fn print(module: &Module) -> String {
     for variable in &module.variables {
         line(&mut text, format_args!("{};", declaration(variable, &variable.name)));
     }
+    let taken: HashSet<&str> = module
+        .variables
+        .iter()
+        .map(|variable| variable.name.as_str())
+        .chain(module.functions.iter().map(|function| function.name.as_str()))
+        .collect();
     for function in &module.functions {
         text.push('\n');
-        Printer { function, names: Names::new(module, function), text: &mut text }.function();
+        Printer::new(function, &taken, &mut text).function();
     }
     text
 }
@@ -95,11 +101,10 @@ struct Names {
 }
 
 impl Names {
-    fn new(module: &Module, function: &Function) -> Names {
+    /// Names that differ from those of the module too, but for its variables, which keep theirs.
+    fn new(function: &Function, of_module: &HashSet<&str>) -> Names {
         let own = function.variables.len().min(function.params + function.locals);
-        let mut taken: HashSet<&str> = module.variables.iter().map(|v| v.name.as_str()).collect();
-        taken.extend(module.functions.iter().map(|f| f.name.as_str()));
-        let mut namer = Namer { taken: taken.into_iter().map(String::from).collect(), next: HashMap::new() };
+        let mut namer = Namer { of_module, taken: HashSet::new(), next: HashMap::new() };
         let mut variables: Vec<String> =
             function.variables[..own].iter().map(|v| namer.name(&v.name)).collect();
         variables.extend(function.variables[own..].iter().map(|v| v.name.clone()));
@@ -109,36 +114,49 @@ impl Names {
     }
 }
 
-struct Namer {
+struct Namer<'m> {
+    of_module: &'m HashSet<&'m str>,
     taken: HashSet<String>,
     /// For each name that had to be numbered, the next number to try.
     next: HashMap<String, u32>,
 }
 
-impl Namer {
+impl Namer<'_> {
     fn name(&mut self, name: &str) -> String {
         // Parameters of a declaration may all be called `_`, and nobody can refer to them.
-        if name == "_" || self.taken.insert(name.to_string()) {
+        if name == "_" || self.take(name) {
             return name.to_string();
         }
-        let next = self.next.entry(name.to_string()).or_insert(1);
-        loop {
-            let numbered = format!("{name}${next}");
-            *next += 1;
-            if self.taken.insert(numbered.clone()) {
-                return numbered;
-            }
+        let mut number = self.next.get(name).copied().unwrap_or(1);
+        let mut numbered = format!("{name}${number}");
+        while !self.take(&numbered) {
+            number += 1;
+            numbered = format!("{name}${number}");
         }
+        self.next.insert(name.to_string(), number + 1);
+        numbered
+    }
+
+    fn take(&mut self, name: &str) -> bool {
+        !self.of_module.contains(name) && self.taken.insert(name.to_string())
     }
 }
 
 struct Printer<'p> {
     function: &'p Function,
     names: Names,
+    /// By label, the targets that it lists.
+    lists: HashMap<Label, &'p [Label]>,
     text: &'p mut String,
 }
 
-impl Printer<'_> {
+impl<'p> Printer<'p> {
+    fn new(function: &'p Function, of_module: &HashSet<&str>, text: &'p mut String) -> Printer<'p> {
+        let names = Names::new(function, of_module);
+        let lists = function.branch_targets.iter().map(|(name, list)| (*name, list.as_slice())).collect();
+        Printer { function, names, lists, text }
+    }
+
     fn function(&mut self) {
         let function = self.function;
         self.head();
@@ -226,10 +244,9 @@ impl Printer<'_> {
 
     fn label(&mut self, label: u32) {
         let name = &self.names.labels[label as usize];
-        let function = self.function;
-        match function.branch_targets.iter().find(|(named, _)| named.0 == label) {
+        match self.lists.get(&Label(label)) {
             None => line(self.text, format_args!("{name}:")),
-            Some((_, targets)) => {
+            Some(targets) => {
                 let targets: Vec<&str> = targets.iter().map(|target| self.label_name(*target)).collect();
                 let text = format!("{name}: .branchtargets {};", targets.join(", "));
                 line(self.text, format_args!("{text}"));

@@ -2,8 +2,11 @@
 
 use super::ast::Special;
 
-/// Registers of three components, and how one component is made.
-const WIDE: [(&str, fn(u8) -> Special); 4] = [
+/// Makes a component of a register, given its index.
+type Component = fn(u8) -> Special;
+
+/// Registers of three components.
+const WIDE: [(&str, Component); 4] = [
     ("%tid", Special::Tid),
     ("%ntid", Special::Ntid),
     ("%ctaid", Special::Ctaid),

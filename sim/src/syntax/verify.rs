@@ -47,9 +47,10 @@ pub fn verify(module: &Module) -> Result<()> {
         is_name(&function.name, function.line)?;
         check(names.insert(function.name.as_str()), function.line, || twice(&function.name))?;
         function_is_sound(function, &by_name)?;
+        let lists = function.branch_targets.iter().map(|(name, _)| *name).collect();
         for instruction in &function.body {
             source_is_known(instruction, &files)?;
-            instruction::is_sound(function, instruction)?;
+            instruction::is_sound(function, &lists, instruction)?;
         }
     }
     Ok(())

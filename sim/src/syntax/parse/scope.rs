@@ -271,20 +271,33 @@ impl Last<'_> {
     fn operands(&mut self, operands: &mut [Operand]) {
         for operand in operands {
             match operand {
-                Operand::Label(label) => *label = self.slots[label.0 as usize],
-                // Vectors hold no vectors, see `operand`; the lists of a call are such vectors too.
+                // What these hold is plain, see `operand`; the lists of a call are such vectors too.
                 Operand::Vector(elements) => elements.iter_mut().for_each(|element| self.operand(element)),
-                operand => self.operand(operand),
+                Operand::Tensor { base, coordinates, .. } => {
+                    self.base(base);
+                    coordinates.iter_mut().for_each(|coordinate| self.operand(coordinate));
+                }
+                Operand::Pair(first, second) => {
+                    self.operand(first);
+                    self.operand(second);
+                }
+                plain => self.operand(plain),
             }
         }
     }
 
     fn operand(&mut self, operand: &mut Operand) {
         match operand {
-            Operand::Variable(var, _)
-            | Operand::Address { base: Base::Var(var), .. }
-            | Operand::Tensor { base: Base::Var(var), .. } => *var = self.variable(*var),
+            Operand::Label(label) => *label = self.slots[label.0 as usize],
+            Operand::Variable(var, _) => *var = self.variable(*var),
+            Operand::Address { base, .. } => self.base(base),
             _ => {}
+        }
+    }
+
+    fn base(&mut self, base: &mut Base) {
+        if let Base::Var(var) = base {
+            *var = self.variable(*var);
         }
     }
 

@@ -201,7 +201,7 @@ impl<'a> Parser<'a> {
             Kind::Mark(b'{') => {
                 return Err(self.unsupported(
                     self.token,
-                    "braces within an initial value",
+                    "an initial value with braces inside",
                     "write the rows as one list",
                 ));
             }

@@ -3,6 +3,7 @@
 use super::{Result, check, is_name, widths};
 use crate::syntax::ast::*;
 use crate::syntax::error::quote;
+use std::collections::HashSet;
 
 /// Elements of a vector: `wgmma` has accumulators of 128 registers.
 const LONGEST_VECTOR: usize = 256;
@@ -10,8 +11,8 @@ const LONGEST_VECTOR: usize = 256;
 /// Operands of an instruction; the longest are those of `mma` and of bulk copies.
 const MOST_OPERANDS: usize = 16;
 
-/// Says what does not make sense in an instruction.
-pub(super) fn is_sound(function: &Function, instruction: &Instruction) -> Result<()> {
+/// Says what does not make sense in an instruction; `lists` are the labels that name lists of branch targets.
+pub(super) fn is_sound(function: &Function, lists: &HashSet<Label>, instruction: &Instruction) -> Result<()> {
     let line = instruction.line;
     let context = Context { function, line };
     check(is_word(&instruction.opcode), line, || format!("{} is no opcode", quote(&instruction.opcode)))?;
@@ -29,7 +30,7 @@ pub(super) fn is_sound(function: &Function, instruction: &Instruction) -> Result
         context.operand(operand, is_call)?;
     }
     names_stand_where_they_may(instruction)?;
-    branch_has_targets(function, instruction)?;
+    branch_has_targets(lists, instruction)?;
     vector_has_its_length(instruction)?;
     widths::fit(function, instruction)
 }
@@ -102,6 +103,8 @@ impl Context<'_> {
                 coordinates.iter().try_for_each(|coordinate| self.element(coordinate))
             }
             Operand::Pair(first, second) => {
+                let is_plain = matches!(**first, Operand::Reg(_) | Operand::Sink);
+                check(is_plain, self.line, || "a register or `_` is due before `|`".to_string())?;
                 self.element(first)?;
                 match &**second {
                     Operand::Sink => Ok(()),
@@ -144,13 +147,11 @@ fn names_stand_where_they_may(instruction: &Instruction) -> Result<()> {
     })
 }
 
-fn branch_has_targets(function: &Function, instruction: &Instruction) -> Result<()> {
+fn branch_has_targets(lists: &HashSet<Label>, instruction: &Instruction) -> Result<()> {
     let has_label = |operand: &Operand| matches!(operand, Operand::Label(_));
     let holds = match (instruction.opcode.as_str(), instruction.operands.as_slice()) {
         ("bra", operands) => matches!(operands, [Operand::Label(_)]),
-        ("brx", [Operand::Reg(_), Operand::Label(list)]) => {
-            function.branch_targets.iter().any(|(name, _)| name == list)
-        }
+        ("brx", [Operand::Reg(_), Operand::Label(list)]) => lists.contains(list),
         ("brx", _) => false,
         (_, operands) => !operands.iter().any(has_label),
     };

@@ -1,0 +1,195 @@
+//! What the verifier says of texts that parse and make no sense, and of trees that no text makes.
+
+use crate::texts::{HEADER, around, module};
+use chunkwise_sim::syntax::ast::*;
+use chunkwise_sim::syntax::verify;
+
+/// Registers that the lines under test may use, in line 6; the line under test is line 7.
+const REGISTERS: &str =
+    ".reg .pred p<3>; .reg .b16 h<3>; .reg .b32 r<5>; .reg .b64 d<3>; .reg .f32 f<3>; .reg .f64 g<3>;";
+
+/// The complaint about one line of a kernel, without the number of the line.
+fn complaint(line: &str) -> Option<String> {
+    let text = around(&format!("{REGISTERS}\n{line}"));
+    let error = verify(&module(&text)).err()?;
+    assert_eq!((error.line, error.column), (7, 0), "{line}: {error}");
+    Some(error.what)
+}
+
+#[test]
+fn registers_of_the_wrong_class() {
+    let table = [
+        ("@r1 ret;", "`r1` is `.b32`, and a predicate is due"),
+        ("add.s32 r1, r2, d1;", "`d1` is `.b64`, and a register of 32 bits is due in `add.s32`"),
+        ("add.f64 g1, g2, f1;", "`f1` is `.f32`, and a register of 64 bits is due in `add.f64`"),
+        ("and.pred p1, p2, r1;", "`r1` is `.b32`, and a predicate is due in `and.pred`"),
+        ("mov.b32 r1, p1;", "`p1` is `.pred`, and a register of 32 bits is due in `mov.b32`"),
+        ("mul.wide.s32 r1, r2, r3;", "`r1` is `.b32`, and a register of 64 bits is due in `mul.wide.s32`"),
+        (
+            "mad.wide.u16 r1, h1, h2, h1;",
+            "`h1` is `.b16`, and a register of 32 bits is due in `mad.wide.u16`",
+        ),
+        ("shl.b64 d1, d2, d1;", "`d1` is `.b64`, and a register of 32 bits is due in `shl.b64`"),
+        ("selp.b32 r1, r2, r3, r4;", "`r4` is `.b32`, and a predicate is due in `selp.b32`"),
+        ("setp.lt.s32 r1, r2, r3;", "`r1` is `.b32`, and a predicate is due in `setp.lt.s32`"),
+        ("setp.lt.s32 p1|r1, r2, r3;", "`r1` is `.b32`, and a predicate is due"),
+        (
+            "setp.lt.and.s64 p1, d1, r3, p2;",
+            "`r3` is `.b32`, and a register of 64 bits is due in `setp.lt.and.s64`",
+        ),
+        ("setp.lt.and.s32 p1, r1, r3, !r2;", "`r2` is `.b32`, and a predicate is due"),
+        ("cvt.s64.s32 r1, r2;", "`r1` is `.b32`, and a register of at least 64 bits is due in `cvt.s64.s32`"),
+        (
+            "ld.global.b64 r1, [d1];",
+            "`r1` is `.b32`, and a register of at least 64 bits is due in `ld.global.b64`",
+        ),
+        ("ld.global.b32 r1, [h1];", "`h1` is `.b16`; an address has 32 or 64 bits"),
+        ("ld.global.b32 r1, [p1];", "`p1` is `.pred`; an address has 32 or 64 bits"),
+        (
+            "st.global.v2.b64 [d1], {d1, r1};",
+            "`r1` is `.b32`, and a register of at least 64 bits is due in `st.global.v2.b64`",
+        ),
+        ("mov.b32 r1, {h1, r2};", "the parts have 48 bits together, and 32 are due in `mov.b32`"),
+        ("popc.b64 d1, d2;", "`d1` is `.b64`, and a register of 32 bits is due in `popc.b64`"),
+        (
+            "vote.sync.ballot.b32 r1, r2, -1;",
+            "`r2` is `.b32`, and a predicate is due in `vote.sync.ballot.b32`",
+        ),
+        (
+            "atom.global.add.u64 d1, [d2], r1;",
+            "`r1` is `.b32`, and a register of 64 bits is due in `atom.global.add.u64`",
+        ),
+        (
+            "mma.sync.m16n8k8.f32.tf32.tf32.f32 {f1, d1}, r1, r2, r3;",
+            "`d1` is `.b64`, and a register of 32 bits is due in `mma.sync.m16n8k8.f32.tf32.tf32.f32`",
+        ),
+    ];
+    for (line, what) in table {
+        assert_eq!(complaint(line).as_deref(), Some(what), "{line}");
+    }
+}
+
+#[test]
+fn registers_of_a_class_that_fits() {
+    let table = [
+        "@!p1 ret;",
+        "add.f32 r1, f1, r2;",
+        "mov.f32 f1, r1;",
+        "mov.pred p1, p2;",
+        "mov.b64 {r1, f1}, d1;",
+        "mov.b32 {h1, _}, r1;",
+        "mul.wide.s32 d1, r2, r3;",
+        "mad.wide.s32 d1, r2, r3, d2;",
+        "cvt.u8.u32 h1, r1;",
+        "cvt.u16.u32 r1, r2;",
+        "cvt.rn.f16x2.f32 r1, f1, f2;",
+        "ld.global.u8 h1, [d1];",
+        "ld.shared.b32 { r1 }, [r2];",
+        "st.global.b8 [d1], r1;",
+        "shfl.sync.bfly.b32 r1|p1, r2, 1, 31, -1;",
+        "lop3.or.b32 r1|p1, r2, r3, r4, 128, p2;",
+        "setp.ne.and.b16 p1|p2, h1, 0, !p2;",
+        "vote.sync.any.pred p1, p2, -1;",
+        "popc.b64 r1, d1;",
+        "bfe.u64 d1, d2, r1, r2;",
+        "atom.global.cas.b32 r1, [d1], r2, r3;",
+        "unheard.of.b32 d1, h1, p1;",
+    ];
+    for line in table {
+        assert_eq!(complaint(line), None, "{line}");
+    }
+}
+
+#[test]
+fn instructions_of_the_wrong_shape() {
+    let table = [
+        ("ld.global.v4.b32 {r1, r2}, [d1];", "2 elements for an access of 4: global.v4.b32"),
+        ("ld.global.b32 {r1, r2}, [d1];", "2 elements for an access of 1: global.b32"),
+        ("add.s32 f, 1, 2;", "the name of a function as an operand of `add`"),
+        ("brx.idx r1, L; L:", "`brx.idx` takes a register and the label of a `.branchtargets` list"),
+        ("elect.sync 4|p1, -1;", "a register or `_` is due before `|`"),
+        ("elect.sync _|5, -1;", "a predicate or `_` is due behind `|`"),
+        ("bra L, L; L:", "`bra` goes to one label"),
+        ("tex [d1, {1,2,3,4,5,6}];", "6 coordinates; a tensor has 1 to 5"),
+        ("add 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1;", "17 operands, more than any instruction takes"),
+        ("%add 1;", "`%add` is no opcode"),
+    ];
+    for (line, what) in table {
+        assert_eq!(complaint(line).as_deref(), Some(what), "{line}");
+    }
+    let long = format!("mma {{{}}};", vec!["1"; 257].join(","));
+    assert_eq!(complaint(&long).as_deref(), Some("a vector of 257 elements; 1 to 256 there are"));
+}
+
+#[test]
+fn declarations_that_no_gpu_has() {
+    let table = [
+        (".global .align 3 .u32 x;", "`x` has the alignment 3, which is no power of two up to 65536"),
+        (".global .align 0 .u32 x;", "`x` has the alignment 0, which is no power of two up to 65536"),
+        (".global .pred x;", "`x` is a predicate in memory"),
+        (".const .b8 x[65537];", "constant variables take 65537 bytes with `x`, of at most 65536"),
+        (".shared .b8 x[300000];", "shared variables take 300000 bytes with `x`, of at most 262144"),
+        (
+            ".global .b64 x[9223372036854775807];",
+            "global variables take 18446744073709551615 bytes with `x`, of at most 4294967296",
+        ),
+        (".entry f(.param .b8 x[40000]) {}", "parameters take 40000 bytes with `x`, of at most 32764"),
+        (
+            ".entry f() { .local .b8 x[600000]; }",
+            "local variables take 600000 bytes with `x`, of at most 524288",
+        ),
+        (".entry f() .maxntid 2048 {}", "`f` has blocks of 2048 threads; 1 to 1024 there are"),
+        (".entry f() .maxntid 0 {}", "`f` has blocks of 0 threads; 1 to 1024 there are"),
+        (".entry f() { .loc 3 1 0 ret; }", "the source line 1 of file 3, which no `.file` names"),
+    ];
+    for (text, what) in table {
+        let error = verify(&module(&format!("{HEADER}{text}"))).expect_err(text);
+        assert_eq!((error.what.as_str(), error.line), (what, 4), "{text}");
+    }
+}
+
+/// Trees that no text makes: each change of a sound module is found.
+#[test]
+fn trees_out_of_order() {
+    let sound = module(&format!(
+        "{HEADER}.global .u32 a; .func (.param .b32 r) g(.param .b32 x) {{ ret; }}
+         .entry f(.param .u64 p) {{ .reg .b32 t; .reg .pred q; .local .b32 l;
+         A: ld.u32 t, [a]; @q bra A; B: {{ }} ret; }}"
+    ));
+    assert_eq!(verify(&sound), Ok(()));
+    type Change = fn(&mut Module);
+    let changes: [(Change, &str); 16] = [
+        (|m| m.variables[0].name = "f".into(), "`f` is declared twice"),
+        (|m| m.variables[0].name = "b".into(), "`f` names `a`, which the module lacks"),
+        (|m| m.variables[0].name = "4".into(), "`4` is no name"),
+        (|m| m.variables[0].space = Space::Local, "`a` lies outside functions, in a space of functions"),
+        (|m| m.variables[0].initial = vec![0; 3], "`a` has 4 bytes and 3 initial ones"),
+        (|m| m.functions[0].is_entry = true, "the entry `g` returns a value"),
+        (|m| m.functions[0].has_body = false, "`g` has no body and something in it"),
+        (|m| m.functions[1].params = 7, "`f` counts more variables than it has"),
+        (|m| m.functions[1].params = 2, "`l` lies in the wrong space"),
+        (|m| m.functions[1].labels[1].instruction = 9, "the label `B` stands beyond the end of `f`"),
+        (|m| m.functions[1].labels.reverse(), "the labels of `f` are not in the order of their places"),
+        (
+            |m| m.functions[1].branch_targets.push((Label(0), vec![])),
+            "a list of branch targets of `f` is empty, double or names no label",
+        ),
+        (|m| m.functions[1].body[0].operands[0] = Operand::Reg(Reg(9)), "`f` has no register 9"),
+        (|m| m.functions[1].body[0].operands[0] = Operand::Variable(Var(9), 0), "`f` has no variable 9"),
+        (|m| m.functions[1].body[1].operands[0] = Operand::Label(Label(9)), "`f` has no label 9"),
+        (
+            |m| {
+                m.functions[1].body[0].operands[0] =
+                    Operand::Vector(vec![Operand::Vector(vec![Operand::Sink])])
+            },
+            "a vector, an address, a pair or a name stands within another operand",
+        ),
+    ];
+    for (change, what) in changes {
+        let mut module = sound.clone();
+        change(&mut module);
+        assert_eq!(verify(&module).expect_err(what).what, what);
+        // Printing what is not sound gives some text or other.
+        let _ = chunkwise_sim::syntax::print(&module);
+    }
+}
