@@ -1,9 +1,9 @@
 //! What one lane computes, on bit patterns; and what a warp's tensor core computes.
 //!
 //! ```text
-//! fma.rn.f32 %f3, %f1, %f2, %f3;      float::single::fma(0x3f800000, 0x40000000, 0x3f800000, Mode::NEAREST) == 0x40400000
-//! shr.s32 %r2, %r1, 40;               integer::shr_signed(..) clamps the amount to 32
-//! mma.sync..m16n8k16..bf16..          tensor::mma(..) on fragments of 32 lanes
+//! fma.rn.f32 %f3, %f1, %f2, %f3;      single::fma(0x3f800000, 0x40000000, 0x3f800000, Mode::NEAREST) == 0x40400000
+//! shr.s32 %r2, %r1, 40;               integer::shr(a as i32, 40) == a as i32 >> 31: amounts are clamped
+//! mma.sync..m16n8k16..bf16..          tensor::Mma::new(..)?.run(..) on fragments of 32 lanes
 //! ```
 //!
 //! | module | |

@@ -88,8 +88,8 @@ impl Random {
         let sign = self.u64() & 1 << 63;
         match self.below(8) {
             0 => f64::from(f32::from_bits(self.f32(0))).to_bits(),
-            1 => self.u64() & (1 << 52) - 1 | sign,
-            2 => near & 0x7ff << 52 | self.u64() & (1 << 52) - 1 | sign,
+            1 => self.u64() >> 12 | sign,
+            2 => near & 0x7ff << 52 | self.u64() >> 12 | sign,
             3 => near & 0x7ff << 52 | self.u64() & 3 | sign,
             4 => near ^ 1 << 63 ^ u64::from(self.below(4)),
             _ => self.u64(),

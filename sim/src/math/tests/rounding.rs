@@ -123,13 +123,11 @@ fn f32_arithmetic_is_the_hosts_and_its_directed_modes_follow_from_the_residual()
         let (wide_x, wide_y) = (f64::from(x), f64::from(y));
         // In f64 a product of f32 is exact, and so is the residual of a quotient or root of normal size.
         let product = wide_x * wide_y;
-        let cases: [(&str, f32, f64, fn(u32, u32, Mode) -> u32); 2] = [
-            ("mul", x * y, product - f64::from(x * y), single::mul),
-            ("div", x / y, wide_x - f64::from(x / y) * wide_y, single::div),
-        ];
-        for (name, nearest, residual, function) in cases {
-            let residual = if name == "div" { residual * wide_y.signum() } else { residual };
+        let left_of_quotient = (wide_x - f64::from(x / y) * wide_y) * wide_y.signum();
+        let cases = [("mul", x * y, product - f64::from(x * y)), ("div", x / y, left_of_quotient)];
+        for (name, nearest, residual) in cases {
             for round in ROUNDS {
+                let function = if name == "mul" { single::mul } else { single::div };
                 let got = function(a, b, Mode::rounding(round));
                 if nearest.is_nan() {
                     assert_eq!(got, single::NAN, "{name} {a:#x} {b:#x}");
