@@ -172,7 +172,8 @@ fn meets(kernel: &decode::Kernel) -> Vec<u32> {
         Op::BranchIndexed { targets, .. } => {
             Next::Branch { targets: targets.to_vec(), conditional: instruction.guard.is_some() }
         }
-        Op::Exit | Op::Trap if instruction.guard.is_none() => Next::Ends,
+        Op::Exit if instruction.guard.is_none() => Next::Ends,
+        Op::Trap if instruction.guard.is_none() => Next::Aborts,
         _ => Next::Falls,
     };
     let steps: Vec<Next> = kernel.code.iter().map(next).collect();
