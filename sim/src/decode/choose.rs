@@ -63,10 +63,9 @@ struct Test {
 }
 
 fn test(r: &mut Reader) -> What<Test> {
+    let (ftz, combine) = (r.flag("ftz"), r.flag_of(&LOGIC));
     let word = r.peek().to_string();
-    let relation = r.need_one_of(&RELATIONS)?;
-    let combine = r.one_of(&LOGIC);
-    Ok(Test { word, relation, combine, ftz: r.flag("ftz") })
+    Ok(Test { word, relation: r.need_one_of(&RELATIONS)?, combine, ftz })
 }
 
 /// Whether the relation and `.ftz` exist for what is compared.
@@ -133,9 +132,9 @@ pub(crate) fn set(r: &mut Reader) -> What<Op> {
         Type::U32 | Type::S32 => SetAs::Ones32,
         Type::F32 if !half && !packed => SetAs::F32,
         Type::U16 | Type::S16 if half => SetAs::Ones16,
-        Type::F16 if !packed => SetAs::F16,
+        Type::F16 if !packed && ty != Type::BF16 => SetAs::F16,
         Type::F16x2 if ty == Type::F16x2 => SetAs::F16,
-        Type::BF16 if !packed => SetAs::BF16,
+        Type::BF16 if !packed && !head.ftz => SetAs::BF16,
         Type::BF16x2 if ty == Type::BF16x2 => SetAs::BF16,
         _ => return Err(format!("`set` from {ty} to {to} does not exist")),
     };

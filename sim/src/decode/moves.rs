@@ -11,8 +11,8 @@
 //! Source: PTX ISA, section "Data Movement and Conversion Instructions".
 
 use super::access::SPACES;
-use super::op::{Dst, Op, Src, SrcPred};
-use super::operands::{Fit, special_type};
+use super::op::{Dst, Op, Reg64, Src};
+use super::operands::{Fit, kind, special_type};
 use super::place::Slot;
 use super::words::{Reader, What};
 use crate::syntax::ast::{Operand, Space, Special, Type};
@@ -47,17 +47,16 @@ pub(crate) fn mov(r: &mut Reader) -> What<Op> {
 }
 
 fn predicate(r: &mut Reader) -> What<Op> {
-    let dst = r.dst_pred()?;
-    match r.src_pred()? {
-        SrcPred::Reg { negated: true, .. } => Err("`mov.pred` does not negate: write `not.pred`".into()),
-        a => Ok(Op::PredMove { dst, a }),
-    }
+    Ok(Op::PredMove { dst: r.dst_pred()?, a: r.src_pred()? })
 }
 
-/// A counter of 64 bits may be read into 32, which are its low ones.
+/// The grid's number has 64 bits, of which older code reads 32.
 fn special(r: &mut Reader, ty: Type, which: Special) -> What<Op> {
     let own = special_type(which).bytes();
-    let fine = ty.bytes() == own || (own, ty.bytes()) == (8, 4) || (own, ty.bytes()) == (4, 2);
+    let fine = match which {
+        Special::GridId => matches!(ty.bytes(), 4 | 8),
+        _ => ty.bytes() == own || (own, ty.bytes()) == (4, 2),
+    };
     if !fine || matches!(ty, Type::F32 | Type::F64) {
         return Err(format!("this special register has {} bits, but the move is of .{ty}", own * 8));
     }
@@ -69,6 +68,9 @@ fn special(r: &mut Reader, ty: Type, which: Special) -> What<Op> {
 /// A vector on one side (or a `.b128` register) and a register on the other.
 fn repack(r: &mut Reader, ty: Type) -> What<Op> {
     let (to, from) = (r.any()?, r.any()?);
+    if matches!((to, from), (Operand::Vector(_), Operand::Vector(_))) {
+        return Err("`mov` has a vector on one side only".into());
+    }
     let (from, from_bits) = match from {
         Operand::Vector(parts) => {
             let part = part_type(ty, parts.len())?;
@@ -104,22 +106,22 @@ fn part_type(ty: Type, parts: usize) -> What<Type> {
 fn sources(r: &mut Reader, operand: &Operand, ty: Type) -> What<(Vec<Src>, u8)> {
     match operand {
         Operand::Reg(reg) if ty == Type::B128 => match r.register(*reg, ty, Fit::Exact)?.0 {
-            Slot::Pair(low) => Ok((vec![Src::Reg64(low), Src::Reg64(super::op::Reg64(low.0 + 1))], 64)),
+            Slot::Pair(low) => Ok((vec![Src::Reg64(low), Src::Reg64(Reg64(low.0 + 1))], 64)),
             _ => Err("a register of 128 bits is expected".into()),
         },
         Operand::Reg(_) => Ok((vec![r.src_of(operand, ty, Fit::Exact)?], ty.bytes() as u8 * 8)),
-        other => Err(format!("a register is expected, not {}", super::operands::kind(other))),
+        other => Err(format!("a register is expected, not {}", kind(other))),
     }
 }
 
 fn targets(r: &mut Reader, operand: &Operand, ty: Type) -> What<(Vec<Dst>, u8)> {
     match operand {
         Operand::Reg(reg) if ty == Type::B128 => match r.register(*reg, ty, Fit::Exact)?.0 {
-            Slot::Pair(low) => Ok((vec![Dst::Reg64(low), Dst::Reg64(super::op::Reg64(low.0 + 1))], 64)),
+            Slot::Pair(low) => Ok((vec![Dst::Reg64(low), Dst::Reg64(Reg64(low.0 + 1))], 64)),
             _ => Err("a register of 128 bits is expected".into()),
         },
         Operand::Reg(_) => Ok((vec![r.dst_of(operand, ty, Fit::Exact)?], ty.bytes() as u8 * 8)),
-        other => Err(format!("a register is expected, not {}", super::operands::kind(other))),
+        other => Err(format!("a register is expected, not {}", kind(other))),
     }
 }
 
@@ -127,7 +129,10 @@ fn targets(r: &mut Reader, operand: &Operand, ty: Type) -> What<(Vec<Dst>, u8)> 
 pub(crate) fn cvta(r: &mut Reader) -> What<Op> {
     let from_generic = r.take("to");
     let space = r.need_one_of(&SPACES)?;
-    let ty = r.ty(&[Type::U32, Type::U64])?;
+    let ty = r.ty(&[Type::U64])?;
+    if from_generic && matches!(r.instruction.operands.get(1), Some(Operand::Variable(..))) {
+        return Err("the address of a variable is not generic, so that `cvta.to` has nothing to do".into());
+    }
     let (dst, a) = (r.dst(ty, Fit::Exact)?, r.src(ty, Fit::Exact)?);
     // The parameters of device functions lie in local memory, as loads and stores know too.
     let space = if space == Space::Param && !r.scope.is_entry { Space::Local } else { space };

@@ -43,7 +43,7 @@ fn class(ty: Type) -> Class {
 /// Whether a register of a type may stand for an operand of a type.
 pub(crate) fn fits(register: Type, wanted: Type, fit: Fit) -> bool {
     let (have, want) = (class(register), class(wanted));
-    let wider = fit == Fit::Wider && want != Class::Float && have != Class::Float;
+    let wider = fit == Fit::Wider && have != Class::Float && (want != Class::Float || have == Class::Bits);
     let size = register.bytes() == wanted.bytes() || wider && register.bytes() > wanted.bytes();
     let kind = match (&have, &want) {
         (Class::Pred, _) | (_, Class::Pred) => have == want,
@@ -228,6 +228,10 @@ impl<'a> Reader<'a> {
 
     /// The address of a variable in its own space, as a source.
     fn variable(&mut self, var: Var, offset: i64, ty: Type) -> What<Src> {
+        let opcode = &self.instruction.opcode;
+        if opcode != "mov" && opcode != "cvta" {
+            return Err(format!("`{opcode}` takes no address: bring it into a register with `mov`"));
+        }
         if class(ty) == Class::Float || ty.bytes() < 4 {
             return Err(format!("the address of a variable where `.{ty}` is expected"));
         }
