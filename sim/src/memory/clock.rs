@@ -261,7 +261,7 @@ mod tests {
         let mut clocks = Clocks::new(96);
         let first = clocks.stamp(0);
         for (barrier, pair) in [(1, [0, 1]), (2, [1, 2])] {
-            pair.map(|warp| clocks.arrive(barrier, warp));
+            pair.into_iter().for_each(|warp| clocks.arrive(barrier, warp));
             clocks.release(barrier, &pair);
         }
         assert!(before(&clocks, 0, first, 2));

@@ -13,8 +13,8 @@
 //! An entry leaves when it can be told by another: an access that comes after it, covers its bytes, and races with
 //! whatever it would race with.
 
+use super::Order;
 use super::clock::{Clocks, stamp_of, time};
-use super::{Access, Order};
 use crate::check::{Party, Site};
 
 /// What an access does. Two race if one of them writes and they are not both strong.
@@ -69,10 +69,6 @@ pub(crate) struct Actor<'a> {
 }
 
 impl<'a> Actor<'a> {
-    pub(crate) fn of(clocks: &'a Clocks, block: u64, access: &Access, lane: u32, by_lane: bool) -> Actor<'a> {
-        Actor { clocks, block, warp: access.warp, lane, site: access.site, by_lane }
-    }
-
     /// When the access happens.
     pub(crate) fn time(&self) -> u64 {
         time(self.clocks.stamp(self.warp), self.clocks.epoch(self.warp))

@@ -32,6 +32,7 @@ pub mod clock;
 pub mod constant;
 pub mod global;
 mod history;
+mod lanes;
 pub mod local;
 pub mod shared;
 
@@ -90,16 +91,6 @@ pub struct Traffic {
     pub least_wavefronts: u32,
     /// 32-byte sectors of global memory.
     pub sectors: u32,
-}
-
-/// The lanes of a mask, in order.
-pub(crate) fn lanes_of(mask: u32) -> impl Iterator<Item = usize> {
-    let mut left = mask;
-    std::iter::from_fn(move || {
-        let lane = left.trailing_zeros() as usize;
-        left &= left.wrapping_sub(1);
-        (lane < 32).then_some(lane)
-    })
 }
 
 /// Where shared memory begins among generic addresses.

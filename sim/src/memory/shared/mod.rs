@@ -8,7 +8,8 @@
 //! What is checked, beyond bounds and alignment (see [`Strictness`]):
 //! - bytes that nobody of this block wrote are not read (shared memory comes as it was left: filled with `0xff` here);
 //! - of two accesses to a byte, one of them a write, one comes before the other (see `clock`); strong accesses and atomics do
-//!   not race with one another; lanes of one store may write the same bytes if they write the same values;
+//!   not race with one another; lanes of one store may write the same bytes if they write the same values, and so may
+//!   warps that come to the same store instruction (the repetition leaves no trace);
 //! - bytes that a `cp.async` writes are not touched by anyone between its issue and its thread's wait. The copy counts as a
 //!   write at both ends: at its issue it may race with what others did before, and after the wait with what they do next.
 //!
@@ -32,7 +33,8 @@ use self::flight::{Flights, Issuer, Wait};
 use self::shadow::{Objection, Shadow};
 use super::clock::Clocks;
 use super::history::Kind;
-use super::{Access, Lanes, Strictness, Traffic, banks, lanes_of};
+use super::lanes::{bytes_of, clash, lanes_of, low_bits};
+use super::{Access, Lanes, Order, Strictness, Traffic, banks};
 use crate::check::{Fault, Party, Wrong};
 
 /// The sites that a compact record can name; a kernel has fewer instructions.
@@ -86,7 +88,7 @@ impl Shared {
         if self.is_checked() {
             let now = self.now(clocks, access);
             match (access.bytes, access.order) {
-                (_, super::Order::Strong) | (1 | 2, _) => self.check_parts(&now, access, Does::Read)?,
+                (_, Order::Strong) | (1 | 2, _) => self.check_parts(&now, access, Does::Read)?,
                 (4, _) => self.check_read::<1>(&now, access)?,
                 (8, _) => self.check_read::<2>(&now, access)?,
                 _ => self.check_read::<4>(&now, access)?,
@@ -101,20 +103,54 @@ impl Shared {
         self.bounds(access, true)?;
         if self.is_checked() {
             let now = self.now(clocks, access);
-            match (access.bytes, access.order) {
-                (_, super::Order::Strong) | (1 | 2, _) => {
-                    if now.by_lane && access.order != super::Order::Strong {
-                        self.no_clash(access, data)?;
-                    }
-                    self.check_parts(&now, access, Does::Write)?;
+            if let Err(fault) = self.check_store(&now, access, data) {
+                let echoes = if access.order == Order::Strong { 0 } else { self.echoes(&now, access, data) };
+                if echoes == 0 {
+                    return Err(fault);
                 }
-                (4, _) => self.check_write::<1>(&now, access, data)?,
-                (8, _) => self.check_write::<2>(&now, access, data)?,
-                _ => self.check_write::<4>(&now, access, data)?,
+                self.check_store(&now, &Access { mask: access.mask & !echoes, ..*access }, data)?;
             }
         }
         self.put(access, data);
         Ok(traffic(access))
+    }
+
+    fn check_store(&mut self, now: &Now, access: &Access, data: &[Lanes; 4]) -> Result<(), Fault> {
+        match (access.bytes, access.order) {
+            (_, Order::Strong) | (1 | 2, _) => {
+                if now.by_lane && access.order != Order::Strong {
+                    self.no_clash(access, data)?;
+                }
+                self.check_parts(now, access, Does::Write)
+            }
+            (4, _) => self.check_write::<1>(now, access, data),
+            (8, _) => self.check_write::<2>(now, access, data),
+            _ => self.check_write::<4>(now, access, data),
+        }
+    }
+
+    /// The lanes whose store only repeats what another warp's lane stored by the same instruction: the same values to the
+    /// same bytes. Compilers that hold copies of one number in several warps let each of them write it.
+    fn echoes(&self, now: &Now, access: &Access, data: &[Lanes; 4]) -> u32 {
+        let mut there = [[0; 32]; 4];
+        self.fetch(access, &mut there);
+        let words = access.bytes.div_ceil(4) as usize;
+        let repeats = |lane: usize| {
+            let mut rows = there.iter().zip(data).take(words);
+            rows.all(|(there, data)| (there[lane] ^ data[lane]) & low_bits(access.bytes) == 0)
+        };
+        let (mut echoes, mut others) = (0, 0);
+        for (lane, word, bytes) in parts_of(access) {
+            if self.shadow.objection(now, lane, word, bytes, Kind::Write, false).is_none() {
+                continue;
+            }
+            if repeats(lane as usize) && self.shadow.echoes(now, lane, word, bytes) {
+                echoes |= 1 << lane;
+            } else {
+                others |= 1 << lane;
+            }
+        }
+        echoes & !others
     }
 
     /// `atom.shared`, `red.shared`: lane by lane in order, `update(lane, old)` gives what to write; 2, 4 or 8 bytes.
@@ -191,7 +227,7 @@ impl Shared {
                 mask: copy.mask,
                 address: &copy.address,
                 bytes: copy.bytes,
-                order: super::Order::Weak,
+                order: Order::Weak,
             };
             self.put(&access, &copy.data);
             let now = self.now(clocks, &access);
@@ -339,28 +375,13 @@ impl Shared {
 
     /// Lanes of one instruction that write the same bytes write the same values.
     fn no_clash(&self, access: &Access, data: &[Lanes; 4]) -> Result<(), Fault> {
-        let size = u64::from(access.bytes);
-        let lanes = || lanes_of(access.mask);
-        if lanes().zip(lanes().skip(1)).all(|(a, b)| access.address[a] + size <= access.address[b]) {
-            return Ok(());
-        }
-        for lane in lanes() {
-            // Addresses are multiples of the size, so that two lanes' bytes are the same or apart.
-            let clash = lanes()
-                .take_while(|other| *other < lane)
-                .filter(|other| access.address[*other] == access.address[lane])
-                .find(|other| (0..4).any(|word| differ(data, access.bytes, word, lane, *other)));
-            if let Some(other) = clash {
-                let party =
-                    Party { block: self.block, warp: access.warp, lane: other as u32, site: access.site };
-                return Err(Fault {
-                    other: Some((party, true)),
-                    detail: "two lanes of one instruction write different values to the same bytes".into(),
-                    ..fault(access, lane as u32, Wrong::Race, true)
-                });
-            }
-        }
-        Ok(())
+        let Some((lane, other)) = clash(access, data) else { return Ok(()) };
+        let party = Party { block: self.block, warp: access.warp, lane: other as u32, site: access.site };
+        Err(Fault {
+            other: Some((party, true)),
+            detail: "two lanes of one instruction write different values to the same bytes".into(),
+            ..fault(access, lane as u32, Wrong::Race, true)
+        })
     }
 
     /// Says what is wrong, and who else was there.
@@ -397,7 +418,7 @@ impl Shared {
                 for lane in lanes_of(access.mask) {
                     let address = access.address[lane];
                     let word = self.data[address as usize / 4] >> (8 * (address & 3));
-                    out[0][lane] = word & (u32::MAX >> (32 - 8 * bytes));
+                    out[0][lane] = word & (low_bits(bytes));
                 }
             }
         }
@@ -420,7 +441,7 @@ impl Shared {
             let start = address as usize / 4;
             if words == 0 {
                 let shift = 8 * (address as u32 & 3);
-                let mask = u32::MAX >> (32 - 8 * access.bytes) << shift;
+                let mask = low_bits(access.bytes) << shift;
                 let cell = &mut self.data[start];
                 *cell = *cell & !mask | data[0][lane] << shift & mask;
                 continue;
@@ -473,18 +494,9 @@ fn parts_of<'a>(access: &'a Access) -> impl Iterator<Item = (u32, usize, u32)> +
     let words = access.bytes.div_ceil(4) as usize;
     lanes_of(access.mask).flat_map(move |lane| {
         let address = access.address[lane];
-        let bytes = if access.bytes < 4 { (1 << access.bytes) - 1 << (address & 3) } else { 0xf };
+        let bytes = bytes_of(address, access.bytes);
         (0..words).map(move |word| (lane as u32, address as usize / 4 + word, bytes))
     })
-}
-
-fn differ(data: &[Lanes; 4], bytes: u32, word: usize, lane: usize, other: usize) -> bool {
-    let mask = match bytes {
-        1 | 2 if word == 0 => u32::MAX >> (32 - 8 * bytes),
-        _ if word < bytes as usize / 4 => u32::MAX,
-        _ => 0,
-    };
-    (data[word][lane] ^ data[word][other]) & mask != 0
 }
 
 fn fault(access: &Access, lane: u32, wrong: Wrong, writes: bool) -> Fault {

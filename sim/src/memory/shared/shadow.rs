@@ -74,6 +74,32 @@ impl Shadow {
         race.map(|other| (Wrong::Race, Some(other)))
     }
 
+    /// Whether all that a write to these bytes races with was last written by the same instruction of another warp.
+    pub(super) fn echoes(&self, now: &Now, lane: u32, word: usize, bytes: u32) -> bool {
+        match self.cells[word].meaning() {
+            Meaning::Flight => false,
+            Meaning::Split(start) => {
+                (0..4).filter(|byte| bytes >> byte & 1 == 1).map(|byte| start + byte).all(|index| {
+                    self.race(now, lane, index, Kind::Write).is_none() || self.echoes_unit(now, lane, index)
+                })
+            }
+            _ => self.echoes_unit(now, lane, word),
+        }
+    }
+
+    fn echoes_unit(&self, now: &Now, lane: u32, index: usize) -> bool {
+        let same = |party: Party| party.site.0 == now.site && party.warp != now.warp;
+        let cell = &self.cells[index];
+        let Meaning::History(history) = cell.meaning() else {
+            return cell.writer_beside(now, lane).is_some_and(same);
+        };
+        let actor = now.actor(lane);
+        let writes = self.histories[history].entries.iter().filter(|entry| entry.kind.writes());
+        let mut beside = writes.filter_map(|entry| entry.beside(&actor).map(|lane| (entry, lane))).peekable();
+        beside.peek().is_some()
+            && beside.all(|(entry, lane)| entry.kind == Kind::Write && same(entry.party(lane)))
+    }
+
     fn race(&self, now: &Now, lane: u32, index: usize, kind: Kind) -> Option<(Party, bool)> {
         let cell = &self.cells[index];
         if let Meaning::History(history) = cell.meaning() {

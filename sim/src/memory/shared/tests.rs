@@ -63,7 +63,7 @@ fn access_step() -> impl Strategy<Value = Step> {
             1 => base,
             _ => spread[lane],
         };
-        let addresses = std::array::from_fn(|lane| index(lane) % count << size);
+        let addresses = std::array::from_fn(|lane| (index(lane) % count) << size);
         let values = if same { [values[0]; 4] } else { values };
         Step::Access { warp, site, what, lanes, size, addresses, values }
     })

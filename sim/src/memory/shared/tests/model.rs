@@ -3,7 +3,8 @@
 use super::What;
 use crate::check::{Fault, Site, Wrong};
 use crate::memory::history::Kind;
-use crate::memory::{Access, Lanes, Order, Strictness, lanes_of};
+use crate::memory::lanes::lanes_of;
+use crate::memory::{Access, Lanes, Order, Strictness};
 
 /// What an access does, with its data.
 pub(super) struct Touch<'a> {
@@ -158,7 +159,11 @@ impl Model {
                     other.map(|(thread, site, wrote)| (thread as u32 / 32, thread as u32 % 32, site, wrote));
                 found.push(Finding { wrong, lane: lane as u32, other });
             };
-            for byte in access.address[lane]..access.address[lane] + u64::from(access.bytes) {
+            let range = access.address[lane]..access.address[lane] + u64::from(access.bytes);
+            let echoes = touch.what == What::Store(Order::Weak)
+                && range.clone().all(|byte| self.bytes[byte as usize] == value(touch, lane, byte))
+                && range.clone().all(|byte| self.echoes(byte, thread, access.site));
+            for byte in range {
                 if let Some(flying) = self.in_flight(byte) {
                     add(Wrong::CopyInFlight, Some((flying.thread, flying.site, true)));
                 } else if reads && self.bytes[byte as usize].is_none() {
@@ -169,7 +174,7 @@ impl Model {
                     let writes = event.kind.writes() || mine.writes();
                     event.byte == byte && writes && !strong && !self.ordered(event, thread)
                 };
-                for event in self.events.iter().filter(races) {
+                for event in self.events.iter().filter(races).filter(|_| !echoes) {
                     add(Wrong::Race, Some((event.thread, event.site, event.kind.writes())));
                 }
                 if mine == Kind::Write && (self.by_lane || touch.what == What::Copy) {
@@ -185,6 +190,43 @@ impl Model {
         found
     }
 
+    /// The lanes whose store races with somebody, and only repeats what is there.
+    fn silent(&self, touch: &Touch) -> u32 {
+        let access = &touch.access;
+        let beside = |thread: usize, byte: u64| {
+            self.events.iter().any(|event| event.byte == byte && !self.ordered(event, thread))
+        };
+        let races = |lane: &usize| {
+            let mut range = access.address[*lane]..access.address[*lane] + u64::from(access.bytes);
+            range.any(|byte| beside(access.warp as usize * 32 + lane, byte))
+        };
+        match touch.what {
+            What::Store(Order::Weak) => {
+                lanes_of(access.mask).filter(races).fold(0, |set, lane| set | 1 << lane)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether a weak write of this byte either races with nobody, or the last write of it was by the same instruction of
+    /// another warp, is not ordered, and no atomic came in between.
+    fn echoes(&self, byte: u64, thread: usize, site: Site) -> bool {
+        let of_byte = || self.events.iter().enumerate().filter(|(_, event)| event.byte == byte);
+        if of_byte().all(|(_, event)| self.ordered(event, thread)) {
+            return true;
+        }
+        let Some((last, write)) = of_byte().filter(|(_, event)| event.kind == Kind::Write).last() else {
+            return false;
+        };
+        let atomic = |(index, event): (usize, &Event)| {
+            index > last && event.kind == Kind::StrongWrite && !self.ordered(event, thread)
+        };
+        !self.ordered(write, thread)
+            && write.site == site
+            && write.thread / 32 != thread / 32
+            && !of_byte().any(atomic)
+    }
+
     /// A copy of whole words: any byte of the word is in flight with it.
     fn in_flight(&self, byte: u64) -> Option<&Flying> {
         self.flying.iter().find(|flying| flying.byte == byte)
@@ -193,6 +235,7 @@ impl Model {
     /// Does what [`Model::findings`] has nothing against; gives what was read.
     pub(super) fn apply(&mut self, touch: &Touch) -> [Lanes; 4] {
         let mut out = [[7; 32]; 4];
+        let silent = self.silent(touch);
         let access = &touch.access;
         for lane in lanes_of(access.mask) {
             let thread = access.warp as usize * 32 + lane;
@@ -223,7 +266,9 @@ impl Model {
                     self.bytes[byte as usize] = Some(new);
                 }
                 let clock = self.knows[thread][thread];
-                self.events.push(Event { thread, clock, site, byte, kind: kind(touch.what) });
+                if silent & 1 << lane == 0 {
+                    self.events.push(Event { thread, clock, site, byte, kind: kind(touch.what) });
+                }
             }
         }
         out

@@ -1,0 +1,95 @@
+//! A page of global memory: 4 KiB of data, which bytes are written, and who was there during the launch.
+//!
+//! Blocks run on several threads and reach the same pages, so that all is atomic words, read and written in no particular
+//! order: what a kernel's weak accesses mean on a GPU.
+
+use super::trace::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+/// Bytes of a page.
+pub(super) const PAGE: u64 = 4096;
+
+const WORDS: usize = PAGE as usize / 4;
+
+/// A page. Bytes that nobody wrote are `0xff`.
+#[derive(Debug)]
+pub(super) struct Page {
+    words: [AtomicU32; WORDS],
+    /// A bit a byte, 32 bytes a word.
+    written: [AtomicU32; PAGE as usize / 32],
+    trace: OnceLock<Box<[Cell]>>,
+    /// Whether the trace has been used since it was last cleared.
+    traced: AtomicBool,
+}
+
+impl Page {
+    pub(super) fn new() -> Page {
+        Page {
+            words: std::array::from_fn(|_| AtomicU32::new(u32::MAX)),
+            written: std::array::from_fn(|_| AtomicU32::new(0)),
+            trace: OnceLock::new(),
+            traced: AtomicBool::new(false),
+        }
+    }
+
+    /// The word that holds this byte of the page.
+    #[inline]
+    pub(super) fn word(&self, at: u64) -> &AtomicU32 {
+        &self.words[at as usize / 4 % WORDS]
+    }
+
+    /// Words from this byte on.
+    #[inline]
+    pub(super) fn words<const COUNT: usize>(&self, at: u64) -> &[AtomicU32] {
+        let start = at as usize / 4 % WORDS;
+        &self.words[start..start + COUNT]
+    }
+
+    /// Replaces some bits of a word; its other bits may be others' at the same time.
+    pub(super) fn put_part(&self, at: u64, mask: u32, value: u32) {
+        let word = self.word(at);
+        let mut old = word.load(Relaxed);
+        while let Err(now) = word.compare_exchange_weak(old, (old & !mask) | (value & mask), Relaxed, Relaxed)
+        {
+            old = now;
+        }
+    }
+
+    /// Whether all of these bytes are written; they lie in one 32-byte sector.
+    #[inline]
+    pub(super) fn is_written(&self, at: u64, bytes: u32) -> bool {
+        let wanted = (u32::MAX >> (32 - bytes)) << (at & 31);
+        self.written[(at % PAGE) as usize / 32].load(Relaxed) & wanted == wanted
+    }
+
+    /// Notes that these bytes are written; they lie in one 32-byte sector.
+    #[inline]
+    pub(super) fn set_written(&self, at: u64, bytes: u32) {
+        let wanted = (u32::MAX >> (32 - bytes)) << (at & 31);
+        let written = &self.written[(at % PAGE) as usize / 32];
+        if written.load(Relaxed) & wanted != wanted {
+            written.fetch_or(wanted, Relaxed);
+        }
+    }
+
+    /// The records of words from this byte on.
+    #[inline]
+    pub(super) fn cells(&self, at: u64, count: usize) -> &[Cell] {
+        if !self.traced.load(Relaxed) {
+            self.traced.store(true, Relaxed);
+        }
+        let cells = self.trace.get_or_init(|| (0..WORDS).map(|_| Cell::default()).collect());
+        let start = at as usize / 4 % WORDS;
+        &cells[start..start + count]
+    }
+
+    /// A launch begins.
+    pub(super) fn clear_trace(&mut self) {
+        if std::mem::take(self.traced.get_mut())
+            && let Some(cells) = self.trace.get_mut()
+        {
+            cells.fill_with(Cell::default);
+        }
+    }
+}

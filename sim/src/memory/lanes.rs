@@ -1,0 +1,44 @@
+//! The lanes of an access.
+
+use super::{Access, Lanes};
+
+/// The lanes of a mask, in order.
+#[inline]
+pub(crate) fn lanes_of(mask: u32) -> impl Iterator<Item = usize> + Clone {
+    let mut left = mask;
+    std::iter::from_fn(move || {
+        let lane = left.trailing_zeros() as usize;
+        left &= left.wrapping_sub(1);
+        (lane < 32).then_some(lane)
+    })
+}
+
+/// Which bytes of each word (a bit each) a lane's access touches; the first word begins at `address / 4`.
+#[inline]
+pub(crate) fn bytes_of(address: u64, bytes: u32) -> u32 {
+    if bytes < 4 { ((1 << bytes) - 1) << (address & 3) } else { 0xf }
+}
+
+/// So many bytes of a word, from its low end, as a mask of bits.
+#[inline]
+pub(crate) fn low_bits(bytes: u32) -> u32 {
+    u32::MAX >> (32 - 8 * bytes.clamp(1, 4))
+}
+
+/// Two lanes of one store that write different values to the same bytes: the later one and the earlier one. Addresses are
+/// multiples of the size, so that two lanes' bytes are the same or apart.
+pub(crate) fn clash(access: &Access, data: &[Lanes; 4]) -> Option<(usize, usize)> {
+    let rising = |(a, b): (usize, usize)| access.address[a] < access.address[b];
+    if lanes_of(access.mask).zip(lanes_of(access.mask).skip(1)).all(rising) {
+        return None;
+    }
+    let words = access.bytes.div_ceil(4) as usize;
+    let differ = |a: usize, b: usize| {
+        data.iter().take(words).any(|row| (row[a] ^ row[b]) & low_bits(access.bytes) != 0)
+    };
+    lanes_of(access.mask).find_map(|lane| {
+        lanes_of(access.mask & ((1 << lane) - 1))
+            .find(|&other| access.address[other] == access.address[lane] && differ(lane, other))
+            .map(|other| (lane, other))
+    })
+}
