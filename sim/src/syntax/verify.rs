@@ -5,7 +5,8 @@
 //! - variables: alignments are powers of two, sizes stay within what a GPU has, initial values fit;
 //! - functions: an entry returns nothing, parameters, locals and the module's variables stand in their order;
 //! - labels: in the order of their places, none beyond the end, and each branch has one;
-//! - instructions: ids exist, guards are predicates, vectors hold plain operands and are not too long;
+//! - instructions: ids exist, guards are predicates, vectors hold plain operands and are not too long, calls give what the
+//!   function takes;
 //! - the classes of registers where the opcode's types say them, see `widths`: a predicate where one is due and nowhere
 //!   else, registers as wide as their type (wider is fine where PTX says so), addresses in 32 or 64 bits.
 //!
@@ -42,15 +43,17 @@ pub fn verify(module: &Module) -> Result<()> {
     }
     let by_name: HashMap<&str, &Variable> =
         module.variables.iter().map(|variable| (variable.name.as_str(), variable)).collect();
+    let functions = module.functions.iter().map(|function| (function.name.as_str(), function)).collect();
     let files: HashSet<u32> = module.files.iter().map(|(number, _)| *number).collect();
     for function in &module.functions {
         is_name(&function.name, function.line)?;
         check(names.insert(function.name.as_str()), function.line, || twice(&function.name))?;
         function_is_sound(function, &by_name)?;
         let lists = function.branch_targets.iter().map(|(name, _)| *name).collect();
+        let around = instruction::Around { function, functions: &functions, lists: &lists };
         for instruction in &function.body {
             source_is_known(instruction, &files)?;
-            instruction::is_sound(function, &lists, instruction)?;
+            instruction::is_sound(&around, instruction)?;
         }
     }
     Ok(())

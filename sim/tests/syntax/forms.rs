@@ -229,6 +229,7 @@ fn initial_values_in_every_type() {
     assert_eq!(bytes(".global .u8 x[2][3];"), []);
     let matrix = module(&format!("{HEADER}.global .align 8 .u8 x[2][3];")).variables.remove(0);
     assert_eq!((matrix.elements, matrix.align, matrix.space), (Some(6), 8, Space::Global));
+    assert_eq!(bytes(".visible .global .attribute(.managed, .unified(1, 2)) .b8 x = 3;"), [3]);
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn a_module_has_a_head() {
 }
 
 /// What is PTX and not supported, in line 4 of the text.
-const UNSUPPORTED: [(&str, &str); 17] = [
+const UNSUPPORTED: [(&str, &str); 16] = [
     (".alias a, b;", "PTX line 4, column 1: `.alias` is not supported"),
     (".common .global .u32 x;", "PTX line 4, column 1: `.common` is not supported"),
     (".address_size 32", "PTX line 4, column 15: an address size other than 64 is not supported"),
@@ -155,10 +155,6 @@ const UNSUPPORTED: [(&str, &str); 17] = [
     (".extern .global .u32 x;", "PTX line 4, column 22: a variable of another module is not supported"),
     (".extern .shared .b8 x[16];", "PTX line 4, column 21: a variable of another module is not supported"),
     (".global .v4 .f32 x;", "PTX line 4, column 9: a variable of a vector type is not supported"),
-    (
-        ".global .attribute(.managed) .u32 x;",
-        "PTX line 4, column 9: an attribute of a variable is not supported",
-    ),
     (
         ".global .u64 x = generic(y);",
         "PTX line 4, column 18: an address as an initial value is not supported",

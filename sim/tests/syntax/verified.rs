@@ -148,6 +148,30 @@ fn declarations_that_no_gpu_has() {
     }
 }
 
+#[test]
+fn calls_that_do_not_fit() {
+    let functions = ".func (.param .b32 r) g(.param .b32 a, .param .b32 b) { ret; } .entry e() { ret; }";
+    let of = |call: &str| {
+        let text = format!("{HEADER}{functions} .entry f() {{ .reg .b64 d; .param .b32 a, b, r;\n{call}; }}");
+        verify(&module(&text)).err().map(|error| error.what)
+    };
+    for call in ["call (r), g, (a, b)", "call.uni (_), g, (a, b)", "call (r), d, (a), proto"] {
+        assert_eq!(of(call), None, "{call}");
+    }
+    let table = [
+        ("call g, (a, b)", "`g` returns 1 and takes 2; the call has 0 and 2"),
+        ("call (r), g", "`g` returns 1 and takes 2; the call has 1 and 0"),
+        ("call g", "`g` returns 1 and takes 2; the call has 0 and 0"),
+        ("call e", "`e` is an entry, which nobody calls"),
+        ("call h, (a)", "`h` is no function of this module"),
+        ("call (r), (a)", "a call without the name of a function"),
+        ("call", "a call without the name of a function"),
+    ];
+    for (call, what) in table {
+        assert_eq!(of(call).as_deref(), Some(what), "{call}");
+    }
+}
+
 /// Trees that no text makes: each change of a sound module is found.
 #[test]
 fn trees_out_of_order() {

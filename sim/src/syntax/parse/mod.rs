@@ -13,8 +13,8 @@
 //! each name is found through a table, so that no text takes more than linear time (expected; the tables hash). Parsing
 //! stops at the first mistake: the texts come from compilers, and what follows a mistake says little.
 //!
-//! What is read and forgotten: `.pragma`, linkage (`.visible`, `.weak`), debug sections, `inlined_at`, call prototypes, the
-//! pointee of `.ptr`, and the performance directives other than the most threads of a block. None changes what runs.
+//! What is read and forgotten: `.pragma`, linkage (`.visible`, `.weak`), debug sections, `inlined_at`, call prototypes,
+//! attributes, the pointee of `.ptr`, and the performance directives other than the most threads of a block. None changes what runs.
 
 mod function;
 mod module;
@@ -164,6 +164,22 @@ impl<'a> Parser<'a> {
             self.take();
         }
         self.take();
+        Ok(())
+    }
+
+    /// Goes past a mark that opens something, everything in it, and the mark that closes it.
+    fn skip_group(&mut self, open: u8, close: u8, place: &str) -> Result<()> {
+        self.expect(open, "before the group")?;
+        let mut depth = 1usize;
+        while depth > 0 {
+            match self.token.kind {
+                Kind::Mark(mark) if mark == open => depth += 1,
+                Kind::Mark(mark) if mark == close => depth -= 1,
+                Kind::End | Kind::Bad(_) => return Err(self.wanted(&format!("`{}` {place}", close as char))),
+                _ => {}
+            }
+            self.take();
+        }
         Ok(())
     }
 

@@ -148,19 +148,7 @@ impl<'a> Parser<'a> {
             }
             self.take();
         }
-        let mut depth = 0usize;
-        loop {
-            match self.token.kind {
-                Kind::Mark(b'{') => depth += 1,
-                Kind::Mark(b'}') => depth -= 1,
-                Kind::End | Kind::Bad(_) => return Err(self.wanted("`}` at the end of the section")),
-                _ => {}
-            }
-            self.take();
-            if depth == 0 {
-                return Ok(());
-            }
-        }
+        self.skip_group(b'{', b'}', "at the end of the section")
     }
 
     fn has_header(&self) -> Result<()> {

@@ -92,9 +92,8 @@ impl<'a> Parser<'a> {
                         "declare an array, with the alignment of the vector",
                     ));
                 }
-                ".attribute" => {
-                    return Err(self.unsupported(token, "an attribute of a variable", "leave it out"));
-                }
+                // That the host may reach a variable, or that devices share its address, changes nothing here.
+                ".attribute" => self.skip_group(b'(', b')', "after the attribute")?,
                 text => match Type::parse(&text[1..]) {
                     Some(found) if ty.is_none() => ty = Some(found),
                     _ => {

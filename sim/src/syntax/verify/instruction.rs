@@ -3,7 +3,7 @@
 use super::{Result, check, is_name, widths};
 use crate::syntax::ast::*;
 use crate::syntax::error::quote;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Elements of a vector: `wgmma` has accumulators of 128 registers.
 const LONGEST_VECTOR: usize = 256;
@@ -11,10 +11,19 @@ const LONGEST_VECTOR: usize = 256;
 /// Operands of an instruction; the longest are those of `mma` and of bulk copies.
 const MOST_OPERANDS: usize = 16;
 
-/// Says what does not make sense in an instruction; `lists` are the labels that name lists of branch targets.
-pub(super) fn is_sound(function: &Function, lists: &HashSet<Label>, instruction: &Instruction) -> Result<()> {
+/// What an instruction stands in.
+pub(super) struct Around<'m> {
+    pub(super) function: &'m Function,
+    /// The module's functions by name.
+    pub(super) functions: &'m HashMap<&'m str, &'m Function>,
+    /// The labels that name lists of branch targets.
+    pub(super) lists: &'m HashSet<Label>,
+}
+
+/// Says what does not make sense in an instruction.
+pub(super) fn is_sound(around: &Around<'_>, instruction: &Instruction) -> Result<()> {
     let line = instruction.line;
-    let context = Context { function, line };
+    let context = Context { function: around.function, line };
     check(is_word(&instruction.opcode), line, || format!("{} is no opcode", quote(&instruction.opcode)))?;
     for modifier in &instruction.modifiers {
         check(modifier.split("::").all(is_word), line, || format!("{} is no modifier", quote(modifier)))?;
@@ -30,9 +39,12 @@ pub(super) fn is_sound(function: &Function, lists: &HashSet<Label>, instruction:
         context.operand(operand, is_call)?;
     }
     names_stand_where_they_may(instruction)?;
-    branch_has_targets(lists, instruction)?;
+    branch_has_targets(around.lists, instruction)?;
+    if is_call {
+        call_fits(around.functions, instruction)?;
+    }
     vector_has_its_length(instruction)?;
-    widths::fit(function, instruction)
+    widths::fit(around.function, instruction)
 }
 
 fn is_word(word: &str) -> bool {
@@ -159,6 +171,31 @@ fn branch_has_targets(lists: &HashSet<Label>, instruction: &Instruction) -> Resu
         "bra" => "`bra` goes to one label".to_string(),
         "brx" => "`brx.idx` takes a register and the label of a `.branchtargets` list".to_string(),
         opcode => format!("a label as an operand of {}", quote(opcode)),
+    })
+}
+
+/// A call names a function that is no entry, and gives what it takes. What an indirect call reaches is not known here.
+fn call_fits(functions: &HashMap<&str, &Function>, instruction: &Instruction) -> Result<()> {
+    use Operand::{Name, Reg, Vector};
+    let line = instruction.line;
+    let nothing = &Vec::new();
+    let (returns, callee, takes) = match instruction.operands.as_slice() {
+        [callee @ (Name(_) | Reg(_))] => (nothing, callee, nothing),
+        [callee @ (Name(_) | Reg(_)), Vector(takes), ..] => (nothing, callee, takes),
+        [Vector(returns), callee @ (Name(_) | Reg(_))] => (returns, callee, nothing),
+        [Vector(returns), callee @ (Name(_) | Reg(_)), Vector(takes), ..] => (returns, callee, takes),
+        _ => return check(false, line, || "a call without the name of a function".to_string()),
+    };
+    let Name(name) = callee else { return Ok(()) };
+    let Some(function) = functions.get(name.as_str()) else {
+        return check(false, line, || format!("{} is no function of this module", quote(name)));
+    };
+    check(!function.is_entry, line, || format!("{} is an entry, which nobody calls", quote(name)))?;
+    let due = (function.returns, function.params - function.returns);
+    let given = (returns.len(), takes.len());
+    check(given == due, line, || {
+        let (name, (returns, takes)) = (quote(name), due);
+        format!("{name} returns {returns} and takes {takes}; the call has {} and {}", given.0, given.1)
     })
 }
 

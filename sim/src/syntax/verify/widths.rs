@@ -190,7 +190,8 @@ fn row(instruction: &Instruction) -> Option<Row> {
         "red" => (Some(1), &[Any, T, Any]),
         "ldmatrix" => (None, &[B32, Any]),
         "stmatrix" => (None, &[Any, B32]),
-        "mma" if !has("f64") => (None, &[B32]),
+        "mma" if has("f64") || has("block_scale") => return None,
+        "mma" => (None, &[B32]),
         _ => return None,
     })
 }
