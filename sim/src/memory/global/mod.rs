@@ -33,7 +33,7 @@ mod view;
 use self::page::{PAGE, Page};
 use super::Strictness;
 use super::history::History;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -97,6 +97,8 @@ pub struct Global {
     histories: Vec<Mutex<HashMap<u64, History>>>,
     /// Held by atomics.
     atomics: Mutex<()>,
+    /// Where the variables of modules lie, by what tells modules apart; the machine's to keep.
+    pub(crate) modules: BTreeMap<u64, Vec<u64>>,
 }
 
 impl Default for Global {
@@ -114,6 +116,7 @@ impl Global {
             none: Allocation::default(),
             histories: (0..SHARDS).map(|_| Mutex::default()).collect(),
             atomics: Mutex::new(()),
+            modules: BTreeMap::new(),
         }
     }
 

@@ -162,6 +162,7 @@ impl Model {
             let range = access.address[lane]..access.address[lane] + u64::from(access.bytes);
             let echoes = touch.what == What::Store(Order::Weak)
                 && range.clone().all(|byte| self.bytes[byte as usize] == value(touch, lane, byte))
+                && range.clone().all(|byte| self.in_flight(byte).is_none())
                 && range.clone().all(|byte| self.echoes(byte, thread, access.site));
             for byte in range {
                 if let Some(flying) = self.in_flight(byte) {
