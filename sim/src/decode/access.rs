@@ -127,16 +127,21 @@ impl Flags {
         let space = self.space.unwrap_or(Space::Generic);
         let order = self.order(kind)?;
         let strong = order != Order::Weak;
-        if strong
-            && !matches!(space, Space::Generic | Space::Global | Space::Shared)
-            && order != Order::Volatile
-        {
+        let lane_only = space == Space::Local && order == Order::Volatile;
+        if strong && !matches!(space, Space::Generic | Space::Global | Space::Shared) && !lane_only {
             return Err("an ordered access needs global, shared or generic space".into());
         }
         if self.constant.is_some() && (space != Space::Global || strong) {
             return Err("`.nc` is of weak loads from `.global`".into());
         }
         let advised = self.first_level.is_some() || self.second_level.is_some();
+        let cached = matches!(space, Space::Generic | Space::Global);
+        if (advised || self.prefetch.is_some()) && !cached {
+            return Err("advice to the caches needs global or generic space".into());
+        }
+        if advised && order == Order::Volatile {
+            return Err("an eviction priority does not go with `.volatile`".into());
+        }
         if self.operator.is_some() && (strong && memory(kind) || advised) {
             return Err("a cache operator goes with neither an order nor an eviction priority".into());
         }

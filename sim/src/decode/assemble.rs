@@ -23,6 +23,7 @@ use super::words::What;
 use super::{Error, instruction};
 use crate::syntax::ast::{self, Function, Module, Operand, Space, Variable};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// More instructions than this come from functions that call one another without end, or nearly so.
 const MOST: usize = 1 << 22;
@@ -75,6 +76,9 @@ fn too_large(function: &Function, space: &str) -> Error {
     }
 }
 
+/// Offsets of shared variables by function (empty for the module) and index.
+type Offsets<'m> = HashMap<(&'m str, usize), u32>;
+
 /// What has been assembled so far.
 struct Assembly<'m> {
     module: &'m Module,
@@ -82,8 +86,7 @@ struct Assembly<'m> {
     texts: Vec<String>,
     banks: Banks,
     local: Bump,
-    /// Offsets by function (empty for the module) and index of the variable.
-    shared: HashMap<(&'m str, usize), u32>,
+    shared: Offsets<'m>,
     shared_bytes: u32,
     /// Functions whose calls are being replaced, outermost first.
     stack: Vec<&'m str>,
@@ -322,7 +325,7 @@ impl<'a> Call<'a> {
 
 /// Places of the shared variables of a kernel and of what it calls; and the bytes in all. What `extern .shared` declares begins
 /// behind the rest, all at one place.
-fn shared<'m>(module: &'m Module, kernel: &'m Function) -> Option<(HashMap<(&'m str, usize), u32>, u32)> {
+fn shared<'m>(module: &'m Module, kernel: &'m Function) -> Option<(Offsets<'m>, u32)> {
     let (mut places, mut open, mut space) = (HashMap::new(), Vec::new(), Bump::default());
     for function in reachable(module, kernel) {
         for (index, v) in function.variables.iter().enumerate().filter(|(_, v)| v.space == Space::Shared) {
@@ -330,8 +333,8 @@ fn shared<'m>(module: &'m Module, kernel: &'m Function) -> Option<(HashMap<(&'m 
             let key = if is_own { (function.name.as_str(), index) } else { ("", position(module, v)?) };
             if v.elements.is_none() {
                 open.push((key, v.align));
-            } else if !places.contains_key(&key) {
-                places.insert(key, space.take(v.bytes(), v.align)?);
+            } else if let Entry::Vacant(place) = places.entry(key) {
+                place.insert(space.take(v.bytes(), v.align)?);
             }
         }
     }

@@ -64,7 +64,7 @@ pub(crate) fn atomic(r: &mut Reader, returns: bool) -> What<Op> {
 fn types(op: AtomicOp) -> &'static [Type] {
     use Type::*;
     match op {
-        AtomicOp::Add => &[U32, S32, U64, S64, F32, F64, F16, F16x2, BF16, BF16x2],
+        AtomicOp::Add => &[U32, S32, U64, F32, F64, F16, F16x2, BF16, BF16x2],
         AtomicOp::Min | AtomicOp::Max => &[U32, S32, U64, S64],
         AtomicOp::And | AtomicOp::Or | AtomicOp::Xor | AtomicOp::Exchange => &[B32, B64],
         AtomicOp::CompareSwap => &[B16, B32, B64],

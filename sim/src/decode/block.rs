@@ -30,7 +30,7 @@ pub(crate) fn barrier(r: &mut Reader, is_bar: bool) -> What<Op> {
         "sync" | "arrive" => {
             let aligned = is_bar || r.take("aligned");
             let number = number(r)?;
-            let threads = if r.left() > 0 { Some(r.src32(Type::U32)?) } else { None };
+            let threads = threads(r, 0)?;
             let kind = if word == "sync" { BarrierOp::Sync } else { BarrierOp::Arrive };
             if kind == BarrierOp::Arrive && threads.is_none() {
                 return Err("`.arrive` needs the number of threads".into());
@@ -48,7 +48,7 @@ fn reduction(r: &mut Reader, is_bar: bool) -> What<Op> {
     r.need(if vote.is_some() { "pred" } else { "u32" })?;
     let target = r.any()?;
     let number = number(r)?;
-    let threads = if r.left() > 1 { Some(r.src32(Type::U32)?) } else { None };
+    let threads = threads(r, 1)?;
     let source = r.src_pred()?;
     let kind = match vote {
         None => BarrierOp::Popc(r.word_of(target, Type::U32)?, source),
@@ -58,6 +58,19 @@ fn reduction(r: &mut Reader, is_bar: bool) -> What<Op> {
         }
     };
     Ok(Op::Barrier { kind, aligned, number, threads })
+}
+
+/// How many threads take part, where more operands than `behind` are left.
+fn threads(r: &mut Reader, behind: usize) -> What<Option<Src32>> {
+    if r.left() <= behind {
+        return Ok(None);
+    }
+    match r.src32(Type::U32)? {
+        Src32::Imm(count) if count % 32 != 0 => {
+            Err(format!("the number of threads has to be a multiple of 32, not {count}"))
+        }
+        count => Ok(Some(count)),
+    }
 }
 
 /// Which of the sixteen barriers.

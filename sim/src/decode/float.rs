@@ -109,13 +109,13 @@ pub(crate) fn special(r: &mut Reader, kind: FloatOp) -> What<Op> {
     flagged(r, "approx")?;
     let flush = match (kind, ty) {
         (FloatOp::TanhApprox, Type::F32 | Type::F16 | Type::F16x2 | Type::BF16 | Type::BF16x2) => false,
-        (FloatOp::Ex2Approx, Type::F16 | Type::F16x2) => r.flag("ftz"),
+        (FloatOp::Ex2Approx, Type::F16 | Type::F16x2) => false,
         (FloatOp::Ex2Approx, Type::BF16 | Type::BF16x2) => {
             flagged(r, "ftz")?;
             true
         }
         (FloatOp::RsqrtApprox, Type::F64) => r.flag("ftz"),
-        (FloatOp::TanhApprox, _) => false,
+        (FloatOp::TanhApprox, _) => return Err(format!("`tanh` does not exist for {ty}")),
         (_, Type::F32) => r.flag("ftz"),
         _ => return Err(format!("`{}` does not exist for {ty}", r.instruction.opcode)),
     };

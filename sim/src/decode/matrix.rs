@@ -20,7 +20,7 @@ fn matrices(r: &mut Reader) -> What<(usize, bool, Space)> {
     r.need("aligned")?;
     r.need("m8n8")?;
     let count = r.need_one_of(&[("x1", 1), ("x2", 2), ("x4", 4)])?;
-    let transposed = r.take("trans");
+    let transposed = r.flag("trans");
     let space = r.one_of(&[("shared", Space::Shared), ("shared::cta", Space::Shared)]);
     r.need("b16")?;
     Ok((count, transposed, space.unwrap_or(Space::Generic)))
@@ -30,7 +30,6 @@ fn matrices(r: &mut Reader) -> What<(usize, bool, Space)> {
 fn fragment<'a>(r: &mut Reader<'a>, name: &str, count: usize) -> What<&'a [Operand]> {
     let parts = match r.any()? {
         Operand::Vector(parts) => parts.as_slice(),
-        single @ (Operand::Reg(_) | Operand::Sink) => std::slice::from_ref(single),
         other => return Err(format!("a vector is expected for {name}, not {}", kind(other))),
     };
     match parts.len() {
@@ -52,6 +51,9 @@ pub(crate) fn store(r: &mut Reader) -> What<Op> {
     let (count, transposed, space) = matrices(r)?;
     let address = r.address(space)?;
     let parts = fragment(r, "the source", count)?;
+    if let Some(other) = parts.iter().find(|p| !matches!(p, Operand::Reg(_))) {
+        return Err(format!("`stmatrix` stores registers, not {}", kind(other)));
+    }
     let values = parts.iter().map(|p| r.src_of(p, Type::B32, Fit::Exact)).collect::<What<Vec<_>>>()?;
     Ok(Op::MatrixStore { transposed, values: values.into(), address })
 }
@@ -111,10 +113,16 @@ pub(crate) fn multiply(r: &mut Reader) -> What<Op> {
     let mma = Mma::new(shape, factors.0, factors.1, sum).ok_or_else(missing)?;
     let sum_ty = match sum {
         Accumulator::F32 => Type::F32,
-        Accumulator::F16 => Type::B32,
+        Accumulator::F16 => Type::F16x2,
         Accumulator::S32 | Accumulator::S32Clamped => Type::S32,
     };
-    operands(r, shape, Multiplier::Word(mma), mma.registers(), [Type::B32, sum_ty])
+    let factor_ty = match factors.0 {
+        Element::F16 => Type::F16x2,
+        Element::Bf16 => Type::BF16x2,
+        Element::Tf32 => Type::TF32,
+        _ => Type::B32,
+    };
+    operands(r, shape, Multiplier::Word(mma), mma.registers(), [factor_ty, sum_ty])
 }
 
 /// `.xor.popc` or `.and.popc`, how bits are multiplied and summed.

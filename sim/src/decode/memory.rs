@@ -51,12 +51,19 @@ pub(crate) fn load(r: &mut Reader) -> What<Op> {
 /// `ldu`: a load of what nobody writes, from one address for all lanes.
 pub(crate) fn load_uniform(r: &mut Reader) -> What<Op> {
     let space = if r.take("global") { Space::Global } else { Space::Generic };
-    load_elements(r, space, Order::Weak, space == Space::Global)
+    let op = load_elements(r, space, Order::Weak, space == Space::Global)?;
+    match &op {
+        Op::Load { bytes, dst, .. } if bytes * dst.len() as u32 <= 16 => Ok(op),
+        _ => Err("`ldu` loads at most 16 bytes".into()),
+    }
 }
 
 fn load_elements(r: &mut Reader, space: Space, order: Order, constant: bool) -> What<Op> {
-    let (elements, ty) = shape(r)?;
+    let (elements, ty) = shape(r, space)?;
     let parts = parts(r, elements)?;
+    if parts.iter().all(|part| *part == Operand::Sink) {
+        return Err("a load has to have a destination other than `_`".into());
+    }
     let mut dst = Vec::new();
     for part in parts {
         match long_halves(r, part, ty)? {
@@ -74,7 +81,7 @@ pub(crate) fn store(r: &mut Reader) -> What<Op> {
     let mut flags = Flags::default();
     flags.read(r, Kind::Store)?;
     let (space, order) = flags.resolve(Kind::Store)?;
-    let (elements, ty) = shape(r)?;
+    let (elements, ty) = shape(r, space)?;
     let address = r.address(space)?;
     if matches!(address.space, Space::Param | Space::Const) {
         return Err("the parameters of a kernel and constants cannot be written".into());
@@ -91,14 +98,15 @@ pub(crate) fn store(r: &mut Reader) -> What<Op> {
     Ok(Op::Store { order, bytes: ty.bytes().min(8), values: values.into(), address })
 }
 
-/// The vector, if there is one, and the type of an element. A lane's access has at most 32 bytes.
-fn shape(r: &mut Reader) -> What<(Option<usize>, Type)> {
+/// The vector, if there is one, and the type of an element. A lane's access has at most 32 bytes, and beyond `.global` 16.
+fn shape(r: &mut Reader, space: Space) -> What<(Option<usize>, Type)> {
     let elements = r.one_of(&VECTORS);
     let ty = r.ty(&STORED)?;
     let bytes = elements.unwrap_or(1) as u32 * ty.bytes();
-    let wide = bytes > 16 && elements.is_some();
-    if bytes > 32 || wide && !matches!(ty.bytes(), 4 | 8) || elements == Some(8) && ty.bytes() != 4 {
-        return Err(format!("a vector of {} x .{ty} does not exist", elements.unwrap_or(1)));
+    let most = if space == Space::Global { 32 } else { 16 };
+    let odd = bytes > 16 && ty.bytes() == 16 || elements == Some(8) && ty.bytes() != 4;
+    if bytes > most || odd {
+        return Err(format!("a vector of {} x .{ty} does not exist in this space", elements.unwrap_or(1)));
     }
     Ok((elements, ty))
 }
@@ -133,7 +141,8 @@ fn long_halves(r: &Reader, part: &Operand, ty: Type) -> What<Option<[Reg64; 2]>>
 /// `prefetch`: nothing but its address is looked at.
 pub(crate) fn prefetch(r: &mut Reader) -> What<Op> {
     let space = r.one_of(&[("global", Space::Global), ("local", Space::Local)]).unwrap_or(Space::Generic);
-    r.need_one_of(&[("L1", ()), ("L2", ()), ("L2::evict_last", ()), ("L2::evict_normal", ())])?;
+    let levels = [("L1", ()), ("L2", ()), ("L2::evict_last", ()), ("L2::evict_normal", ())];
+    r.need_one_of(if space == Space::Global { &levels } else { &levels[..2] })?;
     r.address(space)?;
     Ok(Op::Nop)
 }

@@ -267,7 +267,10 @@ impl<'a> Reader<'a> {
         // The parameters of device functions lie in local memory, since a call only hands their places on.
         let by_register = if space == Space::Param && !self.scope.is_entry { Space::Local } else { space };
         match base {
-            ast::Base::Absolute => Ok(Address { space: by_register, base: Base::Zero, offset: *offset }),
+            ast::Base::Absolute if by_register == Space::Local => {
+                Ok(Address { space: Space::Local, base: Base::Zero, offset: *offset })
+            }
+            ast::Base::Absolute => Err("an address has to be a register or a variable".into()),
             ast::Base::Reg(reg) => self.address_register(*reg, by_register, *offset),
             ast::Base::Var(var) => self.address_variable(*var, space, *offset),
         }
@@ -279,6 +282,9 @@ impl<'a> Reader<'a> {
             .or_else(|_| self.register(reg, Type::B32, Fit::Exact))
             .map_err(|_| "an address has to be a register of 32 or 64 bits".to_string())?;
         let base = match slot {
+            Slot::Word(_) if matches!(space, Space::Global | Space::Generic) => {
+                return Err("a global or generic address has 64 bits".into());
+            }
             Slot::Word(r) if class(own) != Class::Float => Base::Reg32(r),
             Slot::Long(r) if class(own) != Class::Float => Base::Reg64(r),
             _ => return Err(format!("an address cannot be a register of type `.{own}`")),

@@ -16,7 +16,7 @@ use crate::syntax::ast::{Operand, Type};
 
 fn sync(r: &mut Reader) -> What<()> {
     let opcode = &r.instruction.opcode;
-    if r.take("sync") { Ok(()) } else { Err(format!("`{opcode}` without `.sync` is gone since sm_70")) }
+    if r.flag("sync") { Ok(()) } else { Err(format!("`{opcode}` without `.sync` is gone since sm_70")) }
 }
 
 /// `d|p` or `d`; either may be `_`.
@@ -42,6 +42,9 @@ pub(crate) fn shuffle(r: &mut Reader) -> What<Op> {
     ])?;
     r.need("b32")?;
     let (dst, test) = target(r)?;
+    if dst.is_none() {
+        return Err("`shfl` writes a value, which `_` cannot take".into());
+    }
     let a = r.src32(Type::B32)?;
     let (b, c, members) = (r.src32(Type::U32)?, r.src32(Type::U32)?, r.src32(Type::U32)?);
     Ok(Op::Shuffle { mode, dst, test, a, b, c, members })
@@ -61,8 +64,8 @@ pub(crate) fn vote(r: &mut Reader) -> What<Op> {
 
 /// `match`
 pub(crate) fn matching(r: &mut Reader) -> What<Op> {
-    let all = r.need_one_of(&[("any", false), ("all", true)])?;
     sync(r)?;
+    let all = r.need_one_of(&[("any", false), ("all", true)])?;
     let ty = r.ty(&[Type::B32, Type::B64])?;
     let wide = ty == Type::B64;
     if all {
