@@ -205,3 +205,27 @@ fn circle(x: f64) -> (f64, f64) {
         _ => (-cosine, sine),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rounding to `f32` hides most of a wrong coefficient, so that the series are tested before it.
+    #[test]
+    fn series_in_f64() {
+        let bound = 2f64.powi(-40);
+        for step in -4000..4000 {
+            let x = f64::from(step) / 32.0 + 1.0 / 1000.0;
+            let near = |got: f64, exact: f64, what: &str| {
+                assert!((got - exact).abs() <= exact.abs() * bound, "{what} of {x}: {got}, exactly {exact}");
+            };
+            near(exp2(x), x.exp2(), "exp2");
+            near(log2(x.exp2()), x, "log2 of 2^x");
+            near(log2(1.0 + x.abs() / 1e4), (1.0 + x.abs() / 1e4).log2(), "log2 near 1");
+            near(tangent(x / 20.0), (x / 20.0).tanh(), "tanh");
+            near(tangent(x / 1e5), (x / 1e5).tanh(), "tanh near 0");
+            let (sine, cosine) = circle(x);
+            assert!((sine - x.sin()).abs() <= bound && (cosine - x.cos()).abs() <= bound, "circle at {x}");
+        }
+    }
+}

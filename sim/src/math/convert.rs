@@ -42,6 +42,13 @@ pub struct How {
     pub relu: bool,
 }
 
+impl How {
+    /// `.rn` and nothing else. A loop over lanes that knows its modifiers when it is compiled becomes vector code, and
+    /// this is what most conversions of kernels have.
+    pub const NEAREST: How =
+        How { round: Rounding::Float(Round::Nearest), ftz: false, sat: false, satfinite: false, relu: false };
+}
+
 /// An integer type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Int {
@@ -74,7 +81,7 @@ fn kind(ty: Type) -> Option<Kind> {
 /// `cvt` of one value between integers, `f16`, `bf16`, `f32`, `f64`, and from `f32` to `tf32`. `None` for other types.
 ///
 /// A result narrower than its register is zero-extended here; a signed one may have to be extended by its sign.
-#[inline]
+#[inline(always)]
 pub fn cvt(a: u64, from: Type, to: Type, how: How) -> Option<u64> {
     if (from, to) == (Type::F32, Type::TF32) {
         return Some(tf32(a as u32, how).into());
@@ -123,12 +130,16 @@ fn narrow(x: f64, format: Format, round: Round) -> u64 {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn float_to_float(a: u64, from: Format, to: Format, how: How) -> u64 {
+    if from == F32 && to.fraction < F32.fraction && how.round == Rounding::Float(Round::Nearest) {
+        // What kernels are full of, without a way through `f64`.
+        return finish(half::nearest_of_single(a as u32, to).into(), to, how);
+    }
     let x = widen(a, from);
     let bits = match how.round {
-        // Without a rounding, a value of the same type passes with its bits, NaN's too.
-        Rounding::None if from == to => a & (to.sign() | (to.sign() - 1)),
+        // Without a rounding, a number of the same type passes as it is.
+        Rounding::None if from == to && !from.is_nan(a) => a & (to.sign() | (to.sign() - 1)),
         // A subnormal's integer would be lost in the format only if it had no 0 and 1.
         Rounding::Integer(round) => narrow(to_whole(x, round), to, Round::Nearest),
         _ => narrow(x, to, float_round(how)),
@@ -137,8 +148,12 @@ fn float_to_float(a: u64, from: Format, to: Format, how: How) -> u64 {
 }
 
 /// What follows rounding: `.ftz`, the NaN, `.satfinite`, `.relu`, `.sat`.
-#[inline]
+#[inline(always)]
 fn finish(bits: u64, format: Format, how: How) -> u64 {
+    if format.fraction < F32.fraction && !(how.sat || how.relu || how.satfinite) {
+        // Rounding to a short format made its only NaN.
+        return bits;
+    }
     let magnitude = bits & (format.sign() - 1);
     let negative = bits & format.sign() != 0;
     if magnitude > format.infinity() {
@@ -158,10 +173,10 @@ fn finish(bits: u64, format: Format, how: How) -> u64 {
 }
 
 /// `cvt.rn.tf32.f32`, `.rz`, `.rna`: rounded to 10 bits of fraction; the low 13 bits of the register are zero.
-#[inline]
+#[inline(always)]
 pub fn tf32(a: u32, how: How) -> u32 {
     let bits = match float_round(how) {
-        Round::Nearest => u64::from(half::nearest(f32::from_bits(a).into(), TF32)),
+        Round::Nearest => u64::from(half::nearest_of_single(a, TF32)),
         round => wide::convert(a.into(), F32, TF32, round),
     };
     let bits = finish(bits, TF32, how);
@@ -191,8 +206,12 @@ pub fn to_integer(x: f64, round: Round, to: Int, nan: u64) -> u64 {
     let bits = match (to.signed, to.bits) {
         (true, 64) => whole as i64 as u64,
         (false, 64) => whole as u64,
-        (true, bits) => (whole as i64).clamp(-1 << (bits - 1), (1 << (bits - 1)) - 1) as u64,
-        (false, bits) => (whole as u64).min((1 << bits) - 1),
+        (true, 32) => whole as i32 as u64,
+        (false, 32) => u64::from(whole as u32),
+        (true, 16) => whole as i16 as u64,
+        (false, 16) => u64::from(whole as u16),
+        (true, _) => whole as i8 as u64,
+        (false, _) => u64::from(whole as u8),
     };
     cut(bits, to.bits)
 }

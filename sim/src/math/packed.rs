@@ -14,7 +14,7 @@ use super::wide::{E5M2, Format};
 use crate::syntax::ast::Type;
 
 /// `cvt.f16x2.f32`, `cvt.bf16x2.f32`: `a` into the upper half, `b` into the lower. `to` is `F16` or `BF16`.
-#[inline]
+#[inline(always)]
 pub fn halves(a: u32, b: u32, to: Type, how: How) -> u32 {
     let one = |x: u32| cvt(x.into(), Type::F32, to, how).unwrap_or(0) as u16;
     half::pack(one(b), one(a))
@@ -30,19 +30,19 @@ pub enum Byte {
 }
 
 /// `cvt.rn.satfinite.e4m3x2.f32`, `.e5m2x2.f32`: `a` into the upper byte, `b` into the lower.
-#[inline]
+#[inline(always)]
 pub fn bytes(a: f32, b: f32, to: Byte, relu: bool) -> u16 {
     u16::from(narrow(a.into(), to, relu)) << 8 | u16::from(narrow(b.into(), to, relu))
 }
 
 /// `cvt.rn.satfinite.e4m3x2.f16x2`, `.bf16x2` and those to `e5m2x2`: upper to upper, lower to lower.
-#[inline]
+#[inline(always)]
 pub fn bytes_of_halves<H: Half>(a: u32, to: Byte, relu: bool) -> u16 {
     bytes(H::widen((a >> 16) as u16), H::widen(a as u16), to, relu)
 }
 
 /// `cvt.rn.f16x2.e4m3x2`, `cvt.rn.f16x2.e5m2x2`, exact: upper to upper, lower to lower.
-#[inline]
+#[inline(always)]
 pub fn halves_of_bytes<H: Half>(a: u16, from: Byte, relu: bool) -> u32 {
     let one = |byte: u8| {
         let bits = half::narrow::<H>(widen(byte, from).into());

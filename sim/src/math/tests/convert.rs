@@ -8,8 +8,7 @@ use super::super::{Round, single};
 use super::{ROUNDS, Random};
 use crate::syntax::ast::Type;
 
-const NEAREST: How =
-    How { round: Rounding::Float(Round::Nearest), ftz: false, sat: false, satfinite: false, relu: false };
+const NEAREST: How = How::NEAREST;
 
 fn float(round: Round) -> How {
     How { round: Rounding::Float(round), ..How::default() }

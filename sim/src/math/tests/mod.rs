@@ -13,6 +13,7 @@ mod halves;
 mod integer;
 mod mma;
 mod rounding;
+mod total;
 
 use super::Round;
 
