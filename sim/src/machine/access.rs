@@ -212,7 +212,7 @@ fn unpack(registers: &mut Registers, mask: u32, bytes: u32, signed: bool, dst: &
             4 if signed => registers.set(mask, *dst, &data[index & 3].map(|v| v as i32 as i64 as u64)),
             4 => registers.set_low(mask, *dst, &data[index & 3]),
             8 => {
-                let (low, high) = (&data[2 * index & 3], &data[(2 * index + 1) & 3]);
+                let (low, high) = (&data[(2 * index) & 3], &data[(2 * index + 1) & 3]);
                 let value = std::array::from_fn(|lane| u64::from(low[lane]) | u64::from(high[lane]) << 32);
                 registers.set(mask, *dst, &value);
             }
@@ -239,7 +239,7 @@ fn pack(registers: &Registers, bytes: u32, values: &[Src], data: &mut Data) {
             4 => data[index & 3] = registers.low(*value),
             8 => {
                 let value = registers.any(*value);
-                data[2 * index & 3] = value.map(|v| v as u32);
+                data[(2 * index) & 3] = value.map(|v| v as u32);
                 data[(2 * index + 1) & 3] = value.map(|v| (v >> 32) as u32);
             }
             _ => {

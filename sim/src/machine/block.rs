@@ -94,7 +94,7 @@ impl<'a> Block<'a> {
     }
 
     /// Runs one block.
-    pub(crate) fn run(&mut self, index: u64) -> Result<(), Found> {
+    pub(crate) fn run(&mut self, index: u64) -> Result<(), Box<Found>> {
         self.reset(index);
         loop {
             let mut moved = false;
@@ -164,7 +164,7 @@ impl<'a> Block<'a> {
         Err(Fault::new(Wrong::Endless, 0, format!("the block has executed {limit} warp instructions")))
     }
 
-    fn found(&self, warp: usize, fault: Fault) -> Found {
-        Found { fault, warp: warp as u32, site: Site(self.around.pc), coordinates: self.around.coordinates }
+    fn found(&self, warp: usize, fault: Fault) -> Box<Found> {
+        Box::new(Found { fault, warp: warp as u32, site: Site(self.around.pc), coordinates: self.around.coordinates }
     }
 }

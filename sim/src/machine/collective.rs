@@ -11,7 +11,7 @@
 
 use super::barrier::{Arrival, COUNT, Completion};
 use super::block::Surroundings;
-use super::registers::{Longs, lanes};
+use super::registers::{Longs, lane_list, lanes};
 use super::splits::Split;
 use super::tensor;
 use super::warp::{State, Warp};
@@ -105,7 +105,7 @@ fn shuffle(
     if absent & mask != 0 {
         let lane = (absent & mask).trailing_zeros();
         let (from, _) = exchange::source(mode, lane, b[lane as usize], c[lane as usize]);
-        let detail = format!("it reads lane {from}, and lanes {mask:#010x} take part");
+        let detail = format!("it reads lane {from}, and lanes {} take part", lane_list(mask));
         return Err(Fault::new(Wrong::AbsentLane, lane, detail));
     }
     if let Some(dst) = dst {
@@ -156,8 +156,15 @@ pub(crate) fn arrive(warp: &mut Warp, around: &mut Surroundings<'_>, splits: &[S
         let number = alike(warp, *number, split.mask, "the barrier's number")?;
         let threads =
             threads.map(|threads| alike(warp, threads, split.mask, "the thread count")).transpose()?;
-        if number >= COUNT as u32 || at.is_some_and(|(before, count)| (before, count) != (number, threads)) {
-            let detail = format!("barrier {number}, by lanes of one warp that go apart or above 15");
+        let wrong = if number >= COUNT as u32 {
+            Some(format!("a block has barriers 0 to 15, and this is barrier {number}"))
+        } else {
+            let other = at.filter(|before| *before != (number, threads));
+            other.map(|(before, _)| {
+                format!("lanes of one warp wait at barriers {before} and {number}, or for other counts")
+            })
+        };
+        if let Some(detail) = wrong {
             return Err(Fault::new(Wrong::Barrier, split.mask.trailing_zeros(), detail));
         }
         at = Some((number, threads));

@@ -144,7 +144,7 @@ pub(crate) fn set(registers: &mut Registers, mask: u32, test: &Comparison, dst: 
         match value {
             SetAs::F32 => low * single::ONE,
             SetAs::Ones32 if !packed => low * u32::MAX,
-            _ if packed => low * half | high * (half << 16),
+            _ if packed => (low * half) | (high * (half << 16)),
             _ => low * half,
         }
     });

@@ -1,8 +1,11 @@
 //! The words for what a warp or a block finds wrong by itself, rather than in a memory.
 //!
 //! ```text
-//! lanes 16-31 of the member mask 0xffffffff are missing: lanes 16-31 are at PTX line 40
-//! warp 0 waits at PTX line 31: bar.sync 1, 64; warps 1-3 have ended
+//! lanes 0-15 are here, and lanes 16-31 are missing:
+//!   lanes 16-31 have gone past it, to PTX line 40: add.u32 %r1, %r1, 1;
+//!
+//! warp 0 waits at PTX line 31: bar.sync 1, 64;
+//! warps 1, 2, 3 have ended
 //! ```
 
 use super::block::Surroundings;
@@ -32,12 +35,11 @@ pub(crate) fn missing(warp: &Warp, around: &mut Surroundings<'_>) -> Fault {
         }
         let (verb, pc) = match place {
             Whereabouts::Waiting(pc) => ("wait at", pc),
-            Whereabouts::Past(pc) => ("wait for the others before", pc),
+            Whereabouts::Past(pc) => ("have gone past it, to", pc),
             Whereabouts::Running(pc) => ("are at", pc),
         };
-        detail += &format!(" lanes {} {verb} {};", lane_list(lanes), around.run.program.place(pc));
+        detail += &format!("\n    lanes {} {verb} {}", lane_list(lanes), around.run.program.place(pc));
     }
-    detail.pop();
     Fault::new(Wrong::Divergent, there.trailing_zeros(), detail)
 }
 
@@ -59,22 +61,25 @@ pub(crate) fn not_uniform(taken: u32, rest: u32) -> Fault {
 /// No warp can go on. Gives the first warp that waits, too.
 pub(crate) fn deadlock(around: &mut Surroundings<'_>, warps: &[Warp]) -> (usize, Fault) {
     let first = warps.iter().position(|warp| warp.state == State::AtBarrier).unwrap_or(0);
-    let mut detail = String::new();
-    let mut ended = Vec::new();
+    // Warps by the instruction that they wait at, in order of their first.
+    let mut places: Vec<(Option<u32>, Vec<String>)> = Vec::new();
     for warp in warps {
-        match warp.splits.held.first() {
-            Some(split) => {
-                let line = around.run.program.place(split.pc);
-                detail += &format!("warp {} waits at {line}; ", warp.index);
-            }
-            None => ended.push(warp.index.to_string()),
+        let at = warp.splits.held.first().map(|split| split.pc);
+        match places.iter_mut().find(|(place, _)| *place == at) {
+            Some((_, warps)) => warps.push(warp.index.to_string()),
+            None => places.push((at, vec![warp.index.to_string()])),
         }
     }
-    if ended.is_empty() {
-        detail.truncate(detail.len().saturating_sub(2));
-    } else {
-        detail += &format!("ended: warp {}", ended.join(", "));
-    }
+    let say = |(at, warps): &(Option<u32>, Vec<String>)| {
+        let (who, one) = (warps.join(", "), warps.len() == 1);
+        match at {
+            Some(pc) if one => format!("warp {who} waits at {}", around.run.program.place(*pc)),
+            Some(pc) => format!("warps {who} wait at {}", around.run.program.place(*pc)),
+            None if one => format!("warp {who} has ended"),
+            None => format!("warps {who} have ended"),
+        }
+    };
+    let detail = places.iter().map(say).collect::<Vec<_>>().join("\n  ");
     let held = warps.get(first).and_then(|warp| warp.splits.held.first());
     let lane = held.map_or(0, |split| split.mask.trailing_zeros());
     around.pc = held.map_or(0, |split| split.pc);

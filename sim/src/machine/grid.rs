@@ -50,7 +50,7 @@ struct Progress {
 #[derive(Default)]
 struct Outcome {
     tally: Tally,
-    first: Option<(u64, Found)>,
+    first: Option<(u64, Box<Found>)>,
 }
 
 /// Runs all blocks.
@@ -102,7 +102,7 @@ fn work(run: &Run<'_>, progress: &Progress) {
     }
 }
 
-fn violation(run: &Run<'_>, block: u64, found: Found) -> Violation {
+fn violation(run: &Run<'_>, block: u64, found: Box<Found>) -> Violation {
     let Fault { lane, .. } = found.fault;
     let other_place =
         found.fault.other.map_or_else(String::new, |(other, _)| run.program.place(other.site.0));

@@ -61,6 +61,13 @@ pub(crate) fn integer(
         _ => {
             let c = registers.word(c);
             match (ty.bits, ty.signed) {
+                // Factors of 16 bits, but a product of 32.
+                (16, false) if matches!(kind, IntegerOp::MulWide | IntegerOp::MadWide) => {
+                    word::<u32>(kind, &a, &b, &c)
+                }
+                (16, true) if matches!(kind, IntegerOp::MulWide | IntegerOp::MadWide) => {
+                    word::<i32>(kind, &a, &b, &c)
+                }
                 (16, false) => any::<u32, u16>(kind, &a, &b, &c),
                 (16, true) => any::<u32, i16>(kind, &a, &b, &c),
                 (_, false) => word::<u32>(kind, &a, &b, &c),
@@ -125,6 +132,10 @@ fn word<T: Word<u32>>(kind: IntegerOp, a: &Lanes, b: &Lanes, c: &Lanes) -> Lanes
     match kind {
         MulWide if signed => map2(a, b, |a, b| (a as i16 as i32).wrapping_mul(b as i16 as i32) as u32),
         MulWide => map2(a, b, |a, b| (a & 0xffff).wrapping_mul(b & 0xffff)),
+        MadWide if signed => {
+            map3(a, b, c, |a, b, c| ((a as i16 as i32).wrapping_mul(b as i16 as i32) as u32).wrapping_add(c))
+        }
+        MadWide => map3(a, b, c, |a, b, c| (a & 0xffff).wrapping_mul(b & 0xffff).wrapping_add(c)),
         Mul24Lo => map2(a, b, |a, b| integer::mul24_lo(T::of(a), T::of(b)).bits()),
         Mul24Hi => map2(a, b, |a, b| integer::mul24_hi(T::of(a), T::of(b)).bits()),
         Mad24Lo => map3(a, b, c, |a, b, c| integer::mul24_lo(T::of(a), T::of(b)).plus(T::of(c)).bits()),
