@@ -165,6 +165,11 @@ impl<'a> Block<'a> {
     }
 
     fn found(&self, warp: usize, fault: Fault) -> Box<Found> {
-        Box::new(Found { fault, warp: warp as u32, site: Site(self.around.pc), coordinates: self.around.coordinates }
+        Box::new(Found {
+            fault,
+            warp: warp as u32,
+            site: Site(self.around.pc),
+            coordinates: self.around.coordinates,
+        })
     }
 }
