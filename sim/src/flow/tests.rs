@@ -162,8 +162,67 @@ fn steps() -> impl Strategy<Value = Vec<Next>> {
     })
 }
 
+/// Where lanes meet in a function whose only end is its last instruction, from the instructions alone: the nearest one that
+/// every way to the end goes through. `None` where no way leads to the end.
+fn meet_by_instruction(steps: &[Next], branch: u32) -> Option<u32> {
+    let last = steps.len() as u32 - 1;
+    let ways = |from: u32| match &steps[from as usize] {
+        Falls => vec![from + 1],
+        Next::Branch { targets, conditional } => {
+            let mut ways = targets.clone();
+            ways.extend(conditional.then_some(from + 1));
+            ways
+        }
+        Ends | Aborts => vec![],
+    };
+    let reaches = |from: Vec<u32>, without: u32| {
+        let (mut seen, mut waiting) = (vec![false; steps.len()], from);
+        while let Some(at) = waiting.pop() {
+            if at != without && !std::mem::replace(&mut seen[at as usize], true) {
+                waiting.extend(ways(at));
+            }
+        }
+        seen[last as usize]
+    };
+    if !reaches(ways(branch), u32::MAX) {
+        return None;
+    }
+    let on_all_ways: Vec<u32> = (0..=last).filter(|m| !reaches(ways(branch), *m) && *m != branch).collect();
+    // The nearest is the one that the others are still on all ways from.
+    on_all_ways
+        .iter()
+        .copied()
+        .find(|m| on_all_ways.iter().all(|other| other == m || !reaches(ways(*m), *other)))
+}
+
+fn steps_with_one_end() -> impl Strategy<Value = Vec<Next>> {
+    (1u32..20).prop_flat_map(|count| {
+        let target = 0..count + 1;
+        let step = prop_oneof![
+            3 => Just(Falls),
+            6 => target.clone().prop_map(when),
+            2 => target.prop_map(jump),
+        ];
+        // Nothing jumps to the end itself, which would be an end of its own.
+        prop::collection::vec(step, count as usize).prop_map(|mut steps| {
+            steps.extend([Falls, Ends]);
+            steps
+        })
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn branches_of_a_function_with_one_end_meet_at_the_post_dominator(steps in steps_with_one_end()) {
+        let flow = Flow::of(&steps);
+        for branch in (0..steps.len() as u32 - 2).filter(|i| steps[*i as usize] != Falls) {
+            if let Some(meet) = meet_by_instruction(&steps, branch) {
+                prop_assert_eq!(flow.meet(branch), meet, "branch at {}", branch);
+            }
+        }
+    }
 
     #[test]
     fn random_graphs_meet_where_the_definition_says(steps in steps()) {

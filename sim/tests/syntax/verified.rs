@@ -182,7 +182,7 @@ fn trees_out_of_order() {
     ));
     assert_eq!(verify(&sound), Ok(()));
     type Change = fn(&mut Module);
-    let changes: [(Change, &str); 16] = [
+    let changes: [(Change, &str); 17] = [
         (|m| m.variables[0].name = "f".into(), "`f` is declared twice"),
         (|m| m.variables[0].name = "b".into(), "`f` names `a`, which the module lacks"),
         (|m| m.variables[0].name = "4".into(), "`4` is no name"),
@@ -200,6 +200,13 @@ fn trees_out_of_order() {
         ),
         (|m| m.functions[1].body[0].operands[0] = Operand::Reg(Reg(9)), "`f` has no register 9"),
         (|m| m.functions[1].body[0].operands[0] = Operand::Variable(Var(9), 0), "`f` has no variable 9"),
+        (
+            |m| {
+                let pair = Operand::Pair(Box::new(Operand::Reg(Reg(9))), Box::new(Operand::Sink));
+                m.functions[1].body[0].operands[0] = pair;
+            },
+            "`f` has no register 9",
+        ),
         (|m| m.functions[1].body[1].operands[0] = Operand::Label(Label(9)), "`f` has no label 9"),
         (
             |m| {
