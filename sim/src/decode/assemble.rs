@@ -17,7 +17,7 @@
 
 use super::kernel::{Banks, Instruction, Kernel, Parameter};
 use super::op::{Guard, Op, Pred};
-use super::place::{Bump, Place, Scope, Slot};
+use super::place::{Bump, Named, Place, Scope, Slot};
 use super::text::text;
 use super::words::What;
 use super::{Error, instruction};
@@ -27,6 +27,12 @@ use std::collections::hash_map::Entry;
 
 /// More instructions than this come from functions that call one another without end, or nearly so.
 const MOST: usize = 1 << 22;
+
+/// The most bytes of local memory of a lane, as on all GPUs since sm_50.
+const MOST_LOCAL: u32 = 512 << 10;
+
+/// How deep calls may be nested.
+const DEEPEST: usize = 64;
 
 /// A kernel by name.
 pub fn kernel(module: &Module, name: &str) -> Result<Kernel, Error> {
@@ -41,7 +47,8 @@ pub fn kernel(module: &Module, name: &str) -> Result<Kernel, Error> {
     })?;
     let mut assembly = Assembly::new(module, function)?;
     let params = function.variables.iter().take(function.params);
-    let (params, param_bytes) = parameters(params).ok_or_else(|| too_large(function, "parameter"))?;
+    let (params, param_bytes) =
+        parameters(params).ok_or_else(|| too_large(function, "parameter", "4 GiB"))?;
     let places: Vec<Place> = params.iter().map(|p| Place::At(Space::Param, p.offset)).collect();
     assembly.function(function, &places)?;
     Ok(Kernel {
@@ -68,12 +75,9 @@ fn parameters<'a>(variables: impl Iterator<Item = &'a Variable>) -> Option<(Vec<
     Some((params, space.bytes()))
 }
 
-fn too_large(function: &Function, space: &str) -> Error {
-    Error {
-        line: function.line,
-        text: function.name.clone(),
-        what: format!("its {space} variables need more than 4 GiB"),
-    }
+fn too_large(function: &Function, space: &str, most: &str) -> Error {
+    let what = format!("its {space} variables, with those of what it calls, need more than {most}");
+    Error { line: function.line, text: function.name.clone(), what }
 }
 
 /// Offsets of shared variables by function (empty for the module) and index.
@@ -94,7 +98,8 @@ struct Assembly<'m> {
 
 impl<'m> Assembly<'m> {
     fn new(module: &'m Module, kernel: &'m Function) -> Result<Assembly<'m>, Error> {
-        let (shared, shared_bytes) = shared(module, kernel).ok_or_else(|| too_large(kernel, "shared"))?;
+        let (shared, shared_bytes) =
+            shared(module, kernel).ok_or_else(|| too_large(kernel, "shared", "4 GiB"))?;
         Ok(Assembly {
             module,
             code: Vec::new(),
@@ -109,17 +114,18 @@ impl<'m> Assembly<'m> {
 
     /// Appends a function whose parameters lie at `params`.
     fn function(&mut self, function: &'m Function, params: &[Place]) -> Result<(), Error> {
-        let places = self.places(function, params).ok_or_else(|| too_large(function, "local"))?;
-        let mut scope = Scope::new(function, places, self.banks);
+        let places = self.places(function, params).filter(|_| self.local.bytes() <= MOST_LOCAL);
+        let places = places.ok_or_else(|| too_large(function, "local", "512 KiB"))?;
+        let scope = Scope::new(function, places, self.banks);
+        let mut scope = scope.ok_or_else(|| too_large(function, "register", "a million places"))?;
         self.banks = scope.banks;
         self.stack.push(&function.name);
-        let first = self.code.len();
         let mut starts = Vec::with_capacity(function.body.len() + 1);
         let mut branches = Vec::new();
         for (index, i) in function.body.iter().enumerate() {
             starts.push(self.code.len() as u32);
             let done = match i.opcode.as_str() {
-                "call" => self.call(&scope, i, index, &mut branches),
+                "call" => self.call(&scope, function, index, &mut branches),
                 _ => self.plain(&mut scope, function, i, &mut branches),
             };
             done.map_err(|stop| match stop {
@@ -129,7 +135,6 @@ impl<'m> Assembly<'m> {
         }
         starts.push(self.code.len() as u32);
         self.stack.pop();
-        debug_assert!(branches.iter().all(|b| *b >= first));
         for branch in branches {
             retarget(&mut self.code[branch].op, &starts);
         }
@@ -149,7 +154,7 @@ impl<'m> Assembly<'m> {
         let guard = guard(scope, i)?;
         let ops = instruction(scope, i)?;
         self.banks = scope.banks;
-        self.texts.push(text(function, i));
+        self.describe(function, i)?;
         let last = ops.len() - 1;
         for (n, op) in ops.into_iter().enumerate() {
             // What fetches a special register does no harm in lanes that the guard excludes.
@@ -157,51 +162,64 @@ impl<'m> Assembly<'m> {
             if matches!(op, Op::Branch { .. } | Op::BranchIndexed { .. }) {
                 branches.push(self.code.len());
             }
-            self.push(i, guard, op)?;
+            self.push(i, guard, op);
         }
         Ok(())
     }
 
-    fn push(&mut self, i: &ast::Instruction, guard: Option<Guard>, op: Op) -> Result<(), Stop> {
-        if self.code.len() >= MOST {
-            return Err(Stop::Here(format!("the kernel has more than {MOST} instructions, calls replaced")));
+    /// The text of the instruction whose operations come next.
+    fn describe(&mut self, function: &Function, i: &ast::Instruction) -> Result<(), Stop> {
+        self.texts.push(text(function, i));
+        match self.texts.len() > MOST {
+            true => Err(Stop::Here(format!("the kernel has more than {MOST} instructions, calls replaced"))),
+            false => Ok(()),
         }
+    }
+
+    fn push(&mut self, i: &ast::Instruction, guard: Option<Guard>, op: Op) {
         let text = self.texts.len().saturating_sub(1) as u32;
         self.code.push(Instruction { guard, op, line: i.line, source: i.source, text });
-        Ok(())
     }
 
     /// Appends what a call calls.
     fn call(
         &mut self,
         scope: &Scope,
-        i: &ast::Instruction,
+        function: &Function,
         index: usize,
         branches: &mut Vec<usize>,
     ) -> Result<(), Stop> {
+        let i = &function.body[index];
         let call = Call::read(i)?;
-        self.texts.push(format!("call {};", call.name));
+        self.describe(function, i)?;
         if let Some(Guard { pred, negated }) = guard(scope, i)? {
             branches.push(self.code.len());
             let skip = Op::Branch { target: index as u32 + 1, uniform: false };
-            self.push(i, Some(Guard { pred, negated: !negated }), skip)?;
+            self.push(i, Some(Guard { pred, negated: !negated }), skip);
         }
         let module = self.module;
         let Some(callee) = module.functions.iter().find(|f| f.name == call.name && f.has_body && !f.is_entry)
         else {
-            return match call.name {
-                // What a failed `assert` of the CUDA headers calls; it does not return.
-                "__assertfail" => self.push(i, None, Op::Trap),
-                name => Err(Stop::Here(format!(
-                    "`{name}` has no body: only functions of this module can be called"
-                ))),
-            };
+            return self.without_body(i, call.name);
         };
         if self.stack.contains(&call.name) {
             return Err(Stop::Here(format!("`{}` calls itself: recursion is not supported", call.name)));
         }
+        if self.stack.len() >= DEEPEST {
+            return Err(Stop::Here(format!("calls are nested more than {DEEPEST} deep")));
+        }
         let params = call.places(scope, callee)?;
         self.function(callee, &params).map_err(Stop::Inner)
+    }
+
+    /// What a failed `assert` calls does not return; of nothing else that CUDA provides the simulator knows what it does.
+    fn without_body(&mut self, i: &ast::Instruction, name: &str) -> Result<(), Stop> {
+        if name == "__assertfail" {
+            self.push(i, None, Op::Trap);
+            return Ok(());
+        }
+        let hint = if name == "vprintf" { " (take `printf` out)" } else { "" };
+        Err(Stop::Here(format!("`{name}` has no body{hint}: only functions of this module can be called")))
     }
 
     /// Where the variables of a function lie.
@@ -312,10 +330,10 @@ impl<'a> Call<'a> {
             return Err(format!("parameters of `{}` have to be given as `.param` variables", self.name));
         };
         match scope.variables.get(var.0 as usize) {
-            Some((Place::At(Space::Local, at), _, bytes)) if *bytes == own.bytes() => {
-                Ok(Place::At(Space::Local, *at))
+            Some(Named { place: place @ Place::At(Space::Local, _), bytes, .. }) if *bytes == own.bytes() => {
+                Ok(*place)
             }
-            Some((Place::At(Space::Local, _), name, bytes)) => {
+            Some(Named { place: Place::At(Space::Local, _), name, bytes, .. }) => {
                 Err(format!("`{name}` has {bytes} bytes, but `{}` has {}", own.name, own.bytes()))
             }
             _ => Err(format!("parameters of `{}` have to be given as `.param` variables", self.name)),

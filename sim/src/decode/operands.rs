@@ -235,7 +235,12 @@ impl<'a> Reader<'a> {
         if class(ty) == Class::Float || ty.bytes() < 4 {
             return Err(format!("the address of a variable where `.{ty}` is expected"));
         }
+        let declared = self.scope.variables.get(var.0 as usize).map(|v| v.declared);
         match self.place(var)? {
+            // `ld.param` by a register reads the kernel's parameters, and could not know this one from them.
+            Place::At(Space::Local, _) if self.scope.is_entry && declared == Some(Space::Param) => {
+                Err("the address of a call's parameter is not supported in a kernel".into())
+            }
             Place::At(_, at) => {
                 let address = i64::from(at).wrapping_add(offset) as u64;
                 Ok(Src::Imm(if ty.bytes() == 4 { address & 0xFFFF_FFFF } else { address }))
@@ -255,7 +260,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn place(&self, var: Var) -> What<Place> {
         let found = self.scope.variables.get(var.0 as usize);
-        found.map(|(place, ..)| *place).ok_or_else(|| "a variable that the function does not know".into())
+        found.map(|v| v.place).ok_or_else(|| "a variable that the function does not know".into())
     }
 
     /// Takes `[address]` in a space.
@@ -293,7 +298,7 @@ impl<'a> Reader<'a> {
     }
 
     fn address_variable(&self, var: Var, space: Space, offset: i64) -> What<Address> {
-        let name = self.scope.variables.get(var.0 as usize).map_or("?", |(_, name, _)| name.as_str());
+        let name = self.scope.variables.get(var.0 as usize).map_or("?", |v| v.name.as_str());
         let wrong = |own: Space| {
             format!("`{name}` lies in {} space, but the instruction says {}", word(own), word(space))
         };

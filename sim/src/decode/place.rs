@@ -11,7 +11,7 @@
 
 use super::kernel::Banks;
 use super::op::{Pred, Reg32, Reg64};
-use crate::syntax::ast::{Function, Label, Space, Type};
+use crate::syntax::ast::{Function, Label, Space, Type, Variable};
 
 /// A register in its bank.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +34,19 @@ pub(crate) enum Place {
     Nowhere(&'static str),
 }
 
+/// A variable as a function sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(crate) place: Place,
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+    /// The space that it is declared in: `Param` also for what lies in local memory.
+    pub(crate) declared: Space,
+}
+
+/// The most registers of a bank: beyond what compilers ask for, and little enough to hold.
+const MOST_REGISTERS: u32 = 1 << 20;
+
 /// What the names of a function stand for.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
@@ -41,8 +54,8 @@ pub(crate) struct Scope {
     pub(crate) registers: Vec<(Slot, Type)>,
     /// Names of registers, for messages.
     pub(crate) names: Vec<String>,
-    /// Place, name and bytes by [`Var`](crate::syntax::ast::Var).
-    pub(crate) variables: Vec<(Place, String, u64)>,
+    /// By [`Var`](crate::syntax::ast::Var).
+    pub(crate) variables: Vec<Named>,
     /// Whether it is the kernel itself, so that `ld.param` by a register reads the kernel's parameters.
     pub(crate) is_entry: bool,
     /// The instruction of the body that a label stands before, by [`Label`](crate::syntax::ast::Label).
@@ -56,13 +69,24 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// The scope of a function whose variables lie at `variables`, with its registers behind those of `banks`.
-    pub(crate) fn new(function: &Function, variables: Vec<Place>, mut banks: Banks) -> Scope {
-        let registers = function.registers.iter().map(|r| (banks.add(r.ty), r.ty)).collect();
+    /// The scope of a function whose variables lie at `places`, with its registers behind those of `banks`; `None` where
+    /// these are too many.
+    pub(crate) fn new(function: &Function, places: Vec<Place>, mut banks: Banks) -> Option<Scope> {
+        let mut registers = Vec::with_capacity(function.registers.len());
+        for register in &function.registers {
+            registers.push((banks.add(register.ty), register.ty));
+            if banks.words.max(banks.longs).max(banks.preds) > MOST_REGISTERS {
+                return None;
+            }
+        }
         let names = function.registers.iter().map(|r| r.name.clone()).collect();
-        let declared = function.variables.iter();
-        let variables =
-            variables.into_iter().zip(declared).map(|(p, v)| (p, v.name.clone(), v.bytes())).collect();
+        let named = |(place, v): (Place, &Variable)| Named {
+            place,
+            name: v.name.clone(),
+            bytes: v.bytes(),
+            declared: v.space,
+        };
+        let variables = places.into_iter().zip(&function.variables).map(named).collect();
         let labels: Vec<u32> = function.labels.iter().map(|l| l.instruction).collect();
         let place = |label: &Label| labels.get(label.0 as usize).copied().unwrap_or(u32::MAX);
         let targets = function
@@ -71,7 +95,8 @@ impl Scope {
             .map(|(own, list)| (own.0, list.iter().map(place).collect()))
             .collect();
         let end = function.body.len() as u32;
-        Scope { registers, names, variables, is_entry: function.is_entry, labels, targets, end, banks }
+        let is_entry = function.is_entry;
+        Some(Scope { registers, names, variables, is_entry, labels, targets, end, banks })
     }
 }
 

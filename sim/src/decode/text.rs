@@ -6,7 +6,7 @@
 
 use crate::syntax::ast::{Base, Function, Instruction, Operand};
 
-/// The instruction as a person would write it. Special registers print as their kind, since only their kind is kept.
+/// The instruction as a person would write it.
 pub(crate) fn text(function: &Function, instruction: &Instruction) -> String {
     let mut out = String::new();
     if let Some(guard) = instruction.guard {
@@ -18,7 +18,12 @@ pub(crate) fn text(function: &Function, instruction: &Instruction) -> String {
         out += ".";
         out += word;
     }
-    let operands: Vec<String> = instruction.operands.iter().map(|o| operand(function, o)).collect();
+    let is_call = instruction.opcode == "call";
+    let print = |o: &Operand| match o {
+        Operand::Vector(parts) if is_call => format!("({})", list(function, parts)),
+        o => operand(function, o),
+    };
+    let operands: Vec<String> = instruction.operands.iter().map(print).collect();
     if !operands.is_empty() {
         out += " ";
         out += &operands.join(", ");
@@ -50,11 +55,11 @@ fn list(function: &Function, operands: &[Operand]) -> String {
     operands.iter().map(|o| operand(function, o)).collect::<Vec<_>>().join(", ")
 }
 
-fn operand(function: &Function, operand_: &Operand) -> String {
-    match operand_ {
+fn operand(function: &Function, which: &Operand) -> String {
+    match which {
         Operand::Reg(reg) => register(function, reg.0).to_string(),
         Operand::Not(reg) => format!("!{}", register(function, reg.0)),
-        Operand::Special(which) => special(&format!("{which:?}")),
+        Operand::Special(register) => special(&format!("{register:?}")),
         Operand::Int(value) => value.to_string(),
         Operand::F32(bits) => format!("0f{bits:08X}"),
         Operand::F64(bits) => format!("0d{bits:016X}"),
@@ -73,10 +78,19 @@ fn operand(function: &Function, operand_: &Operand) -> String {
     }
 }
 
-/// `Tid(0)` as `%tid.x`, `LaneId` as `%laneid`.
+/// `Tid(0)` as `%tid.x`, `LaneId` as `%laneid`, `ClockHi` as `%clock_hi`.
 fn special(name: &str) -> String {
     let (word, index) = name.trim_end_matches(')').split_once('(').unwrap_or((name, ""));
-    let component = ["x", "y", "z"].get(index.parse::<usize>().unwrap_or(3)).copied().unwrap_or("");
-    let dot = if component.is_empty() { "" } else { "." };
-    format!("%{}{dot}{component}", word.to_lowercase())
+    let mut out = String::new();
+    for (at, c) in word.char_indices() {
+        if at > 0 && c.is_uppercase() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    let out = out.replace("_id", "id");
+    match ["x", "y", "z"].get(index.parse::<usize>().unwrap_or(3)) {
+        Some(component) => format!("%{out}.{component}"),
+        None => format!("%{out}"),
+    }
 }
