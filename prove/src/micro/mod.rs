@@ -82,7 +82,7 @@ impl Form {
     /// words written.
     pub fn ptx(&self) -> String {
         let (n, m) = (self.reads, self.writes);
-        let mut text = String::from(".version 7.1\n.target sm_80\n.address_size 64\n\n");
+        let mut text = String::from(".version 7.8\n.target sm_80\n.address_size 64\n\n");
         text.push_str(".visible .entry micro(.param .u64 from, .param .u64 to)\n{\n");
         text.push_str(".reg .b64 %from, %to, %offset;\n.reg .b32 %index, %lane, %block;\n");
         text.push_str(&format!(".reg .b32 %a<{}>, %d<{}>, %r<16>;\n", n.max(1), m.max(1)));

@@ -229,6 +229,5 @@ fn approximations() -> Vec<Form> {
     let half = |ulps, brain| Agree::HalfUlps { ulps, brain };
     all.push(words("ex2.approx.f16x2", 1, each(Draw::ModerateHalves, 1), half(2, false)));
     all.push(words("tanh.approx.f16x2", 1, each(Draw::ModerateHalves, 1), half(4, false)));
-    all.push(words("tanh.approx.bf16x2", 1, each(Draw::ModerateBrains, 1), half(2, true)));
     all
 }
