@@ -1,7 +1,7 @@
 //! `mma.sync` of floats, the fast path.
 //!
 //! ```text
-//! b: 2 registers of 32 lanes of bf16x2 -> [[f64; 8]; 16];   then row by row: a -> [f64; 16], c -> [f64; 8], sums, d
+//! b: 2 registers of 32 lanes of bf16x2 -> [[f64; 8]; 16];   then row by row: a -> [f64; 16], c -> [f64; 8] -> sums;   d
 //! ```
 //!
 //! Rows of A and B are in an order of k that keeps the lanes of a register together, the same for both, and the columns of B
@@ -91,8 +91,8 @@ pub(super) trait Total {
     const REGISTERS: usize;
     /// Row `8 half + group` of C.
     fn read(c: &[Lanes], half: usize, group: usize) -> Row;
-    /// The same row of D, rounded.
-    fn write(sums: &Row, d: &mut [Lanes], half: usize, group: usize);
+    /// D, rounded.
+    fn write(sums: &[Row; 16], d: &mut [Lanes]);
 }
 
 /// A multiplication of floats, `m16n8` and `K`, with `RA` registers of A and `RB` of B; with the widest vectors that the
@@ -137,24 +137,40 @@ fn floats_anywhere<A: Unpack, B: Unpack, T: Total, const K: usize, const RA: usi
         *planes = A::unpack(lanes);
     }
     let right = read_b::<B, K, RB>(b);
+    let mut all = [[0.0; 8]; 16];
     for half in 0..2 {
         for group in 0..8 {
             let mut sums = T::read(c, half, group);
-            // The registers of this half of the rows, their slots, four threads each: the order of the rows of `right`.
-            for index in 0..RA / 2 {
-                let planes = left[2 * index + half].as_ref();
-                for (slot, plane) in planes.iter().enumerate() {
-                    let block = &right.as_chunks::<4>().0[(index * planes.len() + slot) % (K / 4)];
-                    for (&x, column) in plane.as_chunks::<4>().0[group].iter().zip(block) {
-                        for (sum, y) in sums.iter_mut().zip(column) {
-                            *sum += f64::from(x) * y;
-                        }
-                    }
+            let row = row_of::<A, K, RA>(&left, half, group);
+            for (x, column) in row.iter().zip(&right) {
+                for (sum, y) in sums.iter_mut().zip(column) {
+                    *sum += x * y;
                 }
             }
-            T::write(&sums, d, half, group);
+            all[8 * half + group] = sums;
         }
     }
+    T::write(&all, d);
+}
+
+/// A row of A: the registers of its half, their slots, four threads each.
+#[inline(always)]
+fn row_of<A: Unpack, const K: usize, const RA: usize>(
+    left: &[A::Planes; RA],
+    half: usize,
+    group: usize,
+) -> [f64; K] {
+    let mut row = [0.0; K];
+    for index in 0..RA / 2 {
+        let planes = left[2 * index + half].as_ref();
+        for (slot, plane) in planes.iter().enumerate() {
+            let block = (index * planes.len() + slot) % (K / 4);
+            for thread in 0..4 {
+                row[4 * block + thread] = plane[4 * group + thread].into();
+            }
+        }
+    }
+    row
 }
 
 /// B by rows, in the order register, slot, thread; its columns in the order of [`Row`].
@@ -192,14 +208,17 @@ impl Total for Single {
     }
 
     #[inline(always)]
-    fn write(sums: &Row, d: &mut [Lanes], half: usize, group: usize) {
+    fn write(sums: &[Row; 16], d: &mut [Lanes]) {
         let round = |sum: f64| {
             let sum = sum as f32;
             if sum.is_nan() { NAN } else { sum.to_bits() }
         };
-        for thread in 0..4 {
-            d[2 * half][4 * group + thread] = round(sums[thread]);
-            d[2 * half + 1][4 * group + thread] = round(sums[4 + thread]);
+        for (row, sums) in sums.iter().enumerate() {
+            let (half, lane) = (row / 8, row % 8 * 4);
+            for thread in 0..4 {
+                d[2 * half][lane + thread] = round(sums[thread]);
+                d[2 * half + 1][lane + thread] = round(sums[4 + thread]);
+            }
         }
     }
 }
@@ -222,10 +241,15 @@ impl Total for Halves {
     }
 
     #[inline(always)]
-    fn write(sums: &Row, d: &mut [Lanes], half: usize, group: usize) {
-        for thread in 0..4 {
-            let (low, high) = (half::narrow::<F16>(sums[thread]), half::narrow::<F16>(sums[4 + thread]));
-            d[half][4 * group + thread] = half::pack(low, high);
+    fn write(sums: &[Row; 16], d: &mut [Lanes]) {
+        let mut bits = [0; 128];
+        for (bits, &sum) in bits.iter_mut().zip(sums.as_flattened()) {
+            *bits = half::nearest(sum, F16::FORMAT);
+        }
+        for (row, bits) in bits.as_chunks::<8>().0.iter().enumerate() {
+            for thread in 0..4 {
+                d[row / 8][row % 8 * 4 + thread] = bits[thread] | bits[4 + thread] << 16;
+            }
         }
     }
 }
