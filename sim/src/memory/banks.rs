@@ -14,8 +14,16 @@
 //! Source: CUDA C++ Programming Guide, "Shared Memory" of compute capability 5.x and later; the cuts into halves and quarters
 //! are those that profilers show.
 
+use super::Access;
+use super::lanes::Shape;
+
 /// Wavefronts of a warp's access, and the fewest it could take: one for each part (warp, half, quarter) that has a lane.
-pub(crate) fn wavefronts(mask: u32, address: &[u64; 32], bytes: u32) -> (u32, u32) {
+pub(crate) fn wavefronts(access: &Access) -> (u32, u32) {
+    let Access { mask, address, bytes, .. } = *access;
+    if Shape::of(access) != Shape::Any {
+        let parts = bytes.div_ceil(4);
+        return (parts, parts);
+    }
     let unit = bytes.clamp(4, 16).trailing_zeros();
     let lanes = 128 >> unit;
     let (mut total, mut least) = (0, 0);
@@ -60,6 +68,8 @@ fn passes(part: u32, address: &[u64; 32], unit: u32, banks: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::Site;
+    use crate::memory::Order;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -79,6 +89,10 @@ mod tests {
         (total, least)
     }
 
+    fn taken(mask: u32, address: &[u64; 32], bytes: u32) -> (u32, u32) {
+        wavefronts(&Access { warp: 0, site: Site(0), mask, address, bytes, order: Order::Weak })
+    }
+
     proptest! {
         #[test]
         fn agrees_with_a_count_by_words(
@@ -89,7 +103,9 @@ mod tests {
                 let index = if mix == 0 { spread[lane] } else { stride * lane as u64 + spread[lane] % mix };
                 index * u64::from(bytes)
             });
-            prop_assert_eq!(wavefronts(mask, &address, bytes), counted(mask, &address, bytes));
+            for mask in [mask, u32::MAX] {
+                prop_assert_eq!(taken(mask, &address, bytes), counted(mask, &address, bytes));
+            }
         }
     }
 
@@ -110,8 +126,8 @@ mod tests {
             (16, 16, 0xff, (1, 1)),
         ];
         for (stride, bytes, mask, expected) in cases {
-            assert_eq!(wavefronts(mask, &by(stride), bytes), expected, "stride {stride}, {bytes} bytes");
+            assert_eq!(taken(mask, &by(stride), bytes), expected, "stride {stride}, {bytes} bytes");
         }
-        assert_eq!(wavefronts(0, &by(4), 4), (0, 0));
+        assert_eq!(taken(0, &by(4), 4), (0, 0));
     }
 }

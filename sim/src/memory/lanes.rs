@@ -2,6 +2,40 @@
 
 use super::{Access, Lanes};
 
+/// How the addresses of an access lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shape {
+    /// All 32 lanes, one behind the other.
+    Run,
+    /// All 32 lanes at one address.
+    Same,
+    /// Anything else.
+    Any,
+}
+
+impl Shape {
+    /// The shape of an access.
+    #[inline]
+    pub(crate) fn of(access: &Access) -> Shape {
+        let [first, second, ..] = *access.address;
+        let step = second.wrapping_sub(first);
+        if access.mask != u32::MAX || (step != 0 && step != u64::from(access.bytes)) {
+            return Shape::Any;
+        }
+        let mut stray = 0;
+        let mut expected = first;
+        for address in access.address {
+            stray |= address ^ expected;
+            expected = expected.wrapping_add(step);
+        }
+        match (stray, step) {
+            (0, 0) => Shape::Same,
+            (0, _) if first.checked_add(32 * step).is_some() => Shape::Run,
+            _ => Shape::Any,
+        }
+    }
+}
+
 /// The lanes of a mask, in order.
 #[inline]
 pub(crate) fn lanes_of(mask: u32) -> impl Iterator<Item = usize> + Clone {
@@ -28,6 +62,9 @@ pub(crate) fn low_bits(bytes: u32) -> u32 {
 /// Two lanes of one store that write different values to the same bytes: the later one and the earlier one. Addresses are
 /// multiples of the size, so that two lanes' bytes are the same or apart.
 pub(crate) fn clash(access: &Access, data: &[Lanes; 4]) -> Option<(usize, usize)> {
+    if Shape::of(access) == Shape::Run {
+        return None;
+    }
     let rising = |(a, b): (usize, usize)| access.address[a] < access.address[b];
     if lanes_of(access.mask).zip(lanes_of(access.mask).skip(1)).all(rising) {
         return None;

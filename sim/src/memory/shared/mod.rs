@@ -33,7 +33,7 @@ use self::flight::{Flights, Issuer, Wait};
 use self::shadow::{Objection, Shadow};
 use super::clock::Clocks;
 use super::history::Kind;
-use super::lanes::{bytes_of, clash, lanes_of, low_bits};
+use super::lanes::{Shape, bytes_of, clash, lanes_of, low_bits};
 use super::{Access, Lanes, Order, Strictness, Traffic, banks};
 use crate::check::{Fault, Party, Wrong};
 
@@ -272,7 +272,12 @@ impl Shared {
             let address = access.address[*lane];
             last.is_none_or(|last| address > last) || address & (size - 1) != 0
         };
-        let Some(lane) = lanes_of(access.mask).find(wrong) else { return Ok(()) };
+        let found = match Shape::of(access) {
+            // The first and the last speak for those between.
+            Shape::Run | Shape::Same if !wrong(&0) && !wrong(&31) => None,
+            _ => lanes_of(access.mask).find(wrong),
+        };
+        let Some(lane) = found else { return Ok(()) };
         let inside = last.is_some_and(|last| access.address[lane] <= last);
         let (wrong, detail) = if inside {
             (Wrong::Misaligned, String::new())
@@ -345,13 +350,26 @@ impl Shared {
     /// Checks and records any access, word by word and part by part.
     fn check_parts(&mut self, now: &Now, access: &Access, does: Does) -> Result<(), Fault> {
         let kind = does.kind(access);
+        if kind == Kind::Read {
+            for (lane, word, bytes) in parts_of(access) {
+                if !self.shadow.read_at_once(now, lane, word, bytes) {
+                    self.check_part(now, access, lane, word, bytes, does)?;
+                }
+            }
+            return Ok(());
+        }
         for (lane, word, bytes) in parts_of(access) {
+            if self.shadow.is_old(now, word, bytes) && !does.reads() {
+                continue;
+            }
             if let Some(objection) = self.shadow.objection(now, lane, word, bytes, kind, does.reads()) {
                 return Err(self.fault(access, lane, word, does.writes(), objection));
             }
         }
         for (lane, word, bytes) in parts_of(access) {
-            self.shadow.record(now, lane, word, bytes, kind);
+            if kind != Kind::Write || !self.shadow.write_at_once(now, lane, word, bytes) {
+                self.shadow.record(now, lane, word, bytes, kind);
+            }
         }
         Ok(())
     }
@@ -425,6 +443,11 @@ impl Shared {
     }
 
     fn fetch_words<const WORDS: usize>(&self, access: &Access, out: &mut [Lanes; 4]) {
+        if WORDS == 1 && Shape::of(access) == Shape::Run {
+            let start = access.address[0] as usize / 4;
+            out[0].copy_from_slice(&self.data[start..start + 32]);
+            return;
+        }
         for lane in lanes_of(access.mask) {
             let start = access.address[lane] as usize / 4;
             for (word, value) in self.data[start..start + WORDS].iter().enumerate() {
@@ -480,7 +503,7 @@ impl Does {
 }
 
 fn traffic(access: &Access) -> Traffic {
-    let (wavefronts, least_wavefronts) = banks::wavefronts(access.mask, access.address, access.bytes);
+    let (wavefronts, least_wavefronts) = banks::wavefronts(access);
     Traffic { wavefronts, least_wavefronts, sectors: 0 }
 }
 

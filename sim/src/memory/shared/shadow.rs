@@ -52,6 +52,44 @@ impl Shadow {
         &mut self.cells[word]
     }
 
+    /// The cells of neighbouring bytes (a bit each), if the word has such.
+    #[inline]
+    fn parts(&mut self, word: usize, bytes: u32) -> Option<&mut [Cell]> {
+        let Meaning::Split(start) = self.cells[word].meaning() else { return None };
+        let first = start + bytes.trailing_zeros() as usize;
+        Some(&mut self.cells[first..first + bytes.count_ones() as usize])
+    }
+
+    /// A read of part of a word that needs no thought; see [`Cell::read_at_once`].
+    #[inline]
+    pub(super) fn read_at_once(&mut self, now: &Now, lane: u32, word: usize, bytes: u32) -> bool {
+        let written = self.cells[word].written() & bytes == bytes;
+        let mut at_once = |cells: &mut [Cell]| {
+            cells.iter_mut().fold(true, |done, cell| done & cell.read_at_once(now, lane))
+        };
+        written && self.parts(word, bytes).is_some_and(&mut at_once)
+    }
+
+    /// Whether nobody was at part of a word since everyone last met.
+    #[inline]
+    pub(super) fn is_old(&mut self, now: &Now, word: usize, bytes: u32) -> bool {
+        let old = |cells: &mut [Cell]| cells.iter().all(|cell| cell.is_old(now.floor));
+        self.cells[word].is_old(now.floor) || self.parts(word, bytes).is_some_and(old)
+    }
+
+    /// A write of part of a word, against which nothing is to be said, that needs no thought.
+    #[inline]
+    pub(super) fn write_at_once(&mut self, now: &Now, lane: u32, word: usize, bytes: u32) -> bool {
+        let simple = |cell: &Cell| cell.meaning() == Meaning::Compact && !cell.written_beside(now, lane);
+        let Some(cells) = self.parts(word, bytes) else { return false };
+        if !cells.iter().all(simple) {
+            return false;
+        }
+        cells.iter_mut().for_each(|cell| cell.write(now, lane));
+        self.cells[word].set_written(bytes);
+        true
+    }
+
     /// What is wrong with an access to some bytes (a bit each) of a word. A copy in flight is for the caller to name.
     pub(super) fn objection(
         &self,
@@ -225,7 +263,10 @@ impl Shadow {
             self.cells.len() - 4
         });
         let mut whole = self.cells[word];
+        // Whether a byte is written the word says, for all four.
+        whole.set_written(0xf);
         self.cells[start..start + 4].fill(whole);
+        whole = self.cells[word];
         if let Meaning::History(history) = whole.meaning() {
             let entries = std::mem::take(&mut self.histories[history].entries);
             for index in start..start + 4 {
