@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A finite value is `(-1)^negative magnitude 2^exponent` with a magnitude of up to 128 bits. Jamming keeps rounding right as
-//! long as at least two bits lie between the last bit that is kept and the jammed one: [`align`] puts the highest bit at
+//! long as at least two bits lie between the last bit that is kept and the jammed one: `align` puts the highest bit at
 //! 125, and the widest format keeps 53. The fast paths of [`super::single`], [`super::double`] and [`super::half`]
 //! are tested against this file, and this file against brute force.
 //! Source: J. Hauser's description of jamming in Berkeley SoftFloat's documentation; IEEE 754-2019, section 4.3.

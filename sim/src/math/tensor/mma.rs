@@ -4,10 +4,10 @@
 //! a, b: registers of lanes -> A [16][K], B [K][8] as f64 -> C + A B in f64 -> rounded once -> d
 //! ```
 //!
-//! Products of two `f16`, `bf16`, `tf32` or 8-bit floats are exact in `f64`, and their sum, C first and always in one order, is
-//! off by less than one part in 2^48 of the largest term; it is rounded to `f32` or `f16` once. Hardware is coarser: the ISA
-//! promises "at least single precision" and leaves order and rounding open (real tensor cores align the terms of a block
-//! and cut the rest off), so that results agree with a GPU's within a tolerance, and exactly where all sums are exact.
+//! Products of two `f16`, `bf16`, `tf32` or 8-bit floats are exact in `f64`; their sum, C first and always in one order,
+//! is off by less than one part in 2^48 of the largest term, and is rounded to `f32` or `f16` once. Hardware is coarser:
+//! the ISA promises "at least single precision" and leaves order and rounding open (real tensor cores align the terms of a
+//! block and cut the rest off), so that results agree with a GPU's within a tolerance, and exactly where all sums are exact.
 //! NaN and infinities propagate; a NaN result is `0x7fffffff` (`0x7fff`). Integers are exact.
 //! Source: PTX ISA, "Multiply-and-Accumulate Instruction: mma", "Precision and rounding".
 
