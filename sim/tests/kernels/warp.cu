@@ -18,7 +18,7 @@ extern "C" __global__ void collectives(const int* data, unsigned* out)
     words[7] = __any_sync(all, x % 7 == 3) + 2 * __all_sync(all, x != 5);
     // How many lanes hold what this one holds; then the largest crowd.
     words[8] = __reduce_max_sync(all, __popc(__match_any_sync(all, x)));
-    words[9] = __match_all_sync(all, x / 1000, &same) + same;
+    words[9] = __match_all_sync(all, x / 1000, &same) + 2 * same;
     // A rotation, a broadcast and a read from a segment of 8 lanes.
     int turned = __shfl_sync(all, x, lane + 5);
     int down = __shfl_down_sync(all, turned, 3, 8);
