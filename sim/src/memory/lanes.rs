@@ -62,17 +62,19 @@ pub(crate) fn low_bits(bytes: u32) -> u32 {
 /// Two lanes of one store that write different values to the same bytes: the later one and the earlier one. Addresses are
 /// multiples of the size, so that two lanes' bytes are the same or apart.
 pub(crate) fn clash(access: &Access, data: &[Lanes; 4]) -> Option<(usize, usize)> {
-    if Shape::of(access) == Shape::Run {
-        return None;
+    let words = access.bytes.div_ceil(4) as usize;
+    let differ = |a: usize, b: usize| {
+        data.iter().take(words).any(|row| (row[a] ^ row[b]) & low_bits(access.bytes) != 0)
+    };
+    match Shape::of(access) {
+        Shape::Run => return None,
+        Shape::Same => return (1..32).find(|&lane| differ(lane, 0)).map(|lane| (lane, 0)),
+        Shape::Any => {}
     }
     let rising = |(a, b): (usize, usize)| access.address[a] < access.address[b];
     if lanes_of(access.mask).zip(lanes_of(access.mask).skip(1)).all(rising) {
         return None;
     }
-    let words = access.bytes.div_ceil(4) as usize;
-    let differ = |a: usize, b: usize| {
-        data.iter().take(words).any(|row| (row[a] ^ row[b]) & low_bits(access.bytes) != 0)
-    };
     lanes_of(access.mask).find_map(|lane| {
         lanes_of(access.mask & ((1 << lane) - 1))
             .find(|&other| access.address[other] == access.address[lane] && differ(lane, other))

@@ -82,6 +82,7 @@ struct Allocation {
     base: u64,
     bytes: u64,
     name: String,
+    /// From the one that holds `base`: pages begin at multiples of their size.
     pages: Vec<OnceLock<Box<Page>>>,
 }
 
@@ -142,7 +143,8 @@ impl Global {
         let gap = GAP.max(bytes);
         let next = base.checked_add(bytes).and_then(|end| end.checked_add(gap));
         let Some(next) = next.filter(|next| *next <= END) else { return Err(too_large) };
-        let Ok(count) = usize::try_from(bytes.div_ceil(PAGE)) else { return Err(too_large) };
+        let count = (base + bytes).div_ceil(PAGE) - base / PAGE;
+        let Ok(count) = usize::try_from(count) else { return Err(too_large) };
         let mut pages = Vec::new();
         if pages.try_reserve_exact(count).is_err() {
             return Err(too_large);
@@ -181,21 +183,25 @@ impl Global {
     }
 
     fn put(&mut self, address: u64, bytes: u64, value: impl Fn(usize) -> u8) -> Result<(), HostError> {
-        let (allocation, mut at) = self.range(address, bytes)?;
-        let start = at;
-        let end = at + bytes;
+        let allocation = self.range(address, bytes)?;
+        let end = address + bytes;
+        let mut at = address;
         while at < end {
-            // Up to the end of the word.
-            let stop = end.min((at & !3) + 4);
-            let (mut word, mut mask) = (0, 0);
-            for byte in at..stop {
-                word |= u32::from(value((byte - start) as usize)) << (8 * (byte & 3));
-                mask |= 0xff << (8 * (byte & 3));
-            }
+            // Up to the end of the sector.
+            let stop = end.min((at & !31) + 32);
             let page = allocation.page(at);
-            page.put_part(at, mask, word);
             page.set_written(at, (stop - at) as u32);
-            at = stop;
+            while at < stop {
+                // Up to the end of the word.
+                let next = stop.min((at & !3) + 4);
+                let (mut word, mut mask) = (0, 0);
+                for byte in at..next {
+                    word |= u32::from(value((byte - address) as usize)) << (8 * (byte & 3));
+                    mask |= 0xff << (8 * (byte & 3));
+                }
+                page.put_part(at, mask, word);
+                at = next;
+            }
         }
         Ok(())
     }
@@ -205,9 +211,9 @@ impl Global {
     /// # Errors
     /// [`HostError::Range`].
     pub fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), HostError> {
-        let (allocation, start) = self.range(address, bytes.len() as u64)?;
+        let allocation = self.range(address, bytes.len() as u64)?;
         let mut left = bytes;
-        let mut at = start;
+        let mut at = address;
         while !left.is_empty() {
             let word = allocation.page(at).word(at).load(Relaxed).to_le_bytes();
             let word = &word[(at & 3) as usize..];
@@ -224,10 +230,11 @@ impl Global {
     /// # Errors
     /// [`HostError::Range`].
     pub fn written(&self, address: u64, bytes: u64) -> Result<bool, HostError> {
-        let (allocation, start) = self.range(address, bytes)?;
-        let mut at = start;
-        while at < start + bytes {
-            let stop = (start + bytes).min((at & !31) + 32);
+        let allocation = self.range(address, bytes)?;
+        let end = address + bytes;
+        let mut at = address;
+        while at < end {
+            let stop = end.min((at & !31) + 32);
             if !allocation.page(at).is_written(at, (stop - at) as u32) {
                 return Ok(false);
             }
@@ -249,10 +256,10 @@ impl Global {
         Launch { global: self, strictness }
     }
 
-    /// The allocation that holds a range, and where it begins in there.
-    fn range(&self, address: u64, bytes: u64) -> Result<(&Allocation, u64), HostError> {
+    /// The allocation that holds a range.
+    fn range(&self, address: u64, bytes: u64) -> Result<&Allocation, HostError> {
         match self.holder(address, bytes) {
-            Some(allocation) => Ok((allocation, address - allocation.base)),
+            Some(allocation) => Ok(allocation),
             None => Err(HostError::Range { address, bytes, near: self.nearest(address, bytes) }),
         }
     }
@@ -302,10 +309,10 @@ impl Allocation {
         at < self.bytes && bytes <= self.bytes - at || bytes == 0 && at == self.bytes
     }
 
-    /// The page that holds this byte.
+    /// The page that holds this address, which is inside.
     #[inline]
-    fn page(&self, at: u64) -> &Page {
-        self.pages[(at / PAGE) as usize].get_or_init(|| Box::new(Page::new()))
+    fn page(&self, address: u64) -> &Page {
+        self.pages[(address / PAGE - self.base / PAGE) as usize].get_or_init(|| Box::new(Page::new()))
     }
 }
 

@@ -1,4 +1,5 @@
-//! A page of global memory: 4 KiB of data, which bytes are written, and who was there during the launch.
+//! A page of global memory: 4 KiB of data, which bytes are written, and who was there during the launch. Addresses are
+//! absolute: a page looks at the low bits.
 //!
 //! Blocks run on several threads and reach the same pages, so that all is atomic words, read and written in no particular
 //! order: what a kernel's weak accesses mean on a GPU.
@@ -12,13 +13,16 @@ pub(super) const PAGE: u64 = 4096;
 
 const WORDS: usize = PAGE as usize / 4;
 
+/// The records of a page's words.
+pub(super) type Trace = [Cell; WORDS];
+
 /// A page. Bytes that nobody wrote are `0xff`.
 #[derive(Debug)]
 pub(super) struct Page {
     words: [AtomicU32; WORDS],
     /// A bit a byte, 32 bytes a word.
     written: [AtomicU32; PAGE as usize / 32],
-    trace: OnceLock<Box<[Cell]>>,
+    trace: OnceLock<Box<Trace>>,
     /// Whether the trace has been used since it was last cleared.
     traced: AtomicBool,
 }
@@ -33,22 +37,26 @@ impl Page {
         }
     }
 
-    /// The word that holds this byte of the page.
+    /// The word that holds this byte.
     #[inline]
     pub(super) fn word(&self, at: u64) -> &AtomicU32 {
-        &self.words[at as usize / 4 % WORDS]
+        &self.words[(at % PAGE) as usize / 4]
     }
 
     /// Words from this byte on.
     #[inline]
     pub(super) fn words<const COUNT: usize>(&self, at: u64) -> &[AtomicU32] {
-        let start = at as usize / 4 % WORDS;
+        let start = (at % PAGE) as usize / 4;
         &self.words[start..start + COUNT]
     }
 
     /// Replaces some bits of a word; its other bits may be others' at the same time.
     pub(super) fn put_part(&self, at: u64, mask: u32, value: u32) {
         let word = self.word(at);
+        if mask == u32::MAX {
+            word.store(value, Relaxed);
+            return;
+        }
         let mut old = word.load(Relaxed);
         while let Err(now) = word.compare_exchange_weak(old, (old & !mask) | (value & mask), Relaxed, Relaxed)
         {
@@ -73,23 +81,21 @@ impl Page {
         }
     }
 
-    /// The records of words from this byte on.
+    /// The records of all words.
     #[inline]
-    pub(super) fn cells(&self, at: u64, count: usize) -> &[Cell] {
+    pub(super) fn trace(&self) -> &Trace {
         if !self.traced.load(Relaxed) {
             self.traced.store(true, Relaxed);
         }
-        let cells = self.trace.get_or_init(|| (0..WORDS).map(|_| Cell::default()).collect());
-        let start = at as usize / 4 % WORDS;
-        &cells[start..start + count]
+        self.trace.get_or_init(|| Box::new(std::array::from_fn(|_| Cell::default())))
     }
 
     /// A launch begins.
     pub(super) fn clear_trace(&mut self) {
         if std::mem::take(self.traced.get_mut())
-            && let Some(cells) = self.trace.get_mut()
+            && let Some(trace) = self.trace.get_mut()
         {
-            cells.fill_with(Cell::default);
+            trace.fill_with(Cell::default);
         }
     }
 }

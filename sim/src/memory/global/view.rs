@@ -1,12 +1,12 @@
 //! What the warps of one block do to global memory.
 
-use super::page::{PAGE, Page};
+use super::page::{PAGE, Page, Trace};
 use super::trace::{Cell, Now, Objection, Outcome};
 use super::{Allocation, Launch};
 use crate::check::{Fault, Party, Wrong};
 use crate::memory::clock::Clocks;
 use crate::memory::history::Kind;
-use crate::memory::lanes::{bytes_of, clash, lanes_of, low_bits};
+use crate::memory::lanes::{Shape, bytes_of, clash, lanes_of, low_bits};
 use crate::memory::{Access, Lanes, Order, Strictness, Traffic};
 use std::sync::PoisonError;
 use std::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst, fence};
@@ -22,19 +22,28 @@ pub struct View<'a> {
     touched: Vec<Touch<'a>>,
 }
 
-/// A word, the bytes of it that some lanes touch, and the first of them.
+/// A page, and its trace if there are checks.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    page: &'a Page,
+    trace: Option<&'a Trace>,
+}
+
+/// Words that some lanes touch, and the first of these lanes.
 #[derive(Clone, Copy, Debug)]
 struct Touch<'a> {
-    cell: &'a Cell,
-    /// Of the word.
+    /// Their records, in a row.
+    cells: &'a [Cell],
+    /// Of the first word.
     address: u64,
     lane: u32,
+    /// The bytes of a single word that are touched; all, if there are several.
     bytes: u32,
 }
 
 impl<'a> View<'a> {
     pub(super) fn new(launch: Launch<'a>, block: u64) -> View<'a> {
-        View { launch, block, last: &launch.global.none, touched: Vec::with_capacity(128) }
+        View { launch, block, last: &launch.global.none, touched: Vec::with_capacity(32) }
     }
 
     /// `ld.global`
@@ -98,9 +107,28 @@ impl<'a> View<'a> {
         Ok(traffic(access))
     }
 
-    /// The page of a lane's bytes, and where in it they lie; notes the words that are touched.
+    /// The page that holds all lanes' bytes, if one does, and they are aligned.
     #[inline]
-    fn find(&mut self, access: &Access, lane: usize, writes: bool) -> Result<(&'a Page, u64), Fault> {
+    fn common_place(&self, access: &Access) -> Option<Place<'a>> {
+        let first = access.address[access.mask.trailing_zeros() as usize & 31];
+        let (mut spread, mut low) = (0, 0);
+        for (lane, address) in access.address.iter().enumerate() {
+            let address = if access.mask >> lane & 1 == 1 { *address } else { first };
+            spread |= address ^ first;
+            low |= address;
+        }
+        let whole = spread < PAGE && low & (u64::from(access.bytes) - 1) == 0;
+        (whole && self.last.holds(first & !(PAGE - 1), PAGE)).then(|| self.place(self.last.page(first)))
+    }
+
+    #[inline]
+    fn place(&self, page: &'a Page) -> Place<'a> {
+        Place { page, trace: (self.launch.strictness > Strictness::Bounds).then(|| page.trace()) }
+    }
+
+    /// The page of a lane's bytes.
+    #[inline]
+    fn find(&mut self, access: &Access, lane: usize, writes: bool) -> Result<Place<'a>, Fault> {
         let (address, size) = (access.address[lane], u64::from(access.bytes));
         if !self.last.holds(address, size) {
             match self.launch.global.holder(address, size) {
@@ -114,39 +142,40 @@ impl<'a> View<'a> {
         if address & (size - 1) != 0 {
             return Err(fault(access, lane, Wrong::Misaligned, writes));
         }
-        let at = address - self.last.base;
-        let page = self.last.page(at);
-        if self.launch.strictness > Strictness::Bounds {
-            self.touch(access, lane, page, at);
-        }
-        Ok((page, at % PAGE))
+        Ok(self.place(self.last.page(address)))
     }
 
+    /// Notes the words that a lane touches.
     #[inline]
-    fn touch(&mut self, access: &Access, lane: usize, page: &'a Page, at: u64) {
-        let address = access.address[lane];
-        let bytes = bytes_of(address, access.bytes);
-        let word = address & !3;
-        let count = access.bytes.div_ceil(4) as usize;
-        let cells = page.cells(at, count);
+    fn touch(&mut self, access: &Access, lane: usize, trace: &'a Trace) {
+        let at = access.address[lane];
+        let (address, bytes) = (at & !3, bytes_of(at, access.bytes));
         // Neighbours that touch the same words: a broadcast, or halves of one word.
-        if let Some(end) = self.touched.len().checked_sub(count)
-            && self.touched[end].address == word
+        if let Some(last) = self.touched.last_mut()
+            && last.address == address
         {
-            self.touched[end].bytes |= bytes;
+            last.bytes |= bytes;
             return;
         }
-        for (cell, address) in cells.iter().zip((word..).step_by(4)) {
-            self.touched.push(Touch { cell, address, lane: lane as u32, bytes });
-        }
+        let start = (at % PAGE) as usize / 4;
+        let cells = &trace[start..start + access.bytes.div_ceil(4) as usize];
+        self.touched.push(Touch { cells, address, lane: lane as u32, bytes });
     }
 
     /// Moves data from memory.
     fn fetch(&mut self, access: &Access, out: &mut [Lanes; 4], writes: bool) -> Result<(), Fault> {
         self.touched.clear();
+        let common = self.common_place(access);
         let checked = self.launch.strictness > Strictness::Bounds;
         for lane in lanes_of(access.mask) {
-            let (page, at) = self.find(access, lane, writes)?;
+            let Place { page, trace } = match common {
+                Some(place) => place,
+                None => self.find(access, lane, writes)?,
+            };
+            let at = access.address[lane];
+            if let Some(trace) = trace {
+                self.touch(access, lane, trace);
+            }
             if checked && !page.is_written(at, access.bytes) {
                 let detail = format!("in {}", self.last);
                 return Err(Fault { detail, ..fault(access, lane, Wrong::Uninitialised, writes) });
@@ -175,8 +204,16 @@ impl<'a> View<'a> {
     /// Moves data to memory.
     fn put(&mut self, access: &Access, data: &[Lanes; 4]) -> Result<(), Fault> {
         self.touched.clear();
+        let common = self.common_place(access);
         for lane in lanes_of(access.mask) {
-            let (page, at) = self.find(access, lane, true)?;
+            let Place { page, trace } = match common {
+                Some(place) => place,
+                None => self.find(access, lane, true)?,
+            };
+            let at = access.address[lane];
+            if let Some(trace) = trace {
+                self.touch(access, lane, trace);
+            }
             page.set_written(at, access.bytes);
             match access.bytes {
                 4 => page.word(at).store(data[0][lane], Relaxed),
@@ -208,18 +245,20 @@ impl<'a> View<'a> {
         let constant = access.order == Order::Constant;
         let mut stored = false;
         for touch in &self.touched {
-            let Touch { cell, lane, bytes, .. } = *touch;
-            if writes && let Some(objection) = cell.objection(&now, bytes, true, false) {
-                return Err(self.fault(access, touch, objection, writes));
-            }
-            let outcome = match kind {
-                Kind::Read => cell.read(&now, lane, bytes, constant),
-                Kind::Write => cell.write(&now, lane, bytes),
-                _ => Outcome::Wide,
-            };
-            stored |= outcome == Outcome::Stored;
-            if outcome == Outcome::Wide {
-                self.check_wide(&now, access, touch, kind, constant)?;
+            let Touch { cells, lane, bytes, .. } = *touch;
+            for (word, cell) in cells.iter().enumerate() {
+                if writes && let Some(objection) = cell.objection(&now, bytes, true, false) {
+                    return Err(self.fault(access, touch, objection, writes));
+                }
+                let outcome = match kind {
+                    Kind::Read => cell.read(&now, lane, bytes, constant),
+                    Kind::Write => cell.write(&now, lane, bytes),
+                    _ => Outcome::Wide,
+                };
+                stored |= outcome == Outcome::Stored;
+                if outcome == Outcome::Wide {
+                    self.check_wide(&now, access, touch, word, kind)?;
+                }
             }
         }
         if stored {
@@ -229,25 +268,30 @@ impl<'a> View<'a> {
             return Ok(());
         }
         for touch in &self.touched {
-            if let Some(objection) = touch.cell.objection(&now, touch.bytes, writes, constant) {
-                return Err(self.fault(access, touch, objection, writes));
+            for cell in touch.cells {
+                if let Some(objection) = cell.objection(&now, touch.bytes, writes, constant) {
+                    return Err(self.fault(access, touch, objection, writes));
+                }
             }
         }
         Ok(())
     }
 
+    /// An access to a word that has, or needs, a history.
     fn check_wide(
         &self,
         now: &Now,
         access: &Access,
         touch: &Touch,
+        word: usize,
         kind: Kind,
-        constant: bool,
     ) -> Result<(), Fault> {
-        let mut histories =
-            self.launch.global.histories(touch.address).lock().unwrap_or_else(PoisonError::into_inner);
-        let history = histories.entry(touch.address).or_default();
-        match touch.cell.record_wide(history, now, touch.lane, touch.bytes, kind, constant) {
+        let address = touch.address + 4 * word as u64;
+        let constant = access.order == Order::Constant;
+        let histories = self.launch.global.histories(address);
+        let mut histories = histories.lock().unwrap_or_else(PoisonError::into_inner);
+        let history = histories.entry(address).or_default();
+        match touch.cells[word].record_wide(history, now, touch.lane, touch.bytes, kind, constant) {
             Some(objection) => Err(self.fault(access, touch, objection, kind.writes())),
             None => Ok(()),
         }
@@ -270,6 +314,11 @@ impl<'a> View<'a> {
 
 /// Counts the distinct 32-byte sectors.
 fn traffic(access: &Access) -> Traffic {
+    let [first, .., last] = *access.address;
+    if Shape::of(access) != Shape::Any {
+        let sectors = (last >> 5) - (first >> 5) + 1;
+        return Traffic { sectors: sectors as u32, ..Traffic::default() };
+    }
     let mut sectors = [0; 32];
     let (mut count, mut rising) = (0, true);
     for lane in lanes_of(access.mask) {
@@ -284,7 +333,7 @@ fn traffic(access: &Access) -> Traffic {
         sectors[..count].sort_unstable();
         count = sectors[..count].chunk_by(|a, b| a == b).count();
     }
-    Traffic { wavefronts: 0, least_wavefronts: 0, sectors: count as u32 }
+    Traffic { sectors: count as u32, ..Traffic::default() }
 }
 
 fn fault(access: &Access, lane: usize, wrong: Wrong, writes: bool) -> Fault {
