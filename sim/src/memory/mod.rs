@@ -22,7 +22,7 @@
 //! | `history` | the exact record of one word, where the compact one does not do |
 //!
 //! A third party besides warps and lanes will come with the Hopper instructions: asynchronous agents (TMA, `wgmma`) that
-//! read and write through the async proxy and complete on an mbarrier. [`shared::Agent`] is their place.
+//! read and write through the async proxy and complete on an mbarrier. `Agent` in `shared/flight.rs` is their place.
 
 use crate::check::Site;
 use crate::syntax::ast::Space;

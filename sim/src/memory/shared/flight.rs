@@ -15,9 +15,17 @@
 use crate::check::Site;
 use crate::memory::{Access, Lanes};
 
+/// Who moves data asynchronously.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Agent {
+    /// `cp.async`: the thread's own, in the generic proxy, completed by its groups.
+    CpAsync,
+}
+
 /// A copy by the lanes of a warp.
 #[derive(Clone, Debug)]
 pub(super) struct Copy {
+    pub(super) agent: Agent,
     pub(super) site: Site,
     /// Lanes whose copies have not landed.
     pub(super) mask: u32,
@@ -56,6 +64,7 @@ pub(super) enum Wait {
 /// Who has a copy in flight.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Issuer {
+    pub(super) agent: Agent,
     pub(super) warp: u32,
     pub(super) lane: u32,
     pub(super) site: Site,
@@ -82,6 +91,7 @@ impl Flights {
     pub(super) fn depart(&mut self, access: &Access, data: &[Lanes; 4], doubled: bool) {
         let warp = self.warp(access.warp);
         warp.copies.push(Copy {
+            agent: Agent::CpAsync,
             site: access.site,
             mask: access.mask,
             bytes: access.bytes,
@@ -138,7 +148,8 @@ impl Flights {
                 };
                 if let Some(lane) = (0..32).find(covers) {
                     let committed = copy.group[lane] < committed[lane];
-                    return Some(Issuer { warp: warp as u32, lane: lane as u32, site: copy.site, committed });
+                    let (agent, site) = (copy.agent, copy.site);
+                    return Some(Issuer { agent, warp: warp as u32, lane: lane as u32, site, committed });
                 }
             }
         }

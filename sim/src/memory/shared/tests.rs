@@ -6,7 +6,7 @@ mod model;
 
 use self::model::{Finding, Model, Touch};
 use super::*;
-use crate::check::Site;
+use crate::check::{Party, Site};
 use crate::memory::Order;
 use proptest::prelude::*;
 

@@ -10,8 +10,10 @@ use crate::memory::{Access, Lanes, Order};
 pub(super) struct Finding {
     wrong: Wrong,
     lane: u32,
-    other: Option<(u64, u32, bool, Option<(u32, Site)>)>,
+    other: Option<Other>,
 }
+
+type Other = (u64, u32, bool, Option<(u32, Site)>);
 
 impl Finding {
     pub(super) fn of(fault: &Fault) -> Finding {

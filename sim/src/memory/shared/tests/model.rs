@@ -212,11 +212,11 @@ impl Model {
     /// Whether a weak write of this byte either races with nobody, or the last write of it was by the same instruction of
     /// another warp, is not ordered, and no atomic came in between.
     fn echoes(&self, byte: u64, thread: usize, site: Site) -> bool {
-        let of_byte = || self.events.iter().enumerate().filter(|(_, event)| event.byte == byte);
+        let of_byte = || self.events.iter().enumerate().filter(move |(_, event)| event.byte == byte);
         if of_byte().all(|(_, event)| self.ordered(event, thread)) {
             return true;
         }
-        let Some((last, write)) = of_byte().filter(|(_, event)| event.kind == Kind::Write).last() else {
+        let Some((last, write)) = of_byte().rfind(|(_, event)| event.kind == Kind::Write) else {
             return false;
         };
         let atomic = |(index, event): (usize, &Event)| {

@@ -1,0 +1,243 @@
+//! What shared memory has against an access, and the record of one against which it has nothing.
+//!
+//! Whole words go through cells that decide at once; whatever these cannot decide, and all parts of words, atomics and strong
+//! accesses, through the shadow, word by word. A store is first judged for all lanes, then recorded.
+
+use super::cell::{Meaning, Now};
+use super::flight::{Agent, Issuer};
+use super::shadow::Objection;
+use super::{Shared, fault};
+use crate::check::{Fault, Party, Wrong};
+use crate::memory::history::Kind;
+use crate::memory::lanes::{bytes_of, clash, lanes_of, low_bits};
+use crate::memory::{Access, Lanes, Order};
+
+/// What an instruction does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Does {
+    Read,
+    Write,
+    Atomic,
+}
+
+impl Does {
+    pub(super) fn kind(self, access: &Access) -> Kind {
+        match self {
+            Does::Read => Kind::read(access.order),
+            Does::Write => Kind::write(access.order),
+            Does::Atomic => Kind::StrongWrite,
+        }
+    }
+
+    fn reads(self) -> bool {
+        self != Does::Write
+    }
+
+    fn writes(self) -> bool {
+        self != Does::Read
+    }
+}
+
+impl Shared {
+    pub(super) fn check_store(&mut self, now: &Now, access: &Access, data: &[Lanes; 4]) -> Result<(), Fault> {
+        match (access.bytes, access.order) {
+            (_, Order::Strong) | (1 | 2, _) => {
+                if now.by_lane && access.order != Order::Strong {
+                    self.no_clash(access, data)?;
+                }
+                self.check_parts(now, access, Does::Write)
+            }
+            (4, _) => self.check_write::<1>(now, access, data),
+            (8, _) => self.check_write::<2>(now, access, data),
+            _ => self.check_write::<4>(now, access, data),
+        }
+    }
+
+    /// The lanes whose store only repeats what another warp's lane stored by the same instruction: the same values to the
+    /// same bytes. Compilers that hold copies of one number in several warps let each of them write it.
+    pub(super) fn echoes(&self, now: &Now, access: &Access, data: &[Lanes; 4]) -> u32 {
+        let mut there = [[0; 32]; 4];
+        self.fetch(access, &mut there);
+        let words = access.bytes.div_ceil(4) as usize;
+        let repeats = |lane: usize| {
+            let mut rows = there.iter().zip(data).take(words);
+            rows.all(|(there, data)| (there[lane] ^ data[lane]) & low_bits(access.bytes) == 0)
+        };
+        let (mut echoes, mut others) = (0, 0);
+        for (lane, word, bytes) in parts_of(access) {
+            if self.shadow.objection(now, lane, word, bytes, Kind::Write, false).is_none() {
+                continue;
+            }
+            if repeats(lane as usize) && self.shadow.echoes(now, lane, word, bytes) {
+                echoes |= 1 << lane;
+            } else {
+                others |= 1 << lane;
+            }
+        }
+        echoes & !others
+    }
+
+    /// Checks and records a read of whole words.
+    pub(super) fn check_read<const WORDS: usize>(&mut self, now: &Now, access: &Access) -> Result<(), Fault> {
+        for lane in lanes_of(access.mask) {
+            let start = access.address[lane] as usize / 4;
+            let lane = lane as u32;
+            let mut thought = 0;
+            for (word, cell) in self.shadow.words(start, WORDS).iter_mut().enumerate() {
+                thought |= u32::from(!cell.read_at_once(now, lane)) << word;
+            }
+            for word in lanes_of(thought) {
+                self.check_part(now, access, lane, start + word, 0xf, Does::Read)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks and records a write of whole words: first that nobody stands in its way, then that lanes which write the same
+    /// bytes write the same values.
+    pub(super) fn check_write<const WORDS: usize>(
+        &mut self,
+        now: &Now,
+        access: &Access,
+        data: &[Lanes; 4],
+    ) -> Result<(), Fault> {
+        for lane in lanes_of(access.mask) {
+            let start = access.address[lane] as usize / 4;
+            let floor = now.floor;
+            if self.shadow.words(start, WORDS).iter().all(|cell| cell.is_old(floor)) {
+                continue;
+            }
+            for word in start..start + WORDS {
+                let objection = self.shadow.objection(now, lane as u32, word, 0xf, Kind::Write, false);
+                if let Some(objection) = objection {
+                    return Err(self.fault(access, lane as u32, word, true, objection));
+                }
+            }
+        }
+        let mut compared = !now.by_lane;
+        for lane in lanes_of(access.mask) {
+            let start = access.address[lane] as usize / 4;
+            let lane = lane as u32;
+            let mut thought = 0;
+            for (word, cell) in self.shadow.words(start, WORDS).iter_mut().enumerate() {
+                if cell.meaning() == Meaning::Compact && !cell.written_beside(now, lane) {
+                    cell.set_written(0xf);
+                    cell.write(now, lane);
+                } else {
+                    thought |= 1 << word;
+                }
+            }
+            for word in lanes_of(thought) {
+                if !std::mem::replace(&mut compared, true) {
+                    self.no_clash(access, data)?;
+                }
+                self.shadow.record(now, lane, start + word, 0xf, Kind::Write);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks and records any access, word by word and part by part.
+    pub(super) fn check_parts(&mut self, now: &Now, access: &Access, does: Does) -> Result<(), Fault> {
+        let kind = does.kind(access);
+        if kind == Kind::Read {
+            for (lane, word, bytes) in parts_of(access) {
+                if !self.shadow.read_at_once(now, lane, word, bytes) {
+                    self.check_part(now, access, lane, word, bytes, does)?;
+                }
+            }
+            return Ok(());
+        }
+        for (lane, word, bytes) in parts_of(access) {
+            if self.shadow.is_old(now, word, bytes) && !does.reads() {
+                continue;
+            }
+            if let Some(objection) = self.shadow.objection(now, lane, word, bytes, kind, does.reads()) {
+                return Err(self.fault(access, lane, word, does.writes(), objection));
+            }
+        }
+        for (lane, word, bytes) in parts_of(access) {
+            if kind != Kind::Write || !self.shadow.write_at_once(now, lane, word, bytes) {
+                self.shadow.record(now, lane, word, bytes, kind);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_part(
+        &mut self,
+        now: &Now,
+        access: &Access,
+        lane: u32,
+        word: usize,
+        bytes: u32,
+        does: Does,
+    ) -> Result<(), Fault> {
+        let kind = does.kind(access);
+        if let Some(objection) = self.shadow.objection(now, lane, word, bytes, kind, does.reads()) {
+            return Err(self.fault(access, lane, word, does.writes(), objection));
+        }
+        self.shadow.record(now, lane, word, bytes, kind);
+        Ok(())
+    }
+
+    /// Lanes of one instruction that write the same bytes write the same values.
+    pub(super) fn no_clash(&self, access: &Access, data: &[Lanes; 4]) -> Result<(), Fault> {
+        let Some((lane, other)) = clash(access, data) else { return Ok(()) };
+        let party = Party { block: self.block, warp: access.warp, lane: other as u32, site: access.site };
+        Err(Fault {
+            other: Some((party, true)),
+            detail: "two lanes of one instruction write different values to the same bytes".into(),
+            ..fault(access, lane as u32, Wrong::Race, true)
+        })
+    }
+
+    /// Says what is wrong, and who else was there.
+    pub(super) fn fault(
+        &self,
+        access: &Access,
+        lane: u32,
+        word: usize,
+        writes: bool,
+        objection: Objection,
+    ) -> Fault {
+        let (wrong, mut other) = objection;
+        let mut detail = "";
+        match wrong {
+            Wrong::CopyInFlight => {
+                if let Some(Issuer { agent, warp, lane, site, committed }) = self.flights.issuer(word) {
+                    other = Some((Party { block: self.block, warp, lane, site }, true));
+                    detail = match (agent, committed) {
+                        (Agent::CpAsync, true) => {
+                            "the copy's group is committed, and its thread has not waited for it"
+                        }
+                        (Agent::CpAsync, false) => {
+                            "the copy belongs to no committed group yet: cp.async.commit_group comes first"
+                        }
+                    };
+                }
+            }
+            Wrong::Race if other.is_some_and(|(party, _)| party.warp == access.warp) => {
+                detail = "two lanes of one warp may run in any order: bar.warp.sync (__syncwarp) orders them";
+            }
+            Wrong::Uninitialised => detail = "nobody in this block wrote all of these bytes",
+            _ => {}
+        }
+        Fault { other, detail: detail.into(), ..fault(access, lane, wrong, writes) }
+    }
+}
+
+/// Lane and word of all that an access of whole words touches.
+pub(super) fn words_of<'a>(access: &'a Access) -> impl Iterator<Item = (u32, usize)> + use<'a> {
+    parts_of(access).map(|(lane, word, _)| (lane, word))
+}
+
+/// Lane, word and bytes of it (a bit each) of all that an access touches.
+pub(super) fn parts_of<'a>(access: &'a Access) -> impl Iterator<Item = (u32, usize, u32)> + use<'a> {
+    let words = access.bytes.div_ceil(4) as usize;
+    lanes_of(access.mask).flat_map(move |lane| {
+        let address = access.address[lane];
+        let bytes = bytes_of(address, access.bytes);
+        (0..words).map(move |word| (lane as u32, address as usize / 4 + word, bytes))
+    })
+}
