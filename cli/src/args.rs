@@ -195,13 +195,18 @@ pub struct Run {
     /// Also run the backward pass, and write gradients
     #[arg(long)]
     pub backward: bool,
+    /// Print what the kernel did, whole and by line of its text: instructions, bytes, bank conflicts, barriers. Only `sim`
+    /// counts
+    #[arg(long)]
+    pub counters: bool,
 }
 
 const RUN_EXAMPLES: &str = "\
 Examples:
   chunkwise run gla --input in.safetensors --output out.safetensors
   chunkwise run my_rules.rs::second --input in.safetensors --output out.safetensors --plan recurrent
-  chunkwise run deltanet --input in.safetensors --output grads.safetensors --backward --chunk 32";
+  chunkwise run deltanet --input in.safetensors --output grads.safetensors --backward --chunk 32
+  chunkwise run deltanet --input in.safetensors --output out.safetensors --device sim --counters";
 
 /// `chunkwise check`.
 #[derive(Args, Debug)]

@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn lines_stand_beside_their_text() {
-        let counted = Counters { instructions: 1200, global_load_bytes: 64, load_sectors: 2, ..Counters::default() };
+        let counted =
+            Counters { instructions: 1200, global_load_bytes: 64, load_sectors: 2, ..Counters::default() };
         let report = Report { total: counted, lines: [((1, 2), counted)].into() };
         let launched = Launched {
             kernel: "f".into(),
@@ -138,7 +139,8 @@ mod tests {
         };
         let text = text(&[launched]);
         assert!(text.starts_with("f, 1 block of 32 threads\nwarp instructions           1,200\n"), "{text}");
-        let line = "   2         1,200      0            64        2           0          0         0  x = *p;\n";
+        let line =
+            "   2         1,200      0            64        2           0          0         0  x = *p;\n";
         assert!(text.ends_with(line), "{text}");
     }
 }

@@ -13,6 +13,7 @@
 pub mod args;
 pub mod check;
 pub mod commands;
+pub mod counters;
 pub mod diagnostics;
 pub mod dims;
 pub mod failure;

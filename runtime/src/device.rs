@@ -312,6 +312,25 @@ impl Executable {
     pub fn backward<'a>(&self, inputs: impl Bind<'a>) -> Result<Tensors> {
         self.runner.run(&inputs.bind(), &self.options, Pass::Backward)
     }
+
+    /// Times the kernel of the forward pass on a GPU, by its own clock: `repeats` launches one after the other, each on
+    /// the next of `copies` copies of the tensors, so that enough copies make them come from memory and not from a
+    /// cache. Milliseconds of each launch, uploads and compilation left out. The first ones warm up.
+    ///
+    /// # Errors
+    /// As [`Executable::forward`]; a limitation where the device is no GPU.
+    pub fn time<'a>(&self, inputs: impl Bind<'a>, copies: usize, repeats: usize) -> Result<Vec<f64>> {
+        match &self.runner {
+            Runner::Cpu(_) => Err(Error::limitation(
+                "the device `cpu` runs no kernels, so it has none to time",
+                "time kernels on a GPU, and whole runs on the CPU by a clock of your own",
+            )),
+            #[cfg(feature = "cuda")]
+            Runner::Cuda(gpu) => gpu.time(&inputs.bind(), &self.options, copies, repeats),
+            #[cfg(feature = "sim")]
+            Runner::Sim(gpu) => gpu.time(&inputs.bind(), &self.options, copies, repeats),
+        }
+    }
 }
 
 #[cfg(test)]

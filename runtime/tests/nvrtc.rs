@@ -69,7 +69,7 @@ fn a_text_that_does_not_compile_is_our_bug_and_shows_its_lines() {
     let error = nvrtc().compile(text, "broken", Arch::Sm80, &[]).unwrap_err();
     assert!(matches!(error, Error::Bug(_)), "{error:?}");
     let message = error.to_string();
-    assert!(message.contains("the generated kernel `broken` does not compile for sm_80"), "{message}");
+    assert!(message.contains("the kernel `broken` does not compile for sm_80"), "{message}");
     assert!(message.contains("identifier \"missing\" is undefined"), "{message}");
     assert!(message.contains(">    3 |     x[0] = missing;\n     4 | }"), "{message}");
 

@@ -14,6 +14,7 @@
 //! | packing | packed sequences are what separate calls give |
 //! | grouping | fewer heads are the same as repeated heads |
 //! | stages | verifiers accept every rule, printers print it |
+//! | simulated | its kernel, in the simulator, gives what the token loop gives, in f32, f16 and bf16 |
 
 mod ast;
 #[path = "../reference/compare.rs"]
@@ -32,12 +33,14 @@ mod properties;
 #[path = "../reference/random.rs"]
 mod random;
 mod shadow;
+mod simulated;
 mod source;
 mod statements;
 #[path = "../reference/tape.rs"]
 mod tape;
 
 use source::{Source, Verdict, shrink};
+use std::sync::atomic::Ordering;
 
 fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name)
@@ -66,3 +69,11 @@ macro_rules! tests {
 }
 
 tests!(reference, differences, causality, containment, packing, grouping, stages);
+
+#[test]
+fn simulated() {
+    hold(simulated::simulated);
+    let (run, cases) = (simulated::RUN.load(Ordering::Relaxed), variable("CHUNKWISE_CASES", 40) as usize);
+    println!("{run} of {cases} rules have a kernel");
+    assert!(2 * run >= cases, "only {run} of {cases} rules have a kernel");
+}

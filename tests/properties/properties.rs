@@ -8,18 +8,22 @@ use crate::random::Random;
 use crate::source::{Source, Verdict};
 use crate::{ast, statements};
 use chunkwise_runtime::Element;
+use std::fmt::Display;
 use std::rc::Rc;
 
 /// A random rule with its text, parsed, and a way to lay out its tensors.
-struct Case {
-    rule: chunkwise_dsl::rule::Rule,
-    problem: Problem,
-    layout: Layout,
-    seed: u64,
+pub(crate) struct Case {
+    pub(crate) rule: chunkwise_dsl::rule::Rule,
+    pub(crate) problem: Problem,
+    pub(crate) layout: Layout,
+    pub(crate) seed: u64,
 }
 
 /// Makes a rule, checks that the library reads it, and draws sizes, lengths and a seed for the numbers.
-fn case(source: &mut Source, sequences: impl FnOnce(&mut Source) -> Sequences) -> Result<Case, String> {
+pub(crate) fn case(
+    source: &mut Source,
+    sequences: impl FnOnce(&mut Source) -> Sequences,
+) -> Result<Case, String> {
     let tree = Rc::new(statements::rule(source));
     let text = tree.to_string();
     let mut problem = problem(&tree, text);
@@ -65,11 +69,11 @@ fn problem(tree: &Rc<ast::Rule>, text: String) -> Problem {
     }
 }
 
-fn batch(source: &mut Source) -> Sequences {
+pub(crate) fn batch(source: &mut Source) -> Sequences {
     Sequences::Batch { batch: source.pick(&[1, 2]), tokens: source.pick(&[3, 1, 7, 16, 21, 0]) }
 }
 
-fn packed(source: &mut Source) -> Sequences {
+pub(crate) fn packed(source: &mut Source) -> Sequences {
     Sequences::Packed((0..2 + source.below(3)).map(|_| source.pick(&[2, 5, 0, 1, 9, 17])).collect())
 }
 
@@ -89,7 +93,7 @@ impl Case {
     }
 
     /// The verdict with everything needed to see the case.
-    fn verdict(&self, plan: Plan, wrong: &[String]) -> Verdict {
+    pub(crate) fn verdict(&self, plan: impl Display, wrong: &[String]) -> Verdict {
         if wrong.is_empty() {
             return Ok(());
         }

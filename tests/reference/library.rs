@@ -77,7 +77,7 @@ impl Subject {
     }
 }
 
-fn tensor(name: &str, array: &Array, element: Element) -> Tensor {
+pub(crate) fn tensor(name: &str, array: &Array, element: Element) -> Tensor {
     let shape = array.shape.clone();
     let built = match (name, element) {
         // Both integer types are allowed; the number of sequences decides.
@@ -91,7 +91,7 @@ fn tensor(name: &str, array: &Array, element: Element) -> Tensor {
     built.expect("an array's shape fits its data")
 }
 
-fn arrays(tensors: Tensors) -> Arrays {
+pub(crate) fn arrays(tensors: Tensors) -> Arrays {
     let one = |(name, tensor): (String, Tensor)| {
         (name, Array { shape: tensor.shape().to_vec(), data: tensor.to_f64().into_owned() })
     };

@@ -57,7 +57,9 @@ fn print_help() -> ExitCode {
         println!("                    {:<12} {}", step.name, step.purpose);
     }
     println!("  prove [--all] [--seed N] [--rule NAME] [--case LABEL]");
-    println!("                  kernels in the simulator against the token loop in f64: some of each rule, or all");
+    println!(
+        "                  kernels in the simulator against the token loop in f64: some of each rule, or all"
+    );
     println!("  nvrtc           {}", suite::NVRTC.purpose);
     println!("  help            this text");
     ExitCode::SUCCESS

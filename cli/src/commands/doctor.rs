@@ -36,7 +36,8 @@ pub fn doctor(arguments: &Doctor, output: &mut Output) -> Outcome {
     output.line(format!("chunkwise {}, {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH))?;
     output.line(format!("\nCPU: {threads} threads; every rule runs here, forward and backward"))?;
     gpu(output)?;
-    compiler(output)?;
+    let compiles = compiler(output)?;
+    simulator(compiles, output)?;
     cache(output)
 }
 
@@ -58,21 +59,30 @@ fn gpu(output: &mut Output) -> Outcome {
         .line(format!("  NVIDIA driver: {}", driver.unwrap_or("not found (no /proc/driver/nvidia/version)")))
 }
 
-/// The CUDA compiler: what was found, and every place that was searched.
-fn compiler(output: &mut Output) -> Outcome {
+/// The CUDA compiler: what was found, and every place that was searched. Whether it is there.
+fn compiler(output: &mut Output) -> Outcome<bool> {
     let (found, searched) = Nvrtc::search();
     let summary = match &found {
         Ok(nvrtc) => format!("{} at {}", nvrtc.version(), nvrtc.path().display()),
-        Err(_) => "not found; `emit --ptx`, `emit --log` and GPUs need it, nothing else does".to_owned(),
+        Err(_) => "not found; `emit --ptx`, `emit --log`, GPUs and the simulator need it, nothing else does"
+            .to_owned(),
     };
     output.line(format!("\nNVRTC, the CUDA compiler: {summary}"))?;
     for place in &searched {
         output.line(format!("  {place}"))?;
     }
     match found {
-        Ok(_) => Ok(()),
-        Err(error) => helps(&error, output),
+        Ok(_) => Ok(true),
+        Err(error) => helps(&error, output).map(|()| false),
     }
+}
+
+/// The simulator, which needs the compiler and nothing else.
+fn simulator(compiles: bool, output: &mut Output) -> Outcome {
+    let ready = if compiles { "ready" } else { "waits for NVRTC" };
+    output.line(format!(
+        "\nSimulator: {ready}; `--device sim` runs a GPU's kernels on this CPU and says what they do wrong"
+    ))
 }
 
 /// The disk cache of compiled kernels.

@@ -8,7 +8,7 @@ use crate::check::element;
 use crate::commands::note_chunk_without_chunks;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
-use crate::source;
+use crate::{counters, source};
 use chunkwise::{Device, Options, PlanChoice, RuleExt, Tensors, io};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
@@ -18,10 +18,13 @@ use std::time::Duration;
 ///
 /// # Errors
 /// Mistakes in the rule, the tensors or the paths; limitations of the device.
-pub fn run(arguments: &Run, _: &mut Output) -> Outcome {
+pub fn run(arguments: &Run, output: &mut Output) -> Outcome {
     let found = source::find(&arguments.rule)?;
     let rule = found.rule();
-    let executable = rule.on(&Device::parse(&arguments.device)?)?.with_options(options(arguments)?);
+    let mut executable = rule.on(&Device::parse(&arguments.device)?)?.with_options(options(arguments)?);
+    if arguments.counters {
+        executable = executable.counting_lines()?;
+    }
     let read: Vec<&Path> = [arguments.input.as_path()].into_iter().chain(found.path()).collect();
     io::check_output(&arguments.output, &read)?;
     let inputs = waiting("reading", || io::read(&arguments.input))?;
@@ -29,7 +32,11 @@ pub fn run(arguments: &Run, _: &mut Output) -> Outcome {
         true => waiting("forward and backward", || executable.backward(&inputs))?,
         false => waiting("forward", || executable.forward(&inputs))?,
     };
-    Ok(waiting("writing", || io::write(&arguments.output, &results))?)
+    waiting("writing", || io::write(&arguments.output, &results))?;
+    match arguments.counters {
+        true => output.text(counters::text(&executable.counters())),
+        false => Ok(()),
+    }
 }
 
 /// The options of the device.

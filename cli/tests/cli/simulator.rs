@@ -7,13 +7,14 @@ use chunkwise::{Tensor, Tensors};
 fn inputs() -> Tensors {
     let (tokens, k, v) = (9, 20, 36);
     let keys = numbers(tokens * 2 * k, 2).into_iter().map(|x| 0.3 * x).collect();
+    let rates = numbers(tokens * 2, 5).into_iter().map(|x| 0.5 + 0.4 * x).collect();
     let decays = numbers(tokens * 2, 4).into_iter().map(|x| -1.0 + 0.5 * x).collect();
     let mut tensors = Tensors::new();
     tensors.insert("q", tensor(&[1, tokens, 1, k], numbers(tokens * k, 1)));
     tensors.insert("k", tensor(&[1, tokens, 2, k], keys));
     tensors.insert("v", tensor(&[1, tokens, 2, v], numbers(tokens * 2 * v, 3)));
     tensors.insert("g", tensor(&[1, tokens, 2], decays));
-    tensors.insert("beta", tensor(&[1, tokens, 2], numbers(tokens * 2, 5)));
+    tensors.insert("beta", tensor(&[1, tokens, 2], rates));
     tensors.insert("s0", tensor(&[3, 2, k, v], numbers(3 * 2 * k * v, 6)));
     tensors.insert("cu_seqlens", Tensor::new([4], vec![0i64, 4, 4, tokens as i64]).unwrap());
     tensors

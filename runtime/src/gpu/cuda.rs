@@ -12,10 +12,10 @@ use super::driver::{Driver, Launch, Session, Value};
 use crate::error::{Error, Result};
 use crate::nvrtc::Binary;
 use chunkwise_codegen::{Arch, Kernel};
-use cudarc::driver::sys::{CUfunction_attribute_enum, CUresult};
+use cudarc::driver::sys::{CUevent_flags, CUfunction_attribute_enum, CUresult};
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtrMut, DriverError, LaunchConfig, PushKernelArg,
-    result,
+    CudaContext, CudaEvent, CudaFunction, CudaSlice, CudaStream, DevicePtrMut, DriverError, LaunchConfig,
+    PushKernelArg, result,
 };
 use cudarc::nvrtc::Ptx;
 use std::sync::Arc;
@@ -148,6 +148,54 @@ impl Session for CudaSession<'_> {
         launch: Launch<'_>,
         values: &[Value<'_, CudaBuffer>],
     ) -> Result<()> {
+        self.enqueue(function, launch, values)?;
+        self.0.stream.synchronize().map_err(|e| failed("running a kernel", e))
+    }
+
+    /// An event before each launch and one after it; nothing waits until all are enqueued.
+    fn time(
+        &mut self,
+        function: &CudaFunction,
+        launch: Launch<'_>,
+        sets: &[Vec<Value<'_, CudaBuffer>>],
+        repeats: usize,
+    ) -> Result<Vec<f64>> {
+        let timed = Some(CUevent_flags::CU_EVENT_DEFAULT);
+        let event = || self.0.stream.record_event(timed).map_err(|e| failed("recording an event", e));
+        let mut events = Vec::with_capacity(repeats);
+        for values in sets.iter().cycle().take(repeats) {
+            let begin = event()?;
+            self.enqueue(function, launch, values)?;
+            events.push((begin, event()?));
+        }
+        self.0.stream.synchronize().map_err(|e| failed("running a kernel", e))?;
+        let elapsed = |(begin, end): &(CudaEvent, CudaEvent)| begin.elapsed_ms(end).map(f64::from);
+        events.iter().map(|pair| elapsed(pair).map_err(|e| failed("reading an event", e))).collect()
+    }
+
+    /// A GPU does not know; what was not written shows as NaNs.
+    fn unwritten(&self, _: &CudaBuffer) -> Option<usize> {
+        None
+    }
+
+    fn download(&mut self, buffer: &CudaBuffer) -> Result<Vec<u8>> {
+        let stream = &self.0.stream;
+        let bytes = stream.clone_dtoh(&buffer.slice).map_err(|e| failed("copying from the GPU", e));
+        let mut bytes = bytes?;
+        stream.synchronize().map_err(|e| failed("copying from the GPU", e))?;
+        bytes.truncate(buffer.used);
+        Ok(bytes)
+    }
+}
+
+impl CudaSession<'_> {
+    /// Puts a launch into the stream.
+    fn enqueue(
+        &self,
+        function: &CudaFunction,
+        launch: Launch<'_>,
+        values: &[Value<'_, CudaBuffer>],
+    ) -> Result<()> {
         const NULL: &u64 = &0;
         let stream = &self.0.stream;
         let mut arguments = stream.launch_builder(function);
@@ -166,23 +214,9 @@ impl Session for CudaSession<'_> {
         };
         // SAFETY: the values were made from the kernel's own list of arguments, one each, in order, with the types it
         // states; the buffers have the sizes that its tensors have for the sizes it was emitted for, and they outlive
-        // the launch, which is waited for below.
+        // the launch, which the callers wait for.
         unsafe { arguments.launch(geometry) }.map_err(|e| failed("launching a kernel", e))?;
-        stream.synchronize().map_err(|e| failed("running a kernel", e))
-    }
-
-    /// A GPU does not know; what was not written shows as NaNs.
-    fn unwritten(&self, _: &CudaBuffer) -> Option<usize> {
-        None
-    }
-
-    fn download(&mut self, buffer: &CudaBuffer) -> Result<Vec<u8>> {
-        let stream = &self.0.stream;
-        let bytes = stream.clone_dtoh(&buffer.slice).map_err(|e| failed("copying from the GPU", e));
-        let mut bytes = bytes?;
-        stream.synchronize().map_err(|e| failed("copying from the GPU", e))?;
-        bytes.truncate(buffer.used);
-        Ok(bytes)
+        Ok(())
     }
 }
 

@@ -77,6 +77,19 @@ pub(crate) trait Session {
         arguments: &[Value<'_, Self::Buffer>],
     ) -> Result<()>;
 
+    /// Times a kernel by the machine's own clock: `repeats` launches one after the other, each with the next of `sets`
+    /// of arguments. Milliseconds of each launch.
+    ///
+    /// # Errors
+    /// A limitation where the machine has no clock, else what the machine found wrong.
+    fn time(
+        &mut self,
+        function: &Self::Function,
+        launch: Launch<'_>,
+        sets: &[Vec<Value<'_, Self::Buffer>>],
+        repeats: usize,
+    ) -> Result<Vec<f64>>;
+
     /// The first byte of a buffer that nothing was ever written to, where the machine can tell.
     fn unwritten(&self, buffer: &Self::Buffer) -> Option<usize>;
 

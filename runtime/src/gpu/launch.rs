@@ -31,6 +31,11 @@ impl<B> Slot<B> {
     }
 }
 
+/// Arguments as they are passed.
+fn values<B>(slots: &[Slot<B>]) -> Vec<Value<'_, B>> {
+    slots.iter().map(Slot::value).collect()
+}
+
 /// A run's rule and tensors.
 #[derive(Clone, Copy)]
 pub(super) struct Run<'a> {
@@ -46,22 +51,48 @@ impl Run<'_> {
         kernel: &Kernel,
         function: &D::Function,
     ) -> Result<Tensors> {
+        let blocks = self.blocks(kernel)?;
+        let mut session = driver.session()?;
+        let slots = self.slots(&mut session, kernel)?;
+        // With no sequence or no head there is nothing to launch, and results without elements.
+        if blocks > 0 {
+            session.launch(function, Launch { kernel, blocks }, &values(&slots))?;
+        }
+        self.download(&mut session, kernel, &slots)
+    }
+
+    /// Uploads the tensors `copies` times and times `repeats` launches, each on the next copy. Milliseconds.
+    pub(super) fn time<D: Driver>(
+        self,
+        driver: &D,
+        (kernel, function): (&Kernel, &D::Function),
+        copies: usize,
+        repeats: usize,
+    ) -> Result<Vec<f64>> {
+        let blocks = self.blocks(kernel)?;
+        if blocks == 0 {
+            return Ok(vec![0.0; repeats]);
+        }
+        let mut session = driver.session()?;
+        let copies = (0..copies.max(1)).map(|_| self.slots(&mut session, kernel));
+        let copies: Vec<_> = copies.collect::<Result<_>>()?;
+        let sets: Vec<_> = copies.iter().map(|slots| values(slots)).collect();
+        session.time(function, Launch { kernel, blocks }, &sets, repeats)
+    }
+
+    fn blocks(self, kernel: &Kernel) -> Result<u32> {
         let (sequences, heads) = (self.problem.layout.sequences.len(), self.problem.layout.heads);
-        let blocks = kernel.grid(sequences, heads).ok_or_else(|| {
+        kernel.grid(sequences, heads).ok_or_else(|| {
             Error::limitation(
                 format!("{sequences} sequences of {heads} heads are more than one launch holds"),
                 "run fewer sequences at a time, or run on `cpu`",
             )
-        })?;
-        let mut session = driver.session()?;
-        let slots = kernel.arguments.iter().map(|argument| self.slot(&mut session, argument));
-        let slots: Vec<_> = slots.collect::<Result<_>>()?;
-        // With no sequence or no head there is nothing to launch, and results without elements.
-        if blocks > 0 {
-            let values: Vec<_> = slots.iter().map(Slot::value).collect();
-            session.launch(function, Launch { kernel, blocks }, &values)?;
-        }
-        self.download(&mut session, kernel, &slots)
+        })
+    }
+
+    /// Every argument, in the kernel's order.
+    fn slots<S: Session>(self, session: &mut S, kernel: &Kernel) -> Result<Vec<Slot<S::Buffer>>> {
+        kernel.arguments.iter().map(|argument| self.slot(session, argument)).collect()
     }
 
     /// One argument from the tensors of the run.
@@ -242,6 +273,19 @@ mod tests {
             Ok(())
         }
 
+        fn time(
+            &mut self,
+            function: &(),
+            launch: Launch<'_>,
+            sets: &[Vec<Value<'_, (String, usize)>>],
+            repeats: usize,
+        ) -> Result<Vec<f64>> {
+            for values in sets.iter().cycle().take(repeats) {
+                self.launch(function, launch, values)?;
+            }
+            Ok(vec![1.0; repeats])
+        }
+
         fn unwritten(&self, (name, _): &(String, usize)) -> Option<usize> {
             self.0.lock().unwrap().iter().any(|line| line == "forget").then_some(9).filter(|_| name == "o")
         }
@@ -270,6 +314,16 @@ mod tests {
         tensors: &[(&str, &[usize])],
         cuts: Option<Vec<i32>>,
     ) -> (Vec<String>, Result<Tensors>) {
+        let results = with_run(tensors, cuts, |run, kernel| run.launch(&scribe, kernel, &()));
+        (scribe.0.into_inner().unwrap(), results)
+    }
+
+    /// Makes the run and the kernel for tensors of bf16 vectors.
+    fn with_run<R>(
+        tensors: &[(&str, &[usize])],
+        cuts: Option<Vec<i32>>,
+        work: impl FnOnce(Run<'_>, &Kernel) -> R,
+    ) -> R {
         let rule = chunkwise_dsl::parse_file(RULE).unwrap().remove(0);
         let timeline = rule.timeline.as_ref().unwrap();
         let owned: Vec<_> =
@@ -280,9 +334,28 @@ mod tests {
         let problem = validate(&rule.signature, &bindings, Pass::Forward).unwrap();
         let spec = Spec { sizes: problem.layout.sizes.clone(), dtype: DType::BF16 };
         let kernel = emit(timeline, &spec).unwrap();
-        let run = Run { signature: &rule.signature, problem: &problem };
-        let results = run.launch(&scribe, &kernel, &());
-        (scribe.0.into_inner().unwrap(), results)
+        work(Run { signature: &rule.signature, problem: &problem }, &kernel)
+    }
+
+    #[test]
+    fn timed_launches_take_the_copies_in_turns() {
+        let shapes: [(&str, &[usize]); 4] =
+            [("q", &[1, 3, 1, 4]), ("k", &[1, 3, 1, 4]), ("v", &[1, 3, 1, 8]), ("g", &[1, 3, 1])];
+        let scribe = Scribe::default();
+        let times = with_run(&shapes, None, |run, kernel| run.time(&scribe, (kernel, &()), 2, 5)).unwrap();
+        assert_eq!(times, [1.0; 5]);
+        let log = scribe.0.into_inner().unwrap();
+        let count = |start: &str| log.iter().filter(|line| line.starts_with(start)).count();
+        assert_eq!(
+            (count("upload q"), count("allocate o"), count("launch"), count("download")),
+            (2, 2, 5, 0)
+        );
+        // Nothing to launch takes no time.
+        let empty: [(&str, &[usize]); 4] =
+            [("q", &[0, 3, 1, 4]), ("k", &[0, 3, 1, 4]), ("v", &[0, 3, 1, 8]), ("g", &[0, 3, 1])];
+        let scribe = Scribe::default();
+        let times = with_run(&empty, None, |run, kernel| run.time(&scribe, (kernel, &()), 2, 5)).unwrap();
+        assert_eq!((times, scribe.0.into_inner().unwrap().len()), (vec![0.0; 5], 0));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::jit::{Jit, Source};
 use crate::nvrtc::Binary;
 use crate::precision::{precision, token_vectors};
 use crate::tensor::Element;
-use crate::validate::{Pass, validate};
+use crate::validate::{Pass, Problem, validate};
 use chunkwise_codegen::recurrent::{self, Spec};
 use chunkwise_codegen::{DType, Kernel};
 use chunkwise_dsl::rule::Rule;
@@ -125,14 +125,39 @@ impl<D: Driver> Gpu<D> {
 
     /// Checks the tensors, chooses types, and runs.
     pub(crate) fn run(&self, bindings: &Bindings<'_>, options: &Options, pass: Pass) -> Result<Tensors> {
+        let (problem, loaded) = self.prepare(bindings, options, pass)?;
+        let run = Run { signature: &self.timeline.signature, problem: &problem };
+        let result = run.launch(&*self.driver, &loaded.kernel, &loaded.function);
+        result.map_err(|error| self.blamed(error))
+    }
+
+    /// The same, but for the times of launches, each on the next copy of the tensors. Milliseconds.
+    pub(crate) fn time(
+        &self,
+        bindings: &Bindings<'_>,
+        options: &Options,
+        copies: usize,
+        repeats: usize,
+    ) -> Result<Vec<f64>> {
+        let (problem, loaded) = self.prepare(bindings, options, Pass::Forward)?;
+        let run = Run { signature: &self.timeline.signature, problem: &problem };
+        let result = run.time(&*self.driver, (&loaded.kernel, &loaded.function), copies, repeats);
+        result.map_err(|error| self.blamed(error))
+    }
+
+    /// The checked tensors, and the kernel for them.
+    fn prepare<'a>(
+        &self,
+        bindings: &'a Bindings<'_>,
+        options: &Options,
+        pass: Pass,
+    ) -> Result<(Problem<'a>, Arc<Loaded<D>>)> {
         supported(options, pass)?;
         let problem = validate(&self.timeline.signature, bindings, pass)?;
         let precision = precision(&problem, &self.vectors, options)?;
         let spec = Spec { sizes: problem.layout.sizes.clone(), dtype: dtype(precision.tokens)? };
         let loaded = self.load(spec)?;
-        let run = Run { signature: &self.timeline.signature, problem: &problem };
-        let result = run.launch(&*self.driver, &loaded.kernel, &loaded.function);
-        result.map_err(|error| self.blamed(error))
+        Ok((problem, loaded))
     }
 
     /// The kernel for these sizes and types, compiled and loaded where it is not yet.

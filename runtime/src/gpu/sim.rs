@@ -128,6 +128,20 @@ impl Session for Simulated<'_> {
         Ok(())
     }
 
+    /// There is no clock that would mean anything.
+    fn time(
+        &mut self,
+        _: &machine::Kernel,
+        _: Launch<'_>,
+        _: &[Vec<Value<'_, Allocation>>],
+        _: usize,
+    ) -> Result<Vec<f64>> {
+        Err(Error::limitation(
+            "the simulator counts, but it has no clock",
+            "time kernels on a GPU; what the simulator counts is in its counters",
+        ))
+    }
+
     /// By halves: a range is written when all of its bytes are.
     fn unwritten(&self, allocation: &Allocation) -> Option<usize> {
         let is_written = |end: usize| self.memory.written(allocation.address, end as u64) == Ok(true);

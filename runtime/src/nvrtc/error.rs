@@ -36,7 +36,7 @@ pub(super) fn unsupported(arch: Arch, nvrtc: &str, known: &[u32]) -> Error {
 
 /// A generated text does not compile, which is our bug.
 pub(super) fn rejected(name: &str, arch: Arch, log: &str, excerpts: &str) -> Error {
-    Error::bug(format!("the generated kernel `{name}` does not compile for {arch}\n{log}\n{excerpts}"))
+    Error::bug(format!("the kernel `{name}` does not compile for {arch}\n{log}\n{excerpts}"))
 }
 
 /// A call failed in a way that says nothing about the text.

@@ -1,0 +1,157 @@
+//! One kernel on all its frames in the simulator, every number compared with the token loop in f64 on the same inputs.
+//!
+//! Two limits hold. The root mean square of the error over that of the reference is at most [`limit`], by element type;
+//! states, which are f32 in every kernel, are held to f32's. And each number alone is within rounding to its type, plus
+//! [`LEEWAY`] of the tensor's size for what f32 arithmetic adds, so that one wrong number in a large tensor does not pass.
+
+use crate::case::{Case, frames, rule};
+use chunkwise::{Device, Element, Error, Executable, Options, PlanChoice, Rule, RuleExt, Tensor, Tensors};
+use chunkwise_cli::check::cases::Case as Frame;
+use chunkwise_cli::check::{compare, draw, element};
+use chunkwise_codegen::{Arch, DType};
+use chunkwise_runtime::cache::Cache;
+use chunkwise_runtime::jit::Jit;
+use chunkwise_runtime::nvrtc::Nvrtc;
+use std::sync::Arc;
+
+/// What f32 arithmetic may add to a number, as a part of the greatest number of its tensor.
+const LEEWAY: f64 = 2e-5;
+
+/// The greatest ratio of root mean squares: f32 arithmetic over a few tokens, and the rounding of results to 16 bits.
+fn limit(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 | DType::F32 => 1e-5,
+        DType::F16 => 5e-4,
+        DType::BF16 => 3e-3,
+    }
+}
+
+/// What one kernel came to.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Verdict {
+    /// All frames ran and agree.
+    Proved {
+        /// Warp instructions of all launches.
+        instructions: u64,
+        /// The greatest ratio of any tensor.
+        worst: f64,
+    },
+    /// The generator has no kernel for this, for the reason given.
+    Refused(String),
+    /// What is wrong, frame by frame.
+    Failed(Vec<String>),
+}
+
+/// Compiles the kernel of a case and runs it on every frame.
+pub(crate) fn run(case: &Case, nvrtc: &Nvrtc) -> Verdict {
+    let Some(rule) = rule(&case.rule) else {
+        return Verdict::Failed(vec![format!("there is no rule `{}`", case.rule)]);
+    };
+    let (mut instructions, mut worst, mut failures) = (0, 0.0f64, Vec::new());
+    let executable = match prepare(rule, case.dtype, nvrtc) {
+        Ok(executable) => executable,
+        Err(error) => return Verdict::Failed(vec![error.to_string()]),
+    };
+    for frame in frames(rule) {
+        match run_frame(rule, case, &frame, &executable) {
+            Ok(Ran { counted, ratio, wrong }) => {
+                instructions += counted;
+                worst = worst.max(ratio);
+                failures.extend(wrong.into_iter().map(|what| format!("{}: {what}", frame.name)));
+            }
+            // An instruction that the simulator does not know is no reason to pass over a kernel.
+            Err(Error::Limitation(why)) if !why.to_string().contains("the simulator") => {
+                return Verdict::Refused(why.to_string());
+            }
+            Err(error) => failures.push(format!("{}: {error}", frame.name)),
+        }
+    }
+    if failures.is_empty() { Verdict::Proved { instructions, worst } } else { Verdict::Failed(failures) }
+}
+
+/// The rule in the simulator. Its kernels are kept in memory, and go with it.
+fn prepare(rule: &Rule, dtype: DType, nvrtc: &Nvrtc) -> Result<Executable, Error> {
+    let options = Options { plan: PlanChoice::Recurrent, dtype: Some(element(dtype)), ..Options::default() };
+    let jit = Arc::new(Jit::new(nvrtc.clone(), Cache::in_memory()));
+    Ok(rule.on(&Device::sim(Arch::Sm80))?.with_options(options).with_jit(jit))
+}
+
+/// One run and what was seen of it.
+struct Ran {
+    counted: u64,
+    ratio: f64,
+    wrong: Vec<String>,
+}
+
+fn run_frame(rule: &Rule, case: &Case, frame: &Frame, executable: &Executable) -> Result<Ran, Error> {
+    let (inputs, expected) = problem(rule, case, frame)?;
+    let results = executable.forward(&inputs)?;
+    let counted = executable.counters().iter().map(|launched| launched.report.total.instructions).sum();
+    let mut ran = Ran { counted, ratio: 0.0, wrong: Vec::new() };
+    for (name, expected) in expected.iter() {
+        let is_state = rule.signature.states.iter().any(|state| state.name == name);
+        let dtype = if is_state { DType::F32 } else { case.dtype };
+        let Some(result) = results.get(name) else {
+            ran.wrong.push(format!("`{name}` is missing"));
+            continue;
+        };
+        let ratio = compare::ratio(result, expected);
+        // Of few numbers, each may happen to be rounded badly; that is judged number by number.
+        if ratio > limit(dtype) && expected.len() >= 16 {
+            ran.wrong.push(format!("`{name}` is off by {ratio:.1e} of its size"));
+        }
+        ran.ratio = ran.ratio.max(ratio);
+        ran.wrong.extend(worst_number(result, expected, dtype).map(|what| format!("`{name}` {what}")));
+    }
+    if results.len() != expected.len() {
+        ran.wrong.push(format!("{} tensors, and not {}", results.len(), expected.len()));
+    }
+    Ok(ran)
+}
+
+/// The first number that is further from its reference than rounding and f32 arithmetic explain.
+pub(crate) fn worst_number(result: &Tensor, expected: &Tensor, dtype: DType) -> Option<String> {
+    if result.shape() != expected.shape() {
+        return Some(format!("has shape {:?}, and not {:?}", result.shape(), expected.shape()));
+    }
+    // Rounding to nearest: half a unit in the last place, and half of the least number where it is subnormal.
+    let (relative, absolute) = match dtype {
+        DType::BF16 => (2f64.powi(-8), 0.0),
+        DType::F16 => (2f64.powi(-11), 2f64.powi(-25)),
+        DType::F32 | DType::F64 => (2f64.powi(-24), 0.0),
+    };
+    let (result, expected) = (result.to_f64(), expected.to_f64());
+    let greatest = expected.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+    let limit = |y: f64| 1.01 * relative * y.abs() + absolute + LEEWAY * greatest;
+    let wrong = |(x, y): (&f64, &f64)| x.is_nan() || (x - y).abs() > limit(*y);
+    let at = result.iter().zip(expected.iter()).position(wrong)?;
+    Some(format!(
+        "is {:e} at number {at}, and not {:e}; the greatest is {greatest:e}",
+        result[at], expected[at]
+    ))
+}
+
+/// Inputs of moderate results, rounded to the types under test, and what the token loop in f64 makes of them.
+fn problem(rule: &Rule, case: &Case, frame: &Frame) -> Result<(Tensors, Tensors), Error> {
+    let options = Options { plan: PlanChoice::Recurrent, dtype: Some(Element::F64), ..Options::default() };
+    let cpu = rule.on(&Device::cpu())?.with_options(options);
+    let mut scale = 1.0;
+    loop {
+        let drawn = draw::inputs(rule, frame, &case.sizes, scale, case.seed)?;
+        let inputs = cast(&drawn, element(case.dtype))?;
+        let expected = cpu.forward(&inputs)?;
+        if scale < 0.01 || expected.iter().all(|(_, tensor)| compare::is_tame(tensor)) {
+            return Ok((inputs, expected));
+        }
+        scale /= 2.0;
+    }
+}
+
+/// Every float tensor rounded to a type, so that the simulator and the reference start from the same numbers.
+fn cast(tensors: &Tensors, element: Element) -> Result<Tensors, Error> {
+    let one = |(name, tensor): (&str, &Tensor)| match tensor.element().is_float() {
+        true => Ok((name.to_owned(), tensor.cast(element)?)),
+        false => Ok((name.to_owned(), tensor.clone())),
+    };
+    tensors.iter().map(one).collect()
+}
