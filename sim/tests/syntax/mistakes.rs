@@ -90,7 +90,9 @@ fn mistakes_in_a_body_say_where_and_what() {
 }
 
 /// Mistakes outside functions, whose first line is line 4 of the text.
-const OUTSIDE: [(&str, &str); 17] = [
+const OUTSIDE: [(&str, &str); 19] = [
+    (".entry f(.param .b8 x[]) {}", "PTX line 4, column 21: `x` has no size"),
+    (".global .b8 x[2][];", "PTX line 4, column 18: found `]`, expected a size"),
     ("ret;", "PTX line 4, column 1: found `ret`, expected a directive such as `.entry`"),
     (".nonsense", "PTX line 4, column 1: unknown directive `.nonsense`"),
     (".visible 4", "PTX line 4, column 10: found `4`, expected a variable or a function after `.visible`"),

@@ -100,6 +100,95 @@ fn registers_of_a_class_that_fits() {
     }
 }
 
+/// An instruction of every row of the table of widths, in which every register matters.
+const EVERY_ROW: [&str; 48] = [
+    "mul.wide.s32 d1, r1, r2;",
+    "mul.wide.u16 r1, h1, h2;",
+    "mad.wide.s32 d1, r1, r2, d2;",
+    "mad.lo.s32 r1, r2, r3, r4;",
+    "fma.rn.f32 f1, f2, f1, f2;",
+    "add.f64 g1, g2, g1;",
+    "ex2.approx.ftz.f32 f1, f2;",
+    "and.pred p1, p2, p0;",
+    "and.b16 h1, h2, h1;",
+    "prmt.b32 r1, r2, r3, r4;",
+    "shf.l.wrap.b32 r1, r2, r3, r4;",
+    "cvta.to.global.u64 d1, d2;",
+    "activemask.b32 r1;",
+    "mov.b32 r1, f1;",
+    "mov.pred p1, p2;",
+    "mov.b64 d1, {r1, f1};",
+    "dp4a.s32.u32 r1, r2, r3, r4;",
+    "shl.b64 d1, d2, r1;",
+    "shr.u16 h1, h2, r1;",
+    "lop3.b32 r1, r2, r3, r4, 128;",
+    "lop3.or.b32 r1|p1, r2, r3, r4, 128, p2;",
+    "bfe.u64 d1, d2, r1, r2;",
+    "bfi.b64 d1, d2, d1, r1, r2;",
+    "popc.b64 r1, d1;",
+    "clz.b32 r1, r2;",
+    "selp.f64 g1, g2, g1, p1;",
+    "slct.f64.f32 g1, g2, g1, f1;",
+    "setp.lt.and.f64 p1|p2, g1, g2, p0;",
+    "set.lt.and.u32.f64 r1, g1, g2, p1;",
+    "testp.finite.f64 p1, g1;",
+    "isspacep.global.u64 p1, d1;",
+    "cvt.rn.f32.s64 f1, d1;",
+    "cvt.u8.u16 h1, h2;",
+    "cvt.rn.f16x2.f32 r1, f1, f2;",
+    "shfl.sync.bfly.b32 r1|p1, r2, r3, r4, r0;",
+    "match.any.sync.b64 r1, d1, r2;",
+    "redux.sync.add.s32 r1, r2, r3;",
+    "vote.sync.ballot.b32 r1, p1, r2;",
+    "vote.sync.any.pred p1, p2, r1;",
+    "ld.global.v2.f64 {g1, g2}, [d1], d2;",
+    "ld.shared.b32 r1, [r2];",
+    "st.global.v2.b32 [d1], {r1, f1}, d2;",
+    "atom.global.add.f64 g1, [d1], g2;",
+    "red.shared.add.u64 [r1], d1;",
+    "ldmatrix.sync.aligned.m8n8.x2.shared.b16 {r1, r2}, [r3];",
+    "stmatrix.sync.aligned.m8n8.x2.shared.b16 [r3], {r1, r2};",
+    "mma.sync.m16n8k8.f32.tf32.tf32.f32 {f1, f2}, {r1, r2}, {r3}, {f1, f2};",
+    "@p1 brx.idx r1, T; T: .branchtargets T;",
+];
+
+/// Puts a register of another class in the place of each register of each line, which has to be found.
+#[test]
+fn no_register_of_any_row_may_change_its_class() {
+    let other = |class: char| match class {
+        'p' => "r4",
+        'h' => "p2",
+        'r' | 'f' => "h2",
+        _ => "r4",
+    };
+    for line in EVERY_ROW {
+        assert_eq!(complaint(line), None, "{line}");
+        let is_register = |at: usize| {
+            let bytes = line.as_bytes();
+            let stands_alone = at == 0 || !(bytes[at - 1].is_ascii_alphanumeric() || bytes[at - 1] == b'.');
+            let ends = bytes.get(at + 2).is_none_or(|byte| !byte.is_ascii_alphanumeric());
+            stands_alone && ends && b"prdfhg".contains(&bytes[at]) && bytes[at + 1].is_ascii_digit()
+        };
+        let places: Vec<usize> = (0..line.len() - 1).filter(|at| is_register(*at)).collect();
+        assert!(!places.is_empty());
+        for at in places {
+            // An address may be of 32 bits, too.
+            if at > 0 && line[at - 1..].starts_with("[d") {
+                continue;
+            }
+            let changed =
+                format!("{}{}{}", &line[..at], other(line[at..].chars().next().unwrap()), &line[at + 2..]);
+            assert!(complaint(&changed).is_some(), "{changed}");
+        }
+    }
+}
+
+#[test]
+fn a_complaint_has_a_line_and_no_column() {
+    let error = verify(&module(&around("\n\nbra L, L; L:"))).expect_err("two labels");
+    assert_eq!(error.to_string(), "PTX line 8: `bra` goes to one label");
+}
+
 #[test]
 fn instructions_of_the_wrong_shape() {
     let table = [
@@ -125,6 +214,10 @@ fn instructions_of_the_wrong_shape() {
 fn declarations_that_no_gpu_has() {
     let table = [
         (".global .align 3 .u32 x;", "`x` has the alignment 3, which is no power of two up to 65536"),
+        (
+            ".global .align 131072 .u32 x;",
+            "`x` has the alignment 131072, which is no power of two up to 65536",
+        ),
         (".global .align 0 .u32 x;", "`x` has the alignment 0, which is no power of two up to 65536"),
         (".global .pred x;", "`x` is a predicate in memory"),
         (".const .b8 x[65537];", "constant variables take 65537 bytes with `x`, of at most 65536"),

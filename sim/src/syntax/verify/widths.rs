@@ -188,6 +188,7 @@ fn row(instruction: &Instruction) -> Option<Row> {
         "atom" => (Some(1), &[T, Any, T, Any]),
         "red" if has("async") => return None,
         "red" => (Some(1), &[Any, T, Any]),
+        "brx" => (None, &[B32]),
         "ldmatrix" => (None, &[B32, Any]),
         "stmatrix" => (None, &[Any, B32]),
         "mma" if has("f64") || has("block_scale") => return None,
