@@ -42,7 +42,7 @@ fn copy_async(r: &mut Reader, sizes: &[i64]) -> What<Op> {
     let (to, from) = (r.address(Space::Shared)?, r.address(Space::Global)?);
     let bytes = constant(r, 16, "the size of the copy")?;
     if !sizes.contains(&bytes) {
-        return Err(format!("a copy of {bytes} bytes does not exist here: {sizes:?}"));
+        return Err(format!("`.ca` copies 4, 8 or 16 bytes and `.cg` 16, not {bytes}"));
     }
     let (mut source_bytes, mut ignore) = (None, None);
     if r.left() > usize::from(hint) {

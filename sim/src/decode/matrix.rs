@@ -8,7 +8,7 @@
 //! How many registers each matrix takes follows from the shape and the types; other counts are refused. Which shapes
 //! and types can be multiplied is what `math::tensor` says. Source: PTX ISA, "Warp Level Matrix Multiply-Accumulate Instructions".
 
-use super::op::{Multiplier, Multiply, Op};
+use super::op::{Multiplier, Multiply, Op, Src};
 use super::operands::{Fit, kind};
 use super::words::{Reader, What};
 use crate::math::tensor::{Accumulator, Element, Mma, Shape, double};
@@ -151,13 +151,19 @@ fn operands(
     let [factor, sum] = types;
     let d = fragment(r, "D", of_c)?.iter().map(|p| r.dst_of(p, sum, Fit::Exact)).collect::<What<Vec<_>>>()?;
     let a = fragment(r, "A", of_a)?;
-    let a = a.iter().map(|p| r.src_of(p, factor, Fit::Exact)).collect::<What<Vec<_>>>()?;
+    let a = a.iter().map(|p| source(r, p, factor)).collect::<What<Vec<_>>>()?;
     let b = fragment(r, "B", of_b)?;
-    let b = b.iter().map(|p| r.src_of(p, factor, Fit::Exact)).collect::<What<Vec<_>>>()?;
+    let b = b.iter().map(|p| source(r, p, factor)).collect::<What<Vec<_>>>()?;
     let c = fragment(r, "C", of_c)?;
-    let c = c.iter().map(|p| r.src_of(p, sum, Fit::Exact)).collect::<What<Vec<_>>>()?;
+    let c = c.iter().map(|p| source(r, p, sum)).collect::<What<Vec<_>>>()?;
     let multiply = Multiply { shape, multiplier, d: d.into(), a: a.into(), b: b.into(), c: c.into() };
     Ok(Op::MatrixMultiply(Box::new(multiply)))
+}
+
+/// A register of a fragment; an integer stands for the bits of one.
+fn source(r: &mut Reader, part: &Operand, ty: Type) -> What<Src> {
+    let is_bits = matches!(part, Operand::Int(_)) && ty.bytes() == 4 && ty != Type::F32;
+    r.src_of(part, if is_bits { Type::B32 } else { ty }, Fit::Exact)
 }
 
 fn element(word: &str, xor: bool) -> Option<Element> {

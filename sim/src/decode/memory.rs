@@ -142,7 +142,7 @@ fn long_halves(r: &Reader, part: &Operand, ty: Type) -> What<Option<[Reg64; 2]>>
 pub(crate) fn prefetch(r: &mut Reader) -> What<Op> {
     let space = r.one_of(&[("global", Space::Global), ("local", Space::Local)]).unwrap_or(Space::Generic);
     let levels = [("L1", ()), ("L2", ()), ("L2::evict_last", ()), ("L2::evict_normal", ())];
-    r.need_one_of(if space == Space::Global { &levels } else { &levels[..2] })?;
+    r.need_one_of(if space == Space::Local { &levels[..2] } else { &levels })?;
     r.address(space)?;
     Ok(Op::Nop)
 }

@@ -41,9 +41,25 @@ pub(crate) fn mov(r: &mut Reader) -> What<Op> {
         (Some(Operand::Vector(_)), _) | (_, Some(Operand::Vector(_))) => repack(r, ty),
         _ if ty == Type::B128 => repack(r, ty),
         (_, Some(Operand::Special(which))) => special(r, ty, *which),
-        _ if ty.bytes() == 8 => Ok(Op::Move64 { dst: r.dst64(ty)?, a: r.src64(ty)? }),
-        _ => Ok(Op::Move { dst: r.dst32(ty)?, a: r.src32(ty)? }),
+        _ => plain(r, ty),
     }
+}
+
+fn plain(r: &mut Reader, ty: Type) -> What<Op> {
+    let op = match ty.bytes() {
+        8 => Op::Move64 { dst: r.dst64(ty)?, a: r.src64(ty)? },
+        _ => Op::Move { dst: r.dst32(ty)?, a: r.src32(ty)? },
+    };
+    // The address of a global variable goes straight to its destination.
+    Ok(match (r.before.pop(), op) {
+        (Some(Op::VariableAddress { variable, offset, .. }), Op::Move64 { dst, .. }) => {
+            Op::VariableAddress { dst: Dst::Reg64(dst), variable, offset }
+        }
+        (Some(Op::VariableAddress { variable, offset, .. }), Op::Move { dst, .. }) => {
+            Op::VariableAddress { dst: Dst::Reg32(dst), variable, offset }
+        }
+        (_, op) => op,
+    })
 }
 
 fn predicate(r: &mut Reader) -> What<Op> {

@@ -354,6 +354,9 @@ pub(crate) fn immediate(operand: &Operand, ty: Type) -> What<u64> {
         (Operand::F32(_) | Operand::F64(_), _) => {
             Err(format!("a floating-point constant where `.{ty}` is expected"))
         }
+        (Operand::Name(name), _) => {
+            Err(format!("the address of a function (`{name}`) is not supported: call it by name"))
+        }
         (other, _) => Err(format!("a register or a constant is expected, not {}", kind(other))),
     }
 }

@@ -110,6 +110,10 @@ impl<'a> Reader<'a> {
                 self.next();
                 Ok(ty)
             }
+            None if Type::parse(self.peek()).is_none() && self.peek() != "" => {
+                let (opcode, list) = (&self.instruction.opcode, list(allowed.iter().map(|ty| ty.name())));
+                Err(format!("{}; a type of `{opcode}` is {list}", self.refused()))
+            }
             None => Err(self.expected(&allowed.iter().map(|ty| ty.name()).collect::<Vec<_>>())),
         }
     }
@@ -121,6 +125,9 @@ impl<'a> Reader<'a> {
             let opcode = &self.instruction.opcode;
             match last {
                 "" => format!("`{opcode}` needs a type, as in `{opcode}.f32`"),
+                _ if self.words().any(|(_, word)| Type::parse(word).is_some()) => {
+                    format!("the type of `{opcode}` has to come last, behind `.{last}`")
+                }
                 _ => format!("`.{last}` is no type that `{opcode}` is supported with"),
             }
         })
@@ -134,14 +141,8 @@ impl<'a> Reader<'a> {
     /// Refuses what is left over.
     pub(crate) fn finish(&self) -> What<()> {
         let opcode = &self.instruction.opcode;
-        if let Some((index, word)) = self.words().next() {
-            let before = &self.instruction.modifiers[..index];
-            let place = match before.last() {
-                Some(_) if before.iter().any(|w| w == word) => "twice".to_string(),
-                Some(last) => format!("after `.{last}`"),
-                None => "here".to_string(),
-            };
-            return Err(format!("`.{word}` is not supported {place} in `{opcode}`"));
+        if self.peek() != "" {
+            return Err(self.refused());
         }
         match self.left() {
             0 => Ok(()),
@@ -153,14 +154,31 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What to say where one of these words has to stand.
-    pub(crate) fn expected(&self, words: &[&str]) -> String {
-        let list = words.iter().map(|word| format!("`.{word}`")).collect::<Vec<_>>().join(", ");
-        let one = if words.len() == 1 { "" } else { "one of " };
+    /// What to say of the next word, which nobody takes.
+    fn refused(&self) -> String {
         let opcode = &self.instruction.opcode;
-        match self.peek() {
-            "" => format!("`{opcode}` needs {one}{list} at its end"),
-            word => format!("`.{word}` is not supported here in `{opcode}`: expected {one}{list}"),
+        let Some((index, word)) = self.words().next() else { return String::new() };
+        let before = &self.instruction.modifiers[..index];
+        match before.last() {
+            Some(_) if before.iter().any(|w| w == word) => format!("`.{word}` stands twice in `{opcode}`"),
+            Some(last) => format!("`.{word}` is not supported after `.{last}` in `{opcode}`"),
+            None => format!("`.{word}` is not supported here in `{opcode}`"),
         }
     }
+
+    /// What to say where one of these words has to stand.
+    pub(crate) fn expected(&self, words: &[&str]) -> String {
+        let opcode = &self.instruction.opcode;
+        let list = list(words.iter().copied());
+        match self.peek() {
+            "" => format!("`{opcode}` needs {list} at its end"),
+            _ => format!("{}: expected {list}", self.refused()),
+        }
+    }
+}
+
+/// Words as a list, ``one of `.a`, `.b` ``.
+fn list<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let list = words.map(|word| format!("`.{word}`")).collect::<Vec<_>>();
+    if list.len() == 1 { list.concat() } else { format!("one of {}", list.join(", ")) }
 }
