@@ -23,6 +23,9 @@ use crate::memory::shared::Shared;
 /// Instructions of a warp before the next one has its turn.
 const SLICE: u32 = 2048;
 
+/// Turns that each of the other warps gets to write what a warp read too early.
+const LATE_SLICES: u32 = 64;
+
 /// What the warps of a block share.
 pub(crate) struct Surroundings<'a> {
     /// The launch.
@@ -102,7 +105,10 @@ impl<'a> Block<'a> {
                 if self.warps[w].state == State::Ready {
                     moved = true;
                     let outcome = warp::run(&mut self.warps[w], &mut self.around, SLICE);
-                    outcome.and_then(|()| self.limit()).map_err(|fault| self.found(w, fault))?;
+                    if let Err(fault) = outcome.and_then(|()| self.limit()) {
+                        let found = self.found(w, fault);
+                        return Err(self.too_early(w, found));
+                    }
                     self.barriers();
                 }
             }
@@ -153,6 +159,33 @@ impl<'a> Block<'a> {
             for warp in &done.waited {
                 collective::pass(&mut self.warps[*warp as usize], &self.around, &done);
             }
+        }
+    }
+
+    /// Says of a read of bytes that nobody wrote whether another warp was about to write them: then a barrier is missing,
+    /// which is the better thing to say. The other warps go on until they stop, and the warp at fault reads once more.
+    fn too_early(&mut self, w: usize, found: Box<Found>) -> Box<Found> {
+        if found.fault.wrong != Wrong::Uninitialised {
+            return found;
+        }
+        for other in (0..self.warps.len()).filter(|other| *other != w) {
+            let mut slices = 0..LATE_SLICES;
+            while self.warps[other].state == State::Ready && slices.next().is_some() {
+                if warp::run(&mut self.warps[other], &mut self.around, SLICE).is_err() {
+                    break;
+                }
+                self.barriers();
+            }
+        }
+        match warp::run(&mut self.warps[w], &mut self.around, 1) {
+            Err(fault) if fault.wrong == Wrong::Race && Site(self.around.pc) == found.site => {
+                let detail = match fault.detail.as_str() {
+                    "" => "the write had not even happened yet".to_string(),
+                    detail => format!("the write had not even happened yet; {detail}"),
+                };
+                self.found(w, Fault { detail, ..fault })
+            }
+            _ => found,
         }
     }
 

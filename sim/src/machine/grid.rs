@@ -73,7 +73,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Report, Error> {
     }
     let outcome = progress.outcome.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     match outcome.first {
-        Some((block, found)) => Err(Error::Violation(Box::new(violation(run, block, found)))),
+        Some((block, found)) => Err(Error::Violation(Box::new(violation(run, block, *found)))),
         None => Ok(outcome.tally.report(&run.program.kernel, run.options.lines)),
     }
 }
@@ -102,7 +102,7 @@ fn work(run: &Run<'_>, progress: &Progress) {
     }
 }
 
-fn violation(run: &Run<'_>, block: u64, found: Box<Found>) -> Violation {
+fn violation(run: &Run<'_>, block: u64, found: Found) -> Violation {
     let Fault { lane, .. } = found.fault;
     let other_place =
         found.fault.other.map_or_else(String::new, |(other, _)| run.program.place(other.site.0));

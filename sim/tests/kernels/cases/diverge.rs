@@ -27,7 +27,7 @@ pub(crate) fn collatz(n: usize, seed: u64) -> Case {
 fn walk(mut x: u64) -> (u32, u64) {
     let (mut steps, mut peak) = (0, x);
     while x != 1 {
-        x = if x % 2 == 0 { x / 2 } else { 3 * x + 1 };
+        x = if x.is_multiple_of(2) { x / 2 } else { 3 * x + 1 };
         peak = peak.max(x);
         steps += 1;
     }
