@@ -7,7 +7,7 @@
 //!
 //! A predicate is a mask of lanes, so that logic on predicates is logic on one number.
 
-use super::registers::{Longs, Registers};
+use super::registers::{Longs, Registers, spare};
 use crate::decode::op::{
     Comparison, Dst, Logic, Pred, Reg32, Reg64, Relation, SetAs, Src, Src32, Src64, SrcPred,
 };
@@ -49,27 +49,28 @@ fn gather(holds: impl Fn(usize) -> bool) -> u32 {
 /// How the two sides compare, for every lane: low half and, for packed types, high half.
 fn compared(registers: &Registers, test: &Comparison) -> (u32, u32) {
     let relation = test.relation;
+    let (mut x, mut y) = (spare(), spare());
+    if matches!(test.ty, Type::U64 | Type::B64 | Type::S64 | Type::F64) {
+        return (compared_long(registers, test), 0);
+    }
+    let (a, b) = (registers.see_low(test.a, &mut x), registers.see_low(test.b, &mut y));
     match test.ty {
-        Type::U32 | Type::B32 => {
-            (ordered(relation, &registers.low(test.a), &registers.low(test.b), |v| v), 0)
-        }
-        Type::S32 => (ordered(relation, &registers.low(test.a), &registers.low(test.b), |v| v as i32), 0),
-        Type::U16 | Type::B16 => {
-            (ordered(relation, &registers.low(test.a), &registers.low(test.b), |v| v as u16), 0)
-        }
-        Type::S16 => (ordered(relation, &registers.low(test.a), &registers.low(test.b), |v| v as i16), 0),
-        Type::S64 => (ordered(relation, &registers.any(test.a), &registers.any(test.b), |v| v as i64), 0),
-        Type::F32 => {
-            let (a, b) = (registers.low(test.a), registers.low(test.b));
-            (gather(|i| relation.holds(compare::order_f32(a[i], b[i], test.ftz))), 0)
-        }
-        Type::F64 => {
-            let (a, b) = (registers.any(test.a), registers.any(test.b));
-            (gather(|i| relation.holds(compare::order_f64(a[i], b[i]))), 0)
-        }
-        Type::F16 | Type::F16x2 => halves::<F16>(registers, test),
-        Type::BF16 | Type::BF16x2 => halves::<Bf16>(registers, test),
-        _ => (ordered(relation, &registers.any(test.a), &registers.any(test.b), |v| v), 0),
+        Type::S32 => (ordered(relation, a, b, |v| v as i32), 0),
+        Type::U16 | Type::B16 => (ordered(relation, a, b, |v| v as u16), 0),
+        Type::S16 => (ordered(relation, a, b, |v| v as i16), 0),
+        Type::F32 => (gather(|i| relation.holds(compare::order_f32(a[i], b[i], test.ftz))), 0),
+        Type::F16 | Type::F16x2 => halves::<F16>(test, a, b),
+        Type::BF16 | Type::BF16x2 => halves::<Bf16>(test, a, b),
+        _ => (ordered(relation, a, b, |v| v), 0),
+    }
+}
+
+fn compared_long(registers: &Registers, test: &Comparison) -> u32 {
+    let (a, b) = (registers.any(test.a), registers.any(test.b));
+    match test.ty {
+        Type::F64 => gather(|i| test.relation.holds(compare::order_f64(a[i], b[i]))),
+        Type::S64 => ordered(test.relation, &a, &b, |v| v as i64),
+        _ => ordered(test.relation, &a, &b, |v| v),
     }
 }
 
@@ -87,8 +88,7 @@ fn ordered<R: Copy, T: Ord>(relation: Relation, a: &[R; 32], b: &[R; 32], of: im
     }
 }
 
-fn halves<H: Half>(registers: &Registers, test: &Comparison) -> (u32, u32) {
-    let (a, b) = (registers.low(test.a), registers.low(test.b));
+fn halves<H: Half>(test: &Comparison, a: &Lanes, b: &Lanes) -> (u32, u32) {
     let side = |shift: u32| {
         gather(|i| {
             let order = compare::order_halves::<H>((a[i] >> shift) as u16, (b[i] >> shift) as u16, test.ftz);
@@ -153,7 +153,8 @@ pub(crate) fn set(registers: &mut Registers, mask: u32, test: &Comparison, dst: 
 
 /// `selp`
 pub(crate) fn select(registers: &mut Registers, mask: u32, dst: Reg32, (a, b): (Src32, Src32), p: SrcPred) {
-    let (a, b, p) = (registers.word(a), registers.word(b), registers.pred(p));
+    let (mut x, mut y) = (spare(), spare());
+    let (a, b, p) = (registers.see(a, &mut x), registers.see(b, &mut y), registers.pred(p));
     let result: Lanes = std::array::from_fn(|i| if p >> i & 1 != 0 { a[i] } else { b[i] });
     registers.set_word(mask, dst, &result);
 }

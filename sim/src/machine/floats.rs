@@ -8,7 +8,7 @@
 //! The two modes that nearly all instructions have, none and `.ftz`, are constants inside their loops, so that these
 //! become vector code. `fma.rn.f32` is the host's own where it has one, since `math`'s, right on every host, is slow.
 
-use super::registers::{Registers, map1, map2, map3};
+use super::registers::{Registers, map1, map2, map3, spare};
 use crate::decode::op::{self, Float, FloatOp, Mode, Pred, Reg32, Reg64, Src, Src32, Src64};
 use crate::math::half::{self, Bf16, F16, Half, pair1, pair2, pair3};
 use crate::math::{approx, compare, double, single, wide};
@@ -25,17 +25,19 @@ pub(crate) fn float(
     dst: Reg32,
     (a, b, c): (Src32, Src32, Src32),
 ) {
-    let (a, b) = (registers.word(a), registers.word(b));
+    let (mut x, mut y, mut z) = (spare(), spare(), spare());
+    let (a, b) = (registers.see(a, &mut x), registers.see(b, &mut y));
     let c = match kind {
-        FloatOp::Fma | FloatOp::FmaRelu | FloatOp::Min(_) | FloatOp::Max(_) => registers.word(c),
-        _ => [0; 32],
+        FloatOp::Fma | FloatOp::FmaRelu | FloatOp::Min(_) | FloatOp::Max(_) => registers.see(c, &mut z),
+        _ => a,
     };
+    let low = |v: u32| v & 0xffff;
     let result = match ty {
-        Float::F32 => single(kind, mode, &a, &b, &c),
-        Float::F16 => halves::<F16>(kind, mode, &a, &b, &c).map(|v| v & 0xffff),
-        Float::BF16 => halves::<Bf16>(kind, mode, &a, &b, &c).map(|v| v & 0xffff),
-        Float::F16x2 => halves::<F16>(kind, mode, &a, &b, &c),
-        Float::BF16x2 => halves::<Bf16>(kind, mode, &a, &b, &c),
+        Float::F32 => single(kind, mode, a, b, c),
+        Float::F16 => map1(&halves::<F16>(kind, mode, a, b, c), low),
+        Float::BF16 => map1(&halves::<Bf16>(kind, mode, a, b, c), low),
+        Float::F16x2 => halves::<F16>(kind, mode, a, b, c),
+        Float::BF16x2 => halves::<Bf16>(kind, mode, a, b, c),
     };
     registers.set_word(mask, dst, &result);
 }

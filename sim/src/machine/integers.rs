@@ -6,7 +6,7 @@
 //!
 //! Each kind is one loop over 32 lanes with the kind settled outside of it, which the compiler turns into vector code.
 
-use super::registers::{Longs, Registers, lanes, map1, map2, map3};
+use super::registers::{Longs, Registers, lanes, map1, map2, map3, spare};
 use crate::decode::op::{
     CarryOp, Integer as Ty, IntegerOp, Logic, Pred, Reg32, Reg64, Src32, Src64, SrcPred,
 };
@@ -46,32 +46,33 @@ pub(crate) fn integer(
     dst: Reg32,
     (a, b, c): (Src32, Src32, Src32),
 ) {
-    let (a, b) = (registers.word(a), registers.word(b));
+    let (mut x, mut y, mut z) = (spare(), spare(), spare());
+    let (a, b) = (registers.see(a, &mut x), registers.see(b, &mut y));
     // What most instructions of a kernel are comes first, and needs no third operand.
     let result = match kind {
-        IntegerOp::Add if ty.bits == 32 => map2(&a, &b, u32::wrapping_add),
-        IntegerOp::Sub if ty.bits == 32 => map2(&a, &b, u32::wrapping_sub),
-        IntegerOp::MulLo if ty.bits == 32 => map2(&a, &b, u32::wrapping_mul),
-        IntegerOp::And => map2(&a, &b, |a, b| a & b),
-        IntegerOp::Or => map2(&a, &b, |a, b| a | b),
-        IntegerOp::Xor => map2(&a, &b, |a, b| a ^ b),
-        IntegerOp::Shl if ty.bits == 32 => map2(&a, &b, |a, b| if b > 31 { 0 } else { a << b }),
-        IntegerOp::Shr if ty.bits == 32 && ty.signed => map2(&a, &b, |a, b| (a as i32 >> b.min(31)) as u32),
-        IntegerOp::Shr if ty.bits == 32 => map2(&a, &b, |a, b| if b > 31 { 0 } else { a >> b }),
+        IntegerOp::Add if ty.bits == 32 => map2(a, b, u32::wrapping_add),
+        IntegerOp::Sub if ty.bits == 32 => map2(a, b, u32::wrapping_sub),
+        IntegerOp::MulLo if ty.bits == 32 => map2(a, b, u32::wrapping_mul),
+        IntegerOp::And => map2(a, b, |a, b| a & b),
+        IntegerOp::Or => map2(a, b, |a, b| a | b),
+        IntegerOp::Xor => map2(a, b, |a, b| a ^ b),
+        IntegerOp::Shl if ty.bits == 32 => map2(a, b, |a, b| if b > 31 { 0 } else { a << b }),
+        IntegerOp::Shr if ty.bits == 32 && ty.signed => map2(a, b, |a, b| (a as i32 >> b.min(31)) as u32),
+        IntegerOp::Shr if ty.bits == 32 => map2(a, b, |a, b| if b > 31 { 0 } else { a >> b }),
         _ => {
-            let c = registers.word(c);
+            let c = registers.see(c, &mut z);
             match (ty.bits, ty.signed) {
                 // Factors of 16 bits, but a product of 32.
                 (16, false) if matches!(kind, IntegerOp::MulWide | IntegerOp::MadWide) => {
-                    word::<u32>(kind, &a, &b, &c)
+                    word::<u32>(kind, a, b, c)
                 }
                 (16, true) if matches!(kind, IntegerOp::MulWide | IntegerOp::MadWide) => {
-                    word::<i32>(kind, &a, &b, &c)
+                    word::<i32>(kind, a, b, c)
                 }
-                (16, false) => any::<u32, u16>(kind, &a, &b, &c),
-                (16, true) => any::<u32, i16>(kind, &a, &b, &c),
-                (_, false) => word::<u32>(kind, &a, &b, &c),
-                (_, true) => word::<i32>(kind, &a, &b, &c),
+                (16, false) => any::<u32, u16>(kind, a, b, c),
+                (16, true) => any::<u32, i16>(kind, a, b, c),
+                (_, false) => word::<u32>(kind, a, b, c),
+                (_, true) => word::<i32>(kind, a, b, c),
             }
         }
     };
@@ -179,17 +180,18 @@ pub(crate) fn integer64(
     dst: Reg64,
     (a, b, c): (Src64, Src64, Src64),
 ) {
-    let (a, b) = (registers.long(a), registers.long(b));
+    let (mut x, mut y, mut z) = (spare(), spare(), spare());
+    let (a, b) = (registers.see_long(a, &mut x), registers.see_long(b, &mut y));
     let result = match kind {
-        IntegerOp::Add => map2(&a, &b, u64::wrapping_add),
-        IntegerOp::Sub => map2(&a, &b, u64::wrapping_sub),
-        IntegerOp::MulLo => map2(&a, &b, u64::wrapping_mul),
-        IntegerOp::And => map2(&a, &b, |a, b| a & b),
-        IntegerOp::Or => map2(&a, &b, |a, b| a | b),
-        IntegerOp::Xor => map2(&a, &b, |a, b| a ^ b),
-        IntegerOp::Brev => map1(&a, u64::reverse_bits),
-        _ if signed => any::<u64, i64>(kind, &a, &b, &registers.long(c)),
-        _ => any::<u64, u64>(kind, &a, &b, &registers.long(c)),
+        IntegerOp::Add => map2(a, b, u64::wrapping_add),
+        IntegerOp::Sub => map2(a, b, u64::wrapping_sub),
+        IntegerOp::MulLo => map2(a, b, u64::wrapping_mul),
+        IntegerOp::And => map2(a, b, |a, b| a & b),
+        IntegerOp::Or => map2(a, b, |a, b| a | b),
+        IntegerOp::Xor => map2(a, b, |a, b| a ^ b),
+        IntegerOp::Brev => map1(a, u64::reverse_bits),
+        _ if signed => any::<u64, i64>(kind, a, b, registers.see_long(c, &mut z)),
+        _ => any::<u64, u64>(kind, a, b, registers.see_long(c, &mut z)),
     };
     registers.set_long(mask, dst, &result);
 }
@@ -202,7 +204,8 @@ pub(crate) fn wide(
     dst: Reg64,
     (a, b, c): (Src32, Src32, Src64),
 ) {
-    let (a, b, c) = (registers.word(a), registers.word(b), registers.long(c));
+    let (mut x, mut y, mut z) = (spare(), spare(), spare());
+    let (a, b, c) = (registers.see(a, &mut x), registers.see(b, &mut y), registers.see_long(c, &mut z));
     let result: Longs = if signed {
         std::array::from_fn(|i| {
             (i64::from(a[i] as i32) * i64::from(b[i] as i32)).wrapping_add(c[i] as i64) as u64

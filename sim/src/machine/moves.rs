@@ -7,13 +7,14 @@
 //! ```
 
 use super::block::Surroundings;
-use super::registers::{Longs, Registers, lanes};
+use super::registers::{Longs, Registers, lanes, map1, map2, spare};
 use super::warp::Warp;
 use crate::decode::op::{Conversion, Dst, Pred, Src};
-use crate::math::convert::{How, cvt};
+use crate::math::Round;
+use crate::math::convert::{How, Rounding, cvt};
 use crate::math::half::{Bf16, F16};
 use crate::math::packed::{self, Byte};
-use crate::memory;
+use crate::memory::{self, Lanes};
 use crate::syntax::ast::{Space, Special, Type};
 
 /// `mov` between vectors and wide registers.
@@ -83,6 +84,11 @@ pub(crate) fn convert(
     dst: Dst,
     (a, b): (Src, Option<Src>),
 ) {
+    // A signed result in a wider register has to be extended by its sign, which this does not do.
+    let extends = matches!(dst, Dst::Reg64(_)) && conversion.to.is_signed();
+    if !extends && let Some(result) = usual(registers, conversion, (a, b)) {
+        return registers.set_low(mask, dst, &result);
+    }
     let Conversion { to, from, round, ftz, sat, satfinite, relu } = *conversion;
     let how = How { round, ftz, sat, satfinite, relu };
     let a = registers.any(a);
@@ -96,9 +102,46 @@ pub(crate) fn convert(
         (_, Type::E5M2x2) => to_bytes(&a, &b, from, Byte::E5m2, relu),
         (Type::E4M3x2, _) => from_bytes(&a, Byte::E4m3, to, relu),
         (Type::E5M2x2, _) => from_bytes(&a, Byte::E5m2, to, relu),
-        _ => scalar(&a, from, to, how),
+        _ => map1(&a, |a| cvt(a, from, to, how).unwrap_or(0)),
     };
     registers.set(mask, dst, &extend(result, to));
+}
+
+const EXACT: How = How { round: Rounding::None, ftz: false, sat: false, satfinite: false, relu: false };
+const NEAREST: How = How { round: Rounding::Float(Round::Nearest), ..EXACT };
+const CUT: How = How { round: Rounding::Integer(Round::Zero), ..EXACT };
+
+/// The conversions that kernels are full of. Types and modifiers are constants inside their loops, which so become vector
+/// code.
+fn usual(registers: &Registers, conversion: &Conversion, (a, b): (Src, Option<Src>)) -> Option<Lanes> {
+    let Conversion { to, from, round, ftz, sat, satfinite, relu } = *conversion;
+    let how = How { round, ftz, sat, satfinite, relu };
+    let (mut x, mut y) = (spare(), spare());
+    let a = registers.see_low(a, &mut x);
+    macro_rules! loops {
+        ($($from:ident $to:ident $how:ident,)*) => {
+            match (from, to) {
+                $((Type::$from, Type::$to) if how == $how => {
+                    Some(map1(a, |a| cvt(a.into(), Type::$from, Type::$to, $how).unwrap_or(0) as u32))
+                })*
+                (Type::F32, Type::F16x2) if how == NEAREST => {
+                    let b = registers.see_low(b?, &mut y);
+                    Some(map2(a, b, |a, b| packed::halves(a, b, Type::F16, NEAREST)))
+                }
+                (Type::F32, Type::BF16x2) if how == NEAREST => {
+                    let b = registers.see_low(b?, &mut y);
+                    Some(map2(a, b, |a, b| packed::halves(a, b, Type::BF16, NEAREST)))
+                }
+                (Type::U64 | Type::S64, Type::U32) | (Type::U32, Type::U64) if how == EXACT => Some(*a),
+                _ => None,
+            }
+        };
+    }
+    loops!(
+        F16 F32 EXACT, BF16 F32 EXACT, F32 F16 NEAREST, F32 BF16 NEAREST,
+        U32 F32 NEAREST, S32 F32 NEAREST, F32 S32 CUT, F32 U32 CUT,
+        U16 U32 EXACT, U32 U16 EXACT, S16 S32 EXACT, S32 U32 EXACT, U32 S32 EXACT,
+    )
 }
 
 fn to_bytes(a: &Longs, b: &Longs, from: Type, to: Byte, relu: bool) -> Longs {
@@ -115,22 +158,6 @@ fn from_bytes(a: &Longs, from: Byte, to: Type, relu: bool) -> Longs {
         Type::BF16x2 => a.map(|a| packed::halves_of_bytes::<Bf16>(a as u16, from, relu).into()),
         _ => a.map(|a| packed::halves_of_bytes::<F16>(a as u16, from, relu).into()),
     }
-}
-
-/// A conversion of one value. The pairs that kernels are full of have loops of their own, in which the types are known.
-fn scalar(a: &Longs, from: Type, to: Type, how: How) -> Longs {
-    macro_rules! loops {
-        ($($from:ident $to:ident)*) => {
-            match (from, to) {
-                $((Type::$from, Type::$to) => a.map(|a| cvt(a, Type::$from, Type::$to, how).unwrap_or(0)),)*
-                _ => a.map(|a| cvt(a, from, to, how).unwrap_or(0)),
-            }
-        };
-    }
-    loops!(
-        U32 U64  S32 S64  U64 U32  S64 S32  S32 U64  U16 U32  S16 S32  U32 U16
-        F16 F32  BF16 F32  F32 F16  F32 BF16  U32 F32  S32 F32  F32 S32  F32 U32  F32 F32
-    )
 }
 
 /// Extends a signed result by its sign.

@@ -13,12 +13,19 @@
 use crate::decode::Banks;
 use crate::decode::op::{Dst, Guard, Pred, Reg32, Reg64, Src, Src32, Src64, SrcPred};
 use crate::memory::Lanes;
+use std::mem::MaybeUninit;
 
 /// One 64-bit number a lane.
 pub(crate) type Longs = [u64; 32];
 
 /// All lanes.
 pub(crate) const ALL: u32 = u32::MAX;
+
+/// Room for the lanes of an immediate, not filled before one is there.
+#[inline(always)]
+pub(crate) fn spare<T>() -> MaybeUninit<[T; 32]> {
+    MaybeUninit::uninit()
+}
 
 /// The registers of one warp.
 #[derive(Default, Debug)]
@@ -41,6 +48,34 @@ impl Registers {
         self.preds.clear();
         self.preds.resize(banks.preds as usize, 0);
         self.carry = 0;
+    }
+
+    /// A source of 32 bits where it stands; an immediate is spread over the lanes of `spare`.
+    #[inline(always)]
+    pub(crate) fn see<'a>(&'a self, source: Src32, spare: &'a mut MaybeUninit<Lanes>) -> &'a Lanes {
+        match source {
+            Src32::Reg(Reg32(r)) => &self.words[r as usize],
+            Src32::Imm(value) => spare.write([value; 32]),
+        }
+    }
+
+    /// A source of 64 bits where it stands; an immediate is spread over the lanes of `spare`.
+    #[inline(always)]
+    pub(crate) fn see_long<'a>(&'a self, source: Src64, spare: &'a mut MaybeUninit<Longs>) -> &'a Longs {
+        match source {
+            Src64::Reg(Reg64(r)) => &self.longs[r as usize],
+            Src64::Imm(value) => spare.write([value; 32]),
+        }
+    }
+
+    /// The low 32 bits of a source of any width, where it stands if it can.
+    #[inline(always)]
+    pub(crate) fn see_low<'a>(&'a self, source: Src, spare: &'a mut MaybeUninit<Lanes>) -> &'a Lanes {
+        match source {
+            Src::Reg32(Reg32(r)) => &self.words[r as usize],
+            Src::Reg64(Reg64(r)) => spare.write(self.longs[r as usize].map(|v| v as u32)),
+            Src::Imm(value) => spare.write([value as u32; 32]),
+        }
     }
 
     /// A source of 32 bits.
@@ -151,29 +186,40 @@ fn blend<T: Copy>(to: &mut [T; 32], mask: u32, from: &[T; 32]) {
         *to = *from;
         return;
     }
+    // Every lane is written, so that the compiler can choose between two vectors.
     for lane in 0..32 {
-        if mask >> lane & 1 != 0 {
-            to[lane] = from[lane];
-        }
+        to[lane] = if mask >> lane & 1 != 0 { from[lane] } else { to[lane] };
     }
 }
 
 /// A function of one operand, lane by lane.
 #[inline(always)]
 pub(crate) fn map1<R: Copy>(a: &[R; 32], f: impl Fn(R) -> R) -> [R; 32] {
-    std::array::from_fn(|lane| f(a[lane]))
+    let mut result = *a;
+    for lane in 0..32 {
+        result[lane] = f(a[lane]);
+    }
+    result
 }
 
 /// A function of two operands, lane by lane.
 #[inline(always)]
 pub(crate) fn map2<R: Copy>(a: &[R; 32], b: &[R; 32], f: impl Fn(R, R) -> R) -> [R; 32] {
-    std::array::from_fn(|lane| f(a[lane], b[lane]))
+    let mut result = *a;
+    for lane in 0..32 {
+        result[lane] = f(a[lane], b[lane]);
+    }
+    result
 }
 
 /// A function of three operands, lane by lane.
 #[inline(always)]
 pub(crate) fn map3<R: Copy>(a: &[R; 32], b: &[R; 32], c: &[R; 32], f: impl Fn(R, R, R) -> R) -> [R; 32] {
-    std::array::from_fn(|lane| f(a[lane], b[lane], c[lane]))
+    let mut result = *a;
+    for lane in 0..32 {
+        result[lane] = f(a[lane], b[lane], c[lane]);
+    }
+    result
 }
 
 /// The lanes of a mask, in order.
