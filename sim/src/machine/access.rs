@@ -30,6 +30,19 @@ pub(crate) fn addresses(registers: &Registers, around: &Surroundings<'_>, addres
     }
 }
 
+/// The space that all lanes mean, and their addresses in it; `None` where they differ.
+#[inline(always)]
+fn one_space(space: Space, mask: u32, at: &Longs) -> Option<(Space, Longs)> {
+    if space != Space::Generic {
+        return Some((space, *at));
+    }
+    let first = at[mask.trailing_zeros() as usize & 31];
+    let (space, address) = memory::resolve(first);
+    let start = first.wrapping_sub(address);
+    let alike = lanes(mask).all(|lane| memory::resolve(at[lane]).0 == space);
+    alike.then(|| (space, at.map(|address| address.wrapping_sub(start))))
+}
+
 /// The lanes of each space, with addresses in it.
 fn by_space(space: Space, mask: u32, addresses: &Longs) -> Vec<(Space, u32, Longs)> {
     let mut all: Vec<(Space, u32, Longs)> = Vec::new();
@@ -143,8 +156,8 @@ pub(crate) fn read_all(
     at: &Longs,
     data: &mut Data,
 ) -> Result<(), Fault> {
-    if space != Space::Generic {
-        return read(around, request, space, mask, at, data);
+    if let Some((space, at)) = one_space(space, mask, at) {
+        return read(around, request, space, mask, &at, data);
     }
     by_space(space, mask, at)
         .into_iter()
@@ -161,8 +174,8 @@ pub(crate) fn write_all(
     at: &Longs,
     data: &Data,
 ) -> Result<(), Fault> {
-    if space != Space::Generic {
-        return write(around, request, space, mask, at, data);
+    if let Some((space, at)) = one_space(space, mask, at) {
+        return write(around, request, space, mask, &at, data);
     }
     by_space(space, mask, at)
         .into_iter()

@@ -54,8 +54,8 @@ impl Barrier {
         self.arrivals.clear();
     }
 
-    /// A warp arrives.
-    pub(crate) fn arrive(&mut self, number: usize, arrival: Arrival) -> Result<(), Fault> {
+    /// A warp arrives, in a block of so many warps.
+    pub(crate) fn arrive(&mut self, number: usize, warps: u32, arrival: Arrival) -> Result<(), Fault> {
         let fault = |detail| Err(Fault::new(Wrong::Barrier, 0, detail));
         if let Some(threads) = arrival.threads
             && (threads == 0 || !threads.is_multiple_of(32))
@@ -63,7 +63,7 @@ impl Barrier {
             return fault(format!("barrier {number} is to count {threads} threads"));
         }
         if let Some(first) = self.arrivals.first()
-            && first.threads != arrival.threads
+            && first.threads.unwrap_or(32 * warps) != arrival.threads.unwrap_or(32 * warps)
         {
             let say = |threads: Option<u32>| threads.map_or("all threads".into(), |n| format!("{n} threads"));
             return fault(format!(
@@ -106,7 +106,7 @@ mod tests {
     fn a_barrier_without_count_waits_for_the_warps_that_are_left() {
         let mut barrier = Barrier::default();
         for warp in 0..3 {
-            barrier.arrive(0, arrival(warp, None, true)).unwrap();
+            barrier.arrive(0, 4, arrival(warp, None, true)).unwrap();
             assert_eq!(barrier.complete(4), None);
         }
         let done = barrier.complete(3).unwrap();
@@ -117,9 +117,9 @@ mod tests {
     #[test]
     fn arrivals_count_and_do_not_wait() {
         let mut barrier = Barrier::default();
-        barrier.arrive(1, arrival(0, Some(64), false)).unwrap();
+        barrier.arrive(1, 8, arrival(0, Some(64), false)).unwrap();
         assert_eq!(barrier.complete(8), None);
-        barrier.arrive(1, arrival(5, Some(64), true)).unwrap();
+        barrier.arrive(1, 8, arrival(5, Some(64), true)).unwrap();
         let done = barrier.complete(8).unwrap();
         assert_eq!((done.waited, done.lanes), (vec![5], 64));
     }
@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn counts_are_multiples_of_a_warp_and_agree() {
         let mut barrier = Barrier::default();
-        assert_eq!(barrier.arrive(1, arrival(0, Some(33), true)).unwrap_err().wrong, Wrong::Barrier);
-        barrier.arrive(1, arrival(0, Some(64), true)).unwrap();
-        assert_eq!(barrier.arrive(1, arrival(1, Some(96), true)).unwrap_err().wrong, Wrong::Barrier);
+        assert_eq!(barrier.arrive(1, 8, arrival(0, Some(33), true)).unwrap_err().wrong, Wrong::Barrier);
+        barrier.arrive(1, 8, arrival(0, Some(64), true)).unwrap();
+        assert_eq!(barrier.arrive(1, 8, arrival(1, Some(96), true)).unwrap_err().wrong, Wrong::Barrier);
     }
 }

@@ -176,7 +176,8 @@ pub(crate) fn arrive(warp: &mut Warp, around: &mut Surroundings<'_>, splits: &[S
         }
     }
     let number = at.map_or(0, |(number, _)| number as usize);
-    around.barriers[number].arrive(number, arrival)?;
+    let warps = around.run.launch.threads().div_ceil(32);
+    around.barriers[number].arrive(number, warps, arrival)?;
     around.arrived |= 1 << number;
     around.clocks.arrive(number as u32, warp.index);
     if arrival.waits {

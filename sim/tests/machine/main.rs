@@ -9,4 +9,5 @@ mod control;
 mod faults;
 mod harness;
 mod launches;
+mod programs;
 mod spaces;
