@@ -5,3 +5,5 @@ mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod messages;
+#[cfg(feature = "sim")]
+mod sim;
