@@ -1,8 +1,9 @@
-//! Forms that `ptxas` (13.5, for sm_80 or sm_100a) takes and refuses: decoding has to agree.
+//! Forms that `ptxas` (13.5, for sm_80, sm_90a or sm_100a) takes and refuses: decoding has to agree.
 //!
 //! The lists hold one instruction a line, over the names that `HEAD` declares. They were made by writing down all combinations
 //! of opcodes, modifiers, types and operands (some 13,000) and asking `ptxas` about each. `accepted.txt` is what both take;
 //! `refused.txt` a sample of what neither takes; the differences, which are deliberate, stand below with their reasons.
+//! `forms/ask.py` asks `ptxas` again.
 
 use super::operations;
 
@@ -171,4 +172,40 @@ fn no_operand_is_skipped() {
         };
         assert!(operations(&first_left_out).is_err(), "{first_left_out} is taken");
     }
+}
+
+/// Words and operands of several instructions mixed: whatever comes out, decoding takes it or refuses it, and does not fail.
+#[test]
+fn mixtures_do_not_panic() {
+    let seed = 0x9E37_79B9_7F4A_7C15;
+    let mut state: u64 = seed;
+    let mut below = |n: usize| {
+        // Knuth's MMIX generator; its upper bits are the good ones.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % n
+    };
+    let all: Vec<&str> =
+        lines(include_str!("forms/accepted.txt")).filter(|line| line.contains(' ')).collect();
+    let split = |line: &'static str| line.trim_end_matches(';').split_once(' ').unwrap_or((line, ""));
+    let (mut taken, mut refused) = (0, 0);
+    for _ in 0..4000 {
+        let [(head, operands), (other_head, other_operands)] =
+            [split(all[below(all.len())]), split(all[below(all.len())])];
+        let mut words: Vec<&str> = head.split('.').collect();
+        let others: Vec<&str> = other_head.split('.').collect();
+        let place = below(words.len());
+        match below(4) {
+            0 => words.insert(place + 1, others[below(others.len())]),
+            1 => words[place] = others[below(others.len())],
+            2 if words.len() > 1 => drop(words.remove(place)),
+            _ => {}
+        }
+        let operands = if below(2) == 0 { operands } else { other_operands };
+        let line = format!("{} {operands};", words.join("."));
+        match operations(&line) {
+            Ok(_) => taken += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(taken > 100 && refused > 1000, "seed {seed:#x}: {taken} taken, {refused} refused");
 }

@@ -132,7 +132,7 @@ pub enum IntegerOp {
     MinRelu,
     /// The larger, but not below 0 (s32).
     MaxRelu,
-    /// Bits set in `a`. In 64 bits the result is 32 bits: see [`Op::Count64`].
+    /// Bits set in `a`. In 64 bits the result is 32 bits: see [`Op::Count64`](super::Op::Count64).
     Popc,
     /// Leading zeros of `a`.
     Clz,
