@@ -52,7 +52,7 @@ KERNELS = {
     ),
     "chunk_cumsum": (
         "ops/utils/cumsum.py", "chunk_local_cumsum_scalar_kernel",
-        HEADS | dict(REVERSE=False, HAS_SCALE=False, HEAD_FIRST=False, scale=None), {"s": "*fp32", "o": "*fp32"}, 2, 2,
+        HEADS | dict(B=1, REVERSE=False, HAS_SCALE=False, USE_GRAPH=False, scale=None), {"s": "*fp32", "o": "*fp32"}, 2, 2,
     ),
     "solve_tril": (
         "ops/utils/solve_tril.py", "merge_16x16_to_64x64_inverse_kernel",
