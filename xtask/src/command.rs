@@ -1,8 +1,9 @@
 //! Commands in the repository's root, shown before they run.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 /// The repository: the folder above this package.
 pub(crate) fn root() -> &'static Path {
@@ -25,12 +26,19 @@ pub(crate) fn target() -> PathBuf {
 pub(crate) fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String> {
     let text = shown(arguments, environment);
     println!("      {text}");
-    let status = command(arguments, environment).status();
-    match status {
+    match cargo_status(arguments, environment) {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("`{text}` ended with {status}; what it said is above")),
         Err(error) => Err(format!("`{text}` did not start: {error}")),
     }
+}
+
+/// Runs cargo with its output on the terminal, and says how it ended.
+///
+/// # Errors
+/// Where cargo does not start.
+pub(crate) fn cargo_status(arguments: &[&str], environment: &[(&str, &str)]) -> io::Result<ExitStatus> {
+    command(arguments, environment).status()
 }
 
 /// Like [`cargo`], but returns what was printed instead of showing it, whatever the exit code.
@@ -51,7 +59,7 @@ fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
 }
 
 /// The command as one would type it.
-fn shown(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+pub(crate) fn shown(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     let quote = |word: &str| if word.contains(' ') { format!("'{word}'") } else { word.to_string() };
     let settings = environment.iter().map(|(name, value)| format!("{name}={} ", quote(value)));
     let words: Vec<String> = arguments.iter().map(|word| quote(word)).collect();

@@ -23,10 +23,7 @@ fn main() -> ExitCode {
     match words.as_slice() {
         [] | ["help"] => print_help(),
         words if words.iter().any(|w| matches!(*w, "-h" | "--help")) => print_help(),
-        ["prove", words @ ..] => match prove::variables(words) {
-            Ok(variables) => prove::run(&variables),
-            Err(message) => mistake(&message),
-        },
+        ["prove", options @ ..] => prove::run(options),
         ["nvrtc"] => steps::run(&[suite::NVRTC]),
         ["test"] => steps::run(&suite::ALL),
         ["test", names @ ..] => match select(names) {

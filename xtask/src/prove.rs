@@ -7,63 +7,23 @@
 //! cargo xtask prove --case gla/bf16/K=64,V=100/7      one kernel, as a failure names it
 //! ```
 //!
-//! The work is done by `tests/simulator`, which takes its orders from the environment, so that a test run and a proof
-//! are one program.
+//! The program is `chunkwise-prove kernels`, which checks the options; this is the short way to it.
 
-use crate::command::cargo;
+use crate::command::{cargo_status, shown};
 use std::process::ExitCode;
 
-/// Options, and the variables that `tests/simulator` reads them from.
-const OPTIONS: [(&str, &str); 3] =
-    [("--seed", "CHUNKWISE_SEED"), ("--rule", "CHUNKWISE_RULE"), ("--case", "CHUNKWISE_CASE")];
-
-/// What the command line asks for, as variables.
-///
-/// # Errors
-/// The first word that is no option, or an option without its value.
-pub(crate) fn variables<'a>(words: &[&'a str]) -> Result<Vec<(&'static str, &'a str)>, String> {
-    let mut variables = Vec::new();
-    let mut words = words.iter();
-    while let Some(&word) = words.next() {
-        if word == "--all" {
-            variables.push(("CHUNKWISE_PROVE", "all"));
-            continue;
+/// Runs the proof with these options. Its exit codes: 0 everything agrees, 1 something does not, 2 a mistake in the
+/// options, 3 a device that is not there.
+pub(crate) fn run(options: &[&str]) -> ExitCode {
+    let program = ["run", "--quiet", "--package", "chunkwise-prove", "--", "kernels"];
+    let arguments = [program.as_slice(), options].concat();
+    match cargo_status(&arguments, &[]) {
+        Ok(status) => {
+            status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
         }
-        let known = OPTIONS.iter().find(|(option, _)| *option == word);
-        let (option, variable) = known.ok_or_else(|| format!("`prove` has no option `{word}`"))?;
-        let value = words.next().ok_or_else(|| format!("`{option}` needs a value"))?;
-        if *option == "--seed" && value.parse::<u64>().is_err() {
-            return Err(format!("`--seed {value}`: a seed is a whole number"));
-        }
-        variables.push((*variable, *value));
-    }
-    Ok(variables)
-}
-
-/// Runs the proof; what fails is named on the way, with the command that repeats it.
-pub(crate) fn run(variables: &[(&str, &str)]) -> ExitCode {
-    let test = ["test", "--quiet", "--package", "chunkwise", "--test", "simulator", "--"];
-    let arguments = [test.as_slice(), &["--exact", "every_kernel", "--nocapture"]].concat();
-    match cargo(&arguments, variables) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("\nFAILED: {message}");
+        Err(error) => {
+            eprintln!("error: `{}` did not start: {error}", shown(&arguments, &[]));
             ExitCode::FAILURE
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_become_variables() {
-        assert_eq!(variables(&[]), Ok(vec![]));
-        let all = variables(&["--all", "--seed", "7", "--rule", "gla"]).unwrap();
-        assert_eq!(all, [("CHUNKWISE_PROVE", "all"), ("CHUNKWISE_SEED", "7"), ("CHUNKWISE_RULE", "gla")]);
-        for wrong in [["--al", ""].as_slice(), &["--seed"], &["--seed", "x"], &["gla"]] {
-            assert!(variables(wrong).is_err(), "{wrong:?}");
         }
     }
 }
