@@ -103,7 +103,10 @@ fn test(cases: &[Case]) -> Tested {
                 let text =
                     lines[instruction.line as usize - 1].split_whitespace().collect::<Vec<_>>().join(" ");
                 let source = instruction.source.map_or(0, |source| source.line);
-                (Fate::Survived, Some(format!("line {source}: {text}  {}", mutation.change)))
+                (
+                    Fate::Survived,
+                    Some(format!("line {source}: {text}  {} (PTX {})", mutation.change, instruction.line)),
+                )
             }
             fate => (fate, None),
         })

@@ -8,7 +8,7 @@ const STRONG: &str =
 const SAME_VALUE: &str = "the other lanes write the same value";
 
 /// A kernel, a part of the line, and the reason. A kernel's name may end in `*`.
-const REASONS: [(&str, &str, &str); 24] = [
+const REASONS: [(&str, &str, &str); 32] = [
     ("gemm_*", "line 72: selp.b64", SOURCE_OF_NOTHING),
     ("attention", "line 27: selp.b64", SOURCE_OF_NOTHING),
     ("attention", "line 34: selp.b64", SOURCE_OF_NOTHING),
@@ -24,6 +24,18 @@ const REASONS: [(&str, &str, &str); 24] = [
     ("softmax_block", "line 54: @%p8 bra", SAME_VALUE),
     ("softmax_block", "line 65: @%p8 bra", SAME_VALUE),
     ("interpret", "line 36: @%p9 bra", "the last of eight cases: what is none of the others is this one"),
+    ("matmul", "bfe.u32", "a thread's index has 7 bits, and no more can be taken from it"),
+    ("matmul", "(PTX 104)", "its copies join the next group, and that is waited for by the same wait"),
+    ("matmul", "mov.b32 %r278, 1;", "a ring of two: what comes after 1 or 2 is 0"),
+    ("matmul", "(PTX 332)", "nothing was committed since the wait before it"),
+    ("matmul", "(PTX 333)", "the barrier after the same wait stands before it"),
+    ("matmul", "(PTX 478)", "the same wait stands beside it"),
+    ("matmul", "(PTX 479)", "the same wait stands beside it"),
+    (
+        "matmul",
+        "cp.async.wait_group 0; operand 0: allows one more",
+        "nobody touches what the last group brings",
+    ),
     ("extremes", "line 27: @%p1 bra", SAME_VALUE),
     ("last_block", "line 61: @%p3 bra", SAME_VALUE),
     ("last_block", "membar.gl; dropped", STRONG),

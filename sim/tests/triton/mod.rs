@@ -44,7 +44,7 @@ fn floats(random: &mut Random, n: usize, scale: f32, element: Element) -> (Vec<f
 }
 
 /// C = A B in bf16, three stages of asynchronous copies; n and k are multiples of 16.
-fn matmul(m: usize, n: usize, k: usize, seed: u64) -> Case {
+pub(crate) fn matmul(m: usize, n: usize, k: usize, seed: u64) -> Case {
     let mut random = Random::new(seed);
     let (a, a_bytes) = floats(&mut random, m * k, 1.0, Element::BF16);
     let (b, b_bytes) = floats(&mut random, k * n, 1.0, Element::BF16);

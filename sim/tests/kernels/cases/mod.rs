@@ -178,5 +178,6 @@ pub(crate) fn small(seed: u64) -> Vec<Vec<Case>> {
         vec![memory::sort16(40, seed)],
         vec![memory::tables(50, seed)],
         vec![calls::case(50, seed)],
+        vec![crate::triton::matmul(70, 80, 144, seed)],
     ]
 }
