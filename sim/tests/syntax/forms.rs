@@ -224,6 +224,15 @@ fn initial_values_in_every_type() {
     assert_eq!(bytes(".visible .const .s16 x = -2;"), [0xfe, 0xff]);
     assert_eq!(bytes(".global .f64 x = 0dBFE0000000000000;"), (-0.5f64).to_le_bytes());
     assert_eq!(bytes(".global .f32 x = 0.1;"), 0.1f32.to_le_bytes());
+    assert_eq!(
+        bytes(".global .f32 x[2] = {-0.1, 3};"),
+        [(-0.1f32).to_le_bytes(), 3f32.to_le_bytes()].concat()
+    );
+    assert_eq!(
+        bytes(".global .f64 x[2] = {-3, 0.1};"),
+        [(-3f64).to_le_bytes(), 0.1f64.to_le_bytes()].concat()
+    );
+    assert_eq!(bytes(".global .b32 x[2] = {0f3F800000, -1};"), [0, 0, 0x80, 0x3f, 0xff, 0xff, 0xff, 0xff]);
     assert_eq!(bytes(".global .f32 x = 0f7FA00000;"), 0x7fa0_0000u32.to_le_bytes());
     assert_eq!(bytes(".global .u64 x[] = {5};"), 5u64.to_le_bytes());
     assert_eq!(bytes(".global .u8 x[2][3];"), []);
