@@ -366,7 +366,11 @@ pub(crate) fn copy(
 ) -> Result<(), Fault> {
     let registers = &warp.registers;
     let ignored = ignore.map_or(0, |p| registers.pred(p));
-    let mut wanted = source_bytes.map_or([bytes; 32], |source| registers.word(source).map(|n| n.min(bytes)));
+    let mut wanted = source_bytes.map_or([bytes; 32], |source| registers.word(source));
+    if let Some(lane) = lanes(mask & !ignored).find(|lane| wanted[*lane] > bytes) {
+        let detail = format!("a copy of {bytes} bytes cannot take {} of them from its source", wanted[lane]);
+        return Err(Fault::new(Wrong::OutOfBounds, lane as u32, detail));
+    }
     for lane in lanes(ignored) {
         wanted[lane] = 0;
     }

@@ -61,11 +61,8 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Report, Error> {
         end: AtomicU64::new(blocks),
         outcome: Mutex::new(Outcome { tally: Tally::new(run.program.kernel.code.len()), first: None }),
     };
-    let threads = match run.options.threads {
-        0 => rayon::current_num_threads(),
-        n => n,
-    };
-    let threads = threads.min(usize::try_from(blocks).unwrap_or(usize::MAX));
+    let most = rayon::current_num_threads().min(usize::try_from(blocks).unwrap_or(usize::MAX));
+    let threads = if run.options.threads == 0 { most } else { most.min(run.options.threads) };
     if threads == 1 {
         work(run, &progress);
     } else {

@@ -41,14 +41,14 @@ impl Launch {
         Launch { dynamic_shared: bytes, ..self }
     }
 
-    /// Threads of a block.
+    /// Threads of a block; `u32::MAX` where there are more.
     pub fn threads(&self) -> u32 {
-        self.block.iter().product()
+        self.block.iter().fold(1, |all, n| all.saturating_mul(*n))
     }
 
-    /// Blocks of the grid.
+    /// Blocks of the grid; `u64::MAX` where there are more.
     pub fn blocks(&self) -> u64 {
-        self.grid.iter().map(|n| u64::from(*n)).product()
+        self.grid.iter().fold(1, |all, n| all.saturating_mul(u64::from(*n)))
     }
 }
 
@@ -59,15 +59,15 @@ pub struct Options {
     pub checks: Strictness,
     /// Whether the report has counts by source line. Default: no.
     pub lines: bool,
-    /// Warp instructions that a block may execute before it counts as endless. Default: 2^32.
+    /// Warp instructions that a block may execute before it counts as endless. Default: 2^30.
     pub instruction_limit: u64,
-    /// Blocks that run at a time; 0 means as many as rayon has threads. Default: 0.
+    /// Blocks that run at a time, at most as many as rayon has threads; 0 means that many. Default: 0.
     pub threads: usize,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { checks: Strictness::default(), lines: false, instruction_limit: 1 << 32, threads: 0 }
+        Options { checks: Strictness::default(), lines: false, instruction_limit: 1 << 30, threads: 0 }
     }
 }
 
@@ -196,8 +196,8 @@ pub(crate) fn check(kernel: &Kernel, target: &str, launch: &Launch) -> Result<()
         ));
     }
     let most = kernel.max_threads.unwrap_or(MAX_THREADS).min(MAX_THREADS);
-    let threads: u64 = block.iter().map(|n| u64::from(*n)).product();
-    if threads > u64::from(most) || block[2] > 64 {
+    let threads = launch.threads();
+    if threads > most || block[2] > 64 {
         return refuse(format!(
             "a block of {block:?} has {threads} threads, and it may have {most}, 64 of them in z"
         ));

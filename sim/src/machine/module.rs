@@ -135,7 +135,8 @@ impl Loaded {
                 let bytes = variable.bytes();
                 let align = u64::from(variable.align.max(1));
                 *place = memory.alloc_named(bytes, align, &variable.name).map_err(refuse)?;
-                memory.write(*place, &initial(variable)).map_err(refuse)?;
+                memory.fill(*place, bytes, 0).map_err(refuse)?;
+                memory.write(*place, &variable.initial).map_err(refuse)?;
             }
         }
         memory.modules.insert(self.id, places.clone());
@@ -143,22 +144,18 @@ impl Loaded {
     }
 }
 
-/// The bytes of a variable: those that are given, then zeros.
-fn initial(variable: &ast::Variable) -> Vec<u8> {
-    let mut bytes = variable.initial.clone();
-    bytes.resize(variable.bytes() as usize, 0);
-    bytes
-}
-
-/// Constant memory, and where each variable lies in it.
+/// Constant memory, and where each variable lies in it. What no initial value is given for is zero; that all is small, the
+/// verifier has seen to.
 fn constants(variables: &[ast::Variable]) -> (Constant, Vec<u64>) {
     let mut bytes = Vec::new();
     let mut places = vec![0; variables.len()];
     for (place, variable) in places.iter_mut().zip(variables) {
         if variable.space == Space::Const {
-            bytes.resize(bytes.len().next_multiple_of(variable.align.max(1) as usize), 0);
-            *place = bytes.len() as u64;
-            bytes.extend(initial(variable));
+            let start = bytes.len().next_multiple_of(variable.align.max(1) as usize);
+            *place = start as u64;
+            bytes.resize(start, 0);
+            bytes.extend(&variable.initial);
+            bytes.resize(start + variable.bytes() as usize, 0);
         }
     }
     (Constant::new("const", &bytes), places)

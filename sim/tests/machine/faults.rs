@@ -52,6 +52,12 @@ golden!(
         "{PLACE} cp.async.ca.shared.global [%r2], [%place], 4; cp.async.commit_group; ld.shared.u32 %r1, [%r2];"
     )
 );
+golden!(
+    copy_of_more_than_its_size,
+    WORDS,
+    32,
+    &format!("{PLACE} cp.async.ca.shared.global [%r2], [%place], 4, %r0; cp.async.wait_all;")
+);
 golden!(divergent_barrier, "", 64, "setp.lt.u32 %p1, %lane, 16; @!%p1 bra DONE; bar.sync 0; DONE:");
 golden!(
     divergent_shuffle,

@@ -286,3 +286,16 @@ fn threads_that_write_nothing_leave_memory_as_it_was() {
     let found = run("", "", Launch::linear(2, 32), "setp.eq.u32 %p1, %block, 1; @%p1 exit;");
     assert_eq!(found, [vec![0; 32], vec![NOTHING; 32]].concat());
 }
+
+#[test]
+fn sizes_beyond_all_measure_are_refused_and_not_multiplied() {
+    let huge = [u32::MAX; 3];
+    assert_eq!(Launch { grid: huge, block: huge, dynamic_shared: 0 }.threads(), u32::MAX);
+    let text = module("", "", "");
+    let one = Arguments::new().pointer(0);
+    for (grid, block) in [([1, 1, 1], huge), (huge, [1, 1, 1]), ([1, 1, 1], [1 << 16, 1 << 16, 1])] {
+        assert!(
+            refusal(&text, Launch { grid, block, dynamic_shared: 0 }, &one).contains("cannot be launched")
+        );
+    }
+}

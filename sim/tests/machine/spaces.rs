@@ -222,7 +222,22 @@ fn asynchronous_copies_land_when_waited_for() {
     }
     // Of 16 bytes, 0, 4, 8 or 12 come from the source: the last word never.
     assert_eq!(copy(16, ", %r3", waits[0]), vec![0; 32]);
-    assert_eq!(copy(4, ", %r3", "cp.async.wait_all;").iter().filter(|v| **v != 0).count(), 12);
+    let lines = "
+    mov.u64 %rd1, source;
+    mov.u32 %r2, target;
+    mad.wide.u32 %rd1, %r0, 8, %rd1;
+    mad.lo.u32 %r2, %r0, 8, %r2;
+    and.b32 %r3, %r0, 7;
+    cp.async.ca.shared.global [%r2], [%rd1], 8, %r3;
+    cp.async.wait_all;
+    ld.shared.u64 %rd2, [%r2];
+    shr.u64 %rd3, %rd2, 32;
+    add.u64 %rd2, %rd2, %rd3;
+    cvt.u32.u64 %r1, %rd2;";
+    let bytes_of = |index: u32, bytes: u32| if bytes == 0 { 0 } else { word(index) };
+    let expected: Vec<u32> =
+        (0..32).map(|t| bytes_of(2 * t, t % 8) + bytes_of(2 * t + 1, (t % 8).saturating_sub(4))).collect();
+    assert_eq!(run(globals, declarations, Launch::linear(1, 32), lines), expected);
 }
 
 #[test]
