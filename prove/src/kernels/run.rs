@@ -1,14 +1,14 @@
-//! One kernel on all its frames in the simulator, every number compared with the token loop in f64 on the same inputs.
+//! One kernel on all its frames on a device, every number compared with the token loop in f64 on the same inputs.
 //!
 //! Two limits hold. The root mean square of the error over that of the reference is at most [`limit`], by element type;
 //! states, which are f32 in every kernel, are held to f32's. And each number alone is within rounding to its type, plus
 //! [`LEEWAY`] of the tensor's size for what f32 arithmetic adds, so that one wrong number in a large tensor does not pass.
 
-use crate::case::{Case, frames, rule};
+use super::case::{Case, frames, rule};
 use chunkwise::{Device, Element, Error, Executable, Options, PlanChoice, Rule, RuleExt, Tensor, Tensors};
 use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_cli::check::{compare, draw, element};
-use chunkwise_codegen::{Arch, DType};
+use chunkwise_codegen::DType;
 use chunkwise_runtime::cache::Cache;
 use chunkwise_runtime::jit::Jit;
 use chunkwise_runtime::nvrtc::Nvrtc;
@@ -28,10 +28,10 @@ fn limit(dtype: DType) -> f64 {
 
 /// What one kernel came to.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// All frames ran and agree.
     Proved {
-        /// Warp instructions of all launches.
+        /// Warp instructions of all launches, where they are counted.
         instructions: u64,
         /// The greatest ratio of any tensor.
         worst: f64,
@@ -43,12 +43,12 @@ pub(crate) enum Verdict {
 }
 
 /// Compiles the kernel of a case and runs it on every frame.
-pub(crate) fn run(case: &Case, nvrtc: &Nvrtc) -> Verdict {
+pub fn run(case: &Case, device: &Device, nvrtc: &Nvrtc) -> Verdict {
     let Some(rule) = rule(&case.rule) else {
         return Verdict::Failed(vec![format!("there is no rule `{}`", case.rule)]);
     };
     let (mut instructions, mut worst, mut failures) = (0, 0.0f64, Vec::new());
-    let executable = match prepare(rule, case.dtype, nvrtc) {
+    let executable = match prepare(rule, device, case.dtype, nvrtc) {
         Ok(executable) => executable,
         Err(error) => return Verdict::Failed(vec![error.to_string()]),
     };
@@ -69,11 +69,11 @@ pub(crate) fn run(case: &Case, nvrtc: &Nvrtc) -> Verdict {
     if failures.is_empty() { Verdict::Proved { instructions, worst } } else { Verdict::Failed(failures) }
 }
 
-/// The rule in the simulator. Its kernels are kept in memory, and go with it.
-fn prepare(rule: &Rule, dtype: DType, nvrtc: &Nvrtc) -> Result<Executable, Error> {
+/// The rule on the device. Its kernels are kept in memory, and go with it.
+fn prepare(rule: &Rule, device: &Device, dtype: DType, nvrtc: &Nvrtc) -> Result<Executable, Error> {
     let options = Options { plan: PlanChoice::Recurrent, dtype: Some(element(dtype)), ..Options::default() };
     let jit = Arc::new(Jit::new(nvrtc.clone(), Cache::in_memory()));
-    Ok(rule.on(&Device::sim(Arch::Sm80))?.with_options(options).with_jit(jit))
+    Ok(rule.on(device)?.with_options(options).with_jit(jit))
 }
 
 /// One run and what was seen of it.
@@ -110,7 +110,7 @@ fn run_frame(rule: &Rule, case: &Case, frame: &Frame, executable: &Executable) -
 }
 
 /// The first number that is further from its reference than rounding and f32 arithmetic explain.
-pub(crate) fn worst_number(result: &Tensor, expected: &Tensor, dtype: DType) -> Option<String> {
+pub fn worst_number(result: &Tensor, expected: &Tensor, dtype: DType) -> Option<String> {
     if result.shape() != expected.shape() {
         return Some(format!("has shape {:?}, and not {:?}", result.shape(), expected.shape()));
     }

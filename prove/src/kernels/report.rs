@@ -5,19 +5,20 @@
 //! gla         300     0       0    3.1e-07    2.1e-04     1.7e-03   1,204,331,008
 //! ```
 
-use crate::case::{Case, DTYPES};
-use crate::run::Verdict;
+use super::case::{Case, DTYPES};
+use super::run::Verdict;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
 
 /// A bar on standard error; nothing where that is no terminal.
-pub(crate) fn bar(steps: usize) -> ProgressBar {
+pub fn bar(steps: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {elapsed}, about {eta} left");
     let bar = ProgressBar::new(steps as u64);
     style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
 }
 
 /// A row a rule, in the order in which they come.
-pub(crate) fn table(verdicts: &[(Case, Verdict)]) -> String {
+pub fn table(verdicts: &[(Case, Verdict)]) -> String {
     let mut names: Vec<&str> = verdicts.iter().map(|(case, _)| case.rule.as_str()).collect();
     names.dedup();
     let header =
@@ -61,8 +62,20 @@ fn row(name: &str, verdicts: &[(Case, Verdict)]) -> [String; 8] {
     ]
 }
 
+/// Every verdict, for programs.
+pub fn json(verdicts: &[(Case, Verdict)]) -> Value {
+    let one = |(case, verdict): &(Case, Verdict)| match verdict {
+        Verdict::Proved { instructions, worst } => {
+            json!({ "case": case.to_string(), "verdict": "proved", "worst": worst, "instructions": instructions })
+        }
+        Verdict::Refused(why) => json!({ "case": case.to_string(), "verdict": "refused", "why": why }),
+        Verdict::Failed(what) => json!({ "case": case.to_string(), "verdict": "failed", "what": what }),
+    };
+    verdicts.iter().map(one).collect()
+}
+
 /// The reasons for which there are no kernels, each with how many it holds for, the most frequent first.
-pub(crate) fn refusals(verdicts: &[(Case, Verdict)]) -> Vec<(String, usize)> {
+pub fn refusals(verdicts: &[(Case, Verdict)]) -> Vec<(String, usize)> {
     let mut reasons: Vec<(String, usize)> = Vec::new();
     for (_, verdict) in verdicts {
         let Verdict::Refused(why) = verdict else { continue };
@@ -84,10 +97,10 @@ pub(crate) fn refusals(verdicts: &[(Case, Verdict)]) -> Vec<(String, usize)> {
 const TOLD: usize = 20;
 
 /// The failures, each with the command that repeats it alone.
-pub(crate) fn failures(verdicts: &[(Case, Verdict)]) -> String {
+pub fn failures(verdicts: &[(Case, Verdict)]) -> String {
     let failed = verdicts.iter().filter_map(|(case, verdict)| match verdict {
         Verdict::Failed(what) => {
-            Some(format!("{case}\n  {}\n  repeat: cargo xtask prove --case {case}\n", what.join("\n  ")))
+            Some(format!("{case}\n  {}\n  repeat: with --case {case}\n", what.join("\n  ")))
         }
         _ => None,
     });

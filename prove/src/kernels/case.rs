@@ -15,29 +15,31 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Sizes of a dim: 1, odd ones, around 64, the usual 128, the largest.
-pub(crate) const SIZES: [usize; 10] = [1, 3, 16, 63, 64, 65, 100, 128, 200, 256];
+pub const SIZES: [usize; 10] = [1, 3, 16, 63, 64, 65, 100, 128, 200, 256];
 
 /// Element types that kernels are made for.
-pub(crate) const DTYPES: [DType; 3] = [DType::F32, DType::F16, DType::BF16];
+pub const DTYPES: [DType; 3] = [DType::F32, DType::F16, DType::BF16];
 
 /// One kernel, and the seed of the numbers that it runs on.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Case {
+pub struct Case {
     /// A name of the catalogue.
-    pub(crate) rule: String,
-    pub(crate) dtype: DType,
+    pub rule: String,
+    /// Type of the token vectors.
+    pub dtype: DType,
     /// By dim.
-    pub(crate) sizes: Vec<usize>,
-    pub(crate) seed: u64,
+    pub sizes: Vec<usize>,
+    /// Of the numbers.
+    pub seed: u64,
 }
 
 /// Every rule that works, in the order of the catalogue.
-pub(crate) fn rules() -> Vec<&'static Rule> {
+pub fn rules() -> Vec<&'static Rule> {
     catalogue().iter().filter_map(|entry| entry.rule.map(|rule| rule())).collect()
 }
 
 /// The rule of a name.
-pub(crate) fn rule(name: &str) -> Option<&'static Rule> {
+pub fn rule(name: &str) -> Option<&'static Rule> {
     rules().into_iter().find(|rule| rule.signature.name == name)
 }
 
@@ -81,7 +83,7 @@ impl FromStr for Case {
 /// What every kernel runs on: a dense batch, heads in groups, packed sequences with empty ones among them, one token (as
 /// in decoding), no token at all; with and without initial states. Few tokens each: what differs from one to the next
 /// shows in the first three, and the cost grows with them.
-pub(crate) fn frames(rule: &Rule) -> Vec<Frame> {
+pub fn frames(rule: &Rule) -> Vec<Frame> {
     let frame = |name, batch, tokens, heads, initial| Frame {
         name,
         batch,
@@ -109,7 +111,7 @@ pub(crate) fn frames(rule: &Rule) -> Vec<Frame> {
 }
 
 /// Every kernel of the given rules.
-pub(crate) fn product(rules: &[&Rule], seed: u64) -> Vec<Case> {
+pub fn product(rules: &[&Rule], seed: u64) -> Vec<Case> {
     let mut cases = Vec::new();
     for rule in rules {
         let dims = rule.signature.dims.len();
@@ -127,9 +129,15 @@ pub(crate) fn product(rules: &[&Rule], seed: u64) -> Vec<Case> {
 /// How many kernels of each rule and element type a sample takes.
 const DRAWS: usize = 2;
 
+/// One small kernel of a rule.
+pub fn small(rule: &Rule, seed: u64) -> Case {
+    let sizes = rule.signature.dims.iter().map(|_| 16).collect();
+    Case { rule: rule.signature.name.clone(), dtype: DType::BF16, sizes, seed }
+}
+
 /// Some kernels of every rule: each element type, with sizes dealt from a shuffled deck, so that every size comes up as
 /// often as any other.
-pub(crate) fn sample(rules: &[&Rule], seed: u64) -> Vec<Case> {
+pub fn sample(rules: &[&Rule], seed: u64) -> Vec<Case> {
     let mut deck = Deck { random: Random::new(seed), left: Vec::new() };
     let mut cases = Vec::new();
     for rule in rules {
