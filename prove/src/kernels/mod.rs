@@ -1,0 +1,87 @@
+//! Generated kernels on a device that runs kernels, against the token loop in f64.
+//!
+//! ```text
+//! asked for: some kernels of each rule, or all    ->    verdicts: proved, refused, failed    ->    a table, failures
+//! ```
+
+pub mod case;
+pub mod report;
+pub mod run;
+
+use case::{Case, product, rules, sample};
+use chunkwise::{Device, Rule};
+use chunkwise_dsl::class::{Feedback, classify};
+use chunkwise_runtime::nvrtc::Nvrtc;
+use rayon::prelude::*;
+use run::Verdict;
+
+/// Which kernels are proved, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// What runs the kernels.
+    pub device: Device,
+    /// Every kernel there is, not a sample.
+    pub all: bool,
+    /// A handful for a tool that makes everything slow: one small kernel of each rule.
+    pub few: bool,
+    /// Which kernels and numbers are drawn.
+    pub seed: u64,
+    /// This rule alone.
+    pub rule: Option<String>,
+    /// This kernel alone.
+    pub case: Option<Case>,
+}
+
+impl Asked {
+    /// The kernels.
+    ///
+    /// # Errors
+    /// A rule that is not there.
+    pub fn cases(&self) -> Result<Vec<Case>, String> {
+        if let Some(case) = &self.case {
+            return Ok(vec![case.clone()]);
+        }
+        let mut chosen: Vec<&Rule> = rules();
+        if let Some(name) = &self.rule {
+            chosen.retain(|rule| rule.signature.name == *name);
+            if chosen.is_empty() {
+                return Err(format!("there is no rule `{name}` that works"));
+            }
+        }
+        Ok(match (self.all, self.few) {
+            (true, _) => product(&chosen, self.seed),
+            (false, true) => chosen.iter().map(|rule| case::small(rule, self.seed)).collect(),
+            (false, false) => sample(&chosen, self.seed),
+        })
+    }
+}
+
+/// Proves every case, `threads` of them at a time on a simulator and one at a time on a GPU; `seen` is called when one is
+/// done.
+pub fn prove(
+    asked: &Asked,
+    cases: &[Case],
+    nvrtc: &Nvrtc,
+    seen: impl Fn(&Case) + Sync,
+) -> Vec<(Case, Verdict)> {
+    let one = |case: &Case| {
+        let verdict = run::run(case, &asked.device, nvrtc);
+        seen(case);
+        (case.clone(), verdict)
+    };
+    cases.par_iter().map(one).collect()
+}
+
+/// Kernels that should be there and are not: one may be missing only where rows of the state mix and the state is too
+/// large for one block.
+pub fn unexpected_refusals(verdicts: &[(Case, Verdict)]) -> Vec<String> {
+    let unexpected = |(case, verdict): &(Case, Verdict)| {
+        let Verdict::Refused(why) = verdict else { return None };
+        let timeline = case::rule(&case.rule).and_then(|rule| rule.timeline.as_ref().ok());
+        let mixes = timeline.is_some_and(|timeline| classify(timeline).feedback == Feedback::RowMixing);
+        let numbers: usize = case.sizes.iter().product();
+        let known = mixes && numbers > 128 * 128;
+        (!known).then(|| format!("{case} has no kernel: {why}"))
+    };
+    verdicts.iter().filter_map(unexpected).collect()
+}

@@ -1,0 +1,154 @@
+//! Times of kernels on a GPU, next to the fewest bytes that they have to move.
+//!
+//! ```text
+//! case                                       ms     least  GB/s of the floor
+//! gated_deltanet/bf16/B1,T8192,H16,D128    2.31      2.29              59.4
+//! ```
+//!
+//! The floor is every input read once and every output written once. Inputs are random, and as many copies of them take
+//! turns as pass the second-level cache.
+
+use crate::kernels::case::rule;
+use chunkwise::{Device, Element, Error, Options, PlanChoice, Rule, RuleExt, Tensor, Tensors};
+use chunkwise_cli::check::cases::Case as Frame;
+use chunkwise_cli::check::{draw, element};
+use chunkwise_cli::table::{Align, table};
+use chunkwise_codegen::recurrent::{Spec, emit};
+use chunkwise_codegen::{DType, Kernel, Role};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Rules that are timed: those that have peers elsewhere, and one of each other kind.
+const RULES: [&str; 9] = [
+    "linear_attention",
+    "gla",
+    "deltanet",
+    "gated_deltanet",
+    "kda",
+    "rwkv7",
+    "mamba2",
+    "momentum_delta",
+    "hgrn",
+];
+
+/// `B`, `T`, heads, size of every dim: a long sequence, a batch, small heads, decoding.
+const SHAPES: [(usize, usize, usize, usize); 4] =
+    [(1, 8192, 16, 128), (8, 2048, 16, 128), (8, 2048, 32, 64), (64, 1, 16, 128)];
+
+/// Bytes that all copies of a case's tensors have together, at least: several times the cache.
+const ROTATED: usize = 256 << 20;
+
+/// Launches that are timed, after so many that are not.
+const REPEATS: usize = 30;
+const WARM_UP: usize = 5;
+
+/// One thing to time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Timed {
+    /// A name of the catalogue.
+    pub rule: &'static str,
+    /// Sequences.
+    pub batch: usize,
+    /// Tokens of each.
+    pub tokens: usize,
+    /// States.
+    pub heads: usize,
+    /// Of every dim.
+    pub size: usize,
+}
+
+/// What is timed.
+pub fn cases() -> Vec<Timed> {
+    let of_shape =
+        |(batch, tokens, heads, size)| RULES.map(|rule| Timed { rule, batch, tokens, heads, size });
+    SHAPES.into_iter().flat_map(of_shape).collect()
+}
+
+impl Timed {
+    /// Without characters that file names lack.
+    pub fn name(&self) -> String {
+        let Timed { rule, batch, tokens, heads, size } = self;
+        format!("{rule}-bf16-B{batch}-T{tokens}-H{heads}-D{size}")
+    }
+
+    /// Random inputs in the types that the kernel takes.
+    fn inputs(&self, rule: &Rule, kernel: &Kernel) -> Result<Tensors, Error> {
+        let frame = Frame {
+            name: "timed",
+            batch: self.batch,
+            tokens: self.tokens,
+            heads: self.heads,
+            grouped: false,
+            initial: true,
+            lengths: None,
+        };
+        let sizes = vec![self.size; rule.signature.dims.len()];
+        let drawn = draw::inputs(rule, &frame, &sizes, 0.1, 1)?;
+        let typed = |(name, tensor): (&str, &Tensor)| {
+            Ok((name.to_owned(), tensor.cast(type_of(kernel, name).unwrap_or(Element::F32))?))
+        };
+        drawn.iter().map(typed).collect()
+    }
+
+    /// Times the kernel. With a folder, leaves inputs and results there for others to be timed on.
+    ///
+    /// # Errors
+    /// Whatever the device or the files do not do.
+    pub fn run(&self, device: &Device, folder: Option<&Path>) -> Result<Value, Error> {
+        let rule = rule(self.rule).ok_or_else(|| Error::bug(format!("no rule `{}`", self.rule)))?;
+        let timeline = rule.timeline.as_ref().map_err(|why| Error::limitation(&why.message, &why.hint))?;
+        let sizes = vec![self.size; rule.signature.dims.len()];
+        let kernel = emit(timeline, &Spec { sizes, dtype: DType::BF16 })?;
+        let inputs = self.inputs(rule, &kernel)?;
+        let options =
+            Options { plan: PlanChoice::Recurrent, dtype: Some(Element::BF16), ..Options::default() };
+        let executable = rule.on(device)?.with_options(options);
+        let results = executable.forward(&inputs)?;
+        if let Some(folder) = folder {
+            chunkwise::io::write(&folder.join(format!("{}.in.safetensors", self.name())), &inputs)?;
+            chunkwise::io::write(&folder.join(format!("{}.out.safetensors", self.name())), &results)?;
+        }
+        let bytes: usize = inputs.iter().chain(results.iter()).map(|(_, tensor)| size(tensor)).sum();
+        let copies = (ROTATED / bytes.max(1)).clamp(1, 64) + 1;
+        let mut times = executable.time(&inputs, copies, WARM_UP + REPEATS)?.split_off(WARM_UP);
+        times.sort_by(f64::total_cmp);
+        let (median, least) = (times[times.len() / 2], times[0]);
+        Ok(json!({
+            "name": self.name(), "rule": self.rule, "plan": "recurrent", "dtype": "bf16", "B": self.batch,
+            "T": self.tokens, "H": self.heads, "D": self.size, "ms": median, "ms_least": least,
+            "ms_most": times[times.len() - 1], "floor_bytes": bytes, "copies": copies, "repeats": REPEATS,
+        }))
+    }
+}
+
+/// The element type in which a kernel takes or gives a tensor.
+fn type_of(kernel: &Kernel, name: &str) -> Option<Element> {
+    let named = |role: Role, argument: &str| match role {
+        Role::InitialState(_) | Role::Input(_) => argument == name,
+        _ => false,
+    };
+    let argument = kernel.arguments.iter().find(|a| named(a.role, &a.name))?;
+    argument.dtype.map(element)
+}
+
+fn size(tensor: &Tensor) -> usize {
+    tensor.len() * tensor.element().bytes()
+}
+
+/// The times as a table.
+pub fn text(times: &[Value]) -> String {
+    let mut rows = vec![["case", "ms", "least", "GB/s of the floor"].map(String::from).to_vec()];
+    for case in times {
+        let number = |key: &str| case[key].as_f64().unwrap_or(f64::NAN);
+        let name = case["name"].as_str().unwrap_or_default().to_owned();
+        rows.push(match case["error"].as_str() {
+            Some(error) => vec![name, error.to_owned()],
+            None => {
+                let rate = number("floor_bytes") / number("ms") / 1e6;
+                let (ms, least) = (number("ms"), number("ms_least"));
+                vec![name, format!("{ms:.4}"), format!("{least:.4}"), format!("{rate:.1}")]
+            }
+        });
+    }
+    table(&[Align::Left, Align::Right, Align::Right, Align::Right], &rows)
+}
