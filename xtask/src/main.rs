@@ -4,11 +4,13 @@
 //! cargo xtask test            the test command: fetches what the tests need, then format, lints, docs, tests, quickstart
 //! cargo xtask test lints      one step of it
 //! cargo xtask prove           kernels in the simulator against the token loop; --all for every one of them
+//! cargo xtask gpu-bundle      a folder that proves and times the kernels on a machine with a GPU, without Rust
 //! cargo xtask nvrtc           installs NVRTC, the CUDA compiler library, into target/nvrtc
 //! ```
 //!
 //! Exit code 0 where all went well, 1 where a step failed, 2 for a mistake on the command line.
 
+mod bundle;
 mod command;
 mod prove;
 mod quickstart;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         [] | ["help"] => print_help(),
         words if words.iter().any(|w| matches!(*w, "-h" | "--help")) => print_help(),
         ["prove", options @ ..] => prove::run(options),
+        ["gpu-bundle", options @ ..] => bundle::run(options),
         ["nvrtc"] => steps::run(&[suite::NVRTC]),
         ["test"] => steps::run(&suite::ALL),
         ["test", names @ ..] => match select(names) {
@@ -56,6 +59,10 @@ fn print_help() -> ExitCode {
     println!("  prove [--all] [--seed N] [--rule NAME] [--case LABEL]");
     println!(
         "                  kernels in the simulator against the token loop in f64: some of each rule, or all"
+    );
+    println!("  gpu-bundle [--wheels DIR]");
+    println!(
+        "                  a folder that proves and times the kernels on a machine with a GPU, without Rust or network"
     );
     println!("  nvrtc           {}", suite::NVRTC.purpose);
     println!("  help            this text");
