@@ -130,7 +130,28 @@ impl fmt::Display for Violation {
         if !fault.detail.is_empty() {
             write!(f, "\n  {}", fault.detail)?;
         }
-        write!(f, "\n  help: {}", fault.wrong.help())
+        write!(f, "\n  help: {}", self.help())
+    }
+}
+
+impl Violation {
+    /// What to do about it. What ends a race depends on who the other party is.
+    pub fn help(&self) -> &'static str {
+        match self.fault.other {
+            Some((other, _)) if self.fault.wrong == Wrong::Race && other.block != self.party.block => {
+                "let one block alone touch these bytes, use atomics, or make two launches of it"
+            }
+            Some((other, true))
+                if self.fault.wrong == Wrong::Race
+                    && (other.warp, other.site) == (self.party.warp, self.party.site) =>
+            {
+                "let one lane alone write, or give each lane an address of its own"
+            }
+            Some((other, _)) if self.fault.wrong == Wrong::Race && other.warp == self.party.warp => {
+                "put bar.warp.sync (__syncwarp) between the two; bar.sync (__syncthreads) where warps share these bytes"
+            }
+            _ => self.fault.wrong.help(),
+        }
     }
 }
 
@@ -159,9 +180,7 @@ impl Wrong {
             Wrong::OutOfBounds => "check the index and the guard of this access against the tensor's size",
             Wrong::Misaligned => "an access of n bytes needs an address that is a multiple of n",
             Wrong::Uninitialised => "write these bytes first; on a GPU they hold whatever was there before",
-            Wrong::Race => {
-                "put bar.sync (__syncthreads) between the two; within a warp, bar.warp.sync (__syncwarp)"
-            }
+            Wrong::Race => "put bar.sync (__syncthreads) between the two",
             Wrong::CopyInFlight => {
                 "wait first (cp.async.wait_group or wait_all), then a barrier before other threads read"
             }
