@@ -157,7 +157,7 @@ impl Shadow {
         }
         if let Meaning::Split(start) = self.cells[word].meaning()
             && whole
-            && (kind == Kind::Write && !self.doubled(now, lane, start) || self.all_settled(now, start))
+            && (kind == Kind::Write || self.all_settled(now, start))
         {
             self.join(word, start);
         }
@@ -192,11 +192,6 @@ impl Shadow {
             Meaning::History(_) => self.forget(word),
             _ => self.cells[word].set_meaning(Meaning::Compact),
         }
-    }
-
-    /// Whether another lane of this very instruction wrote one of the four bytes.
-    fn doubled(&self, now: &Now, lane: u32, start: usize) -> bool {
-        (start..start + 4).any(|index| self.race(now, lane, index, Kind::Write).is_some())
     }
 
     fn all_settled(&self, now: &Now, start: usize) -> bool {
