@@ -46,12 +46,21 @@ def compile_file(nvrtc, path):
     return re.sub(r'(\.file\s+\d+ ")[^"]*/', r"\1", text.value.decode())
 
 
+def fnv(data):
+    """FNV-1a of 64 bits: a test compares it with the source's, so that no file of PTX is older than its source."""
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return value
+
+
 def main():
     nvrtc = load(pathlib.Path(sys.argv[1]))
     names = sys.argv[2:] or sorted(path.stem for path in HERE.glob("*.cu"))
     for name in names:
         ptx = compile_file(nvrtc, HERE / f"{name}.cu")
-        (HERE / f"{name}.ptx").write_text(ptx)
+        source = (HERE / f"{name}.cu").read_bytes()
+        (HERE / f"{name}.ptx").write_text(f"// of {name}.cu, whose FNV-1a is {fnv(source):016x}\n" + ptx)
         print(f"{name}.ptx: {len(ptx.splitlines())} lines")
 
 

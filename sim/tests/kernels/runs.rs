@@ -102,3 +102,27 @@ fn functions_that_are_called() {
         check(&calls::case(n, seed()));
     }
 }
+
+/// FNV-1a (Fowler, Noll, Vo).
+fn fnv(data: &[u8]) -> u64 {
+    data.iter()
+        .fold(0xCBF2_9CE4_8422_2325, |value, byte| (value ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3))
+}
+
+#[test]
+fn no_ptx_is_older_than_its_source() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels");
+    let mut found = 0;
+    for entry in std::fs::read_dir(&folder).expect("the folder of this file") {
+        let path = entry.expect("a file").path();
+        if path.extension().is_some_and(|extension| extension == "cu") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let source = std::fs::read(&path).expect("a source");
+            let text = std::fs::read_to_string(path.with_extension("ptx")).expect("its PTX");
+            let first = format!("// of {name}, whose FNV-1a is {:016x}", fnv(&source));
+            assert_eq!(text.lines().next(), Some(first.as_str()), "{name} changed: run compile.py");
+            found += 1;
+        }
+    }
+    assert!(found >= 11, "only {found} sources");
+}

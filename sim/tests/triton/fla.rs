@@ -44,7 +44,7 @@ fn decays(random: &mut Random, tokens: usize) -> Vec<f32> {
     let mut g = vec![0.0; tokens * HEADS];
     for t in 0..tokens {
         for h in 0..HEADS {
-            let before = if t % CHUNK == 0 { 0.0 } else { g[(t - 1) * HEADS + h] };
+            let before = if t.is_multiple_of(CHUNK) { 0.0 } else { g[(t - 1) * HEADS + h] };
             g[t * HEADS + h] = before - 0.2 * random.float().abs();
         }
     }
@@ -67,7 +67,7 @@ fn fla_cumulative_sums() {
         let s = Random::new(seed()).floats(tokens * HEADS, 1.0);
         let mut out = vec![(0.0, 1e-5); tokens * HEADS];
         for i in 0..out.len() {
-            let before = if i / HEADS % CHUNK == 0 { 0.0 } else { out[i - HEADS].0 };
+            let before = if (i / HEADS).is_multiple_of(CHUNK) { 0.0 } else { out[i - HEADS].0 };
             out[i].0 = before + f64::from(s[i]);
         }
         let args = vec![input(bytes(&s)), near(Element::F32, out), int(tokens as i32)];
