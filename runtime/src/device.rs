@@ -14,6 +14,7 @@ use crate::gpu::Gpu;
 use crate::gpu::cuda::Cuda;
 #[cfg(feature = "sim")]
 use crate::gpu::sim::Simulator;
+#[cfg(any(feature = "cuda", feature = "sim"))]
 use crate::jit::Jit;
 use crate::tensor::Element;
 use crate::validate::Pass;
@@ -21,6 +22,7 @@ use chunkwise_codegen::Arch;
 use chunkwise_dsl::rule::Rule;
 use std::fmt;
 use std::str::FromStr;
+#[cfg(any(feature = "cuda", feature = "sim"))]
 use std::sync::Arc;
 
 /// Where a rule runs.
@@ -230,6 +232,7 @@ impl Executable {
     /// # Errors
     /// A limitation where the device runs no kernels. What is wrong with the text itself comes out of the runs, as
     /// [`Error::Kernel`], or as a mistake where its entry is not the generated one's.
+    #[cfg(any(feature = "cuda", feature = "sim"))]
     pub fn with_kernel(self, file: &str, text: &str) -> Result<Executable> {
         let runner = match self.runner {
             Runner::Cpu(_) => {
@@ -248,6 +251,7 @@ impl Executable {
 
     /// The same, but with kernels compiled and kept by this compiler and cache instead of the process's own. The CPU
     /// compiles nothing.
+    #[cfg(any(feature = "cuda", feature = "sim"))]
     #[must_use]
     pub fn with_jit(self, jit: Arc<Jit>) -> Executable {
         let runner = match self.runner {
@@ -319,6 +323,7 @@ impl Executable {
     ///
     /// # Errors
     /// As [`Executable::forward`]; a limitation where the device is no GPU.
+    #[cfg(any(feature = "cuda", feature = "sim"))]
     pub fn time<'a>(&self, inputs: impl Bind<'a>, copies: usize, repeats: usize) -> Result<Vec<f64>> {
         match &self.runner {
             Runner::Cpu(_) => Err(Error::limitation(
