@@ -1,4 +1,4 @@
-//! Checked warp instructions per second on one core, for kernels of three kinds.
+//! Checked warp instructions per second on one core, for kernels of four kinds.
 //!
 //! ```text
 //! cargo bench -p chunkwise-sim
@@ -200,10 +200,26 @@ fn recurrent() -> Case {
     Case { kernel, launch: Launch::linear(heads as u32, 64), arguments, memory }
 }
 
+/// A product of 128 x 128 x 256 in bf16 on tensor cores, with ldmatrix and cp.async: 64 x 64 x 32 at a time.
+fn tensor() -> Case {
+    const TEXT: &str = include_str!("../tests/kernels/gemm.ptx");
+    let (m, n, k) = (128, 128, 256);
+    let mut memory = Global::new();
+    let a = buffer(&mut memory, "a", m * k / 2);
+    let b = buffer(&mut memory, "b", k * n / 2);
+    let c = buffer(&mut memory, "c", m * n);
+    let arguments = Arguments::new().pointer(a).u32(2 * k as u32).pointer(b).u32(2 * n as u32).pointer(c);
+    let arguments = arguments.u32(m as u32).u32(n as u32).u32(k as u32);
+    let launch = Launch { grid: [2, 2, 1], block: [128, 1, 1], dynamic_shared: 0 };
+    Case { kernel: kernel(TEXT, "gemm_bf16"), launch, arguments, memory }
+}
+
 fn speed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("speed");
     group.sample_size(10).measurement_time(Duration::from_secs(3));
-    for (name, mut case) in [("fma", fma()), ("gemm", gemm()), ("recurrent", recurrent())] {
+    for (name, mut case) in
+        [("fma", fma()), ("gemm", gemm()), ("recurrent", recurrent()), ("tensor", tensor())]
+    {
         let instructions = case.run();
         group.throughput(Throughput::Elements(instructions));
         group.bench_function(name, |bencher| bencher.iter(|| case.run()));

@@ -10,7 +10,7 @@
 
 use super::access::{Request, addresses, read_all, write_all};
 use super::block::Surroundings;
-use super::registers::Longs;
+use super::registers::{Longs, Registers};
 use super::warp::Warp;
 use crate::check::Fault;
 use crate::decode::op::{Address, Dst, Multiplier, Multiply, Op, Src};
@@ -89,27 +89,18 @@ fn store(
     write_all(around, request, address.space, rows_of(mask, values.len()), &at, &data)
 }
 
-/// Registers of a fragment, at most: A of `m16n8k16` in `f64`.
-const MOST: usize = 16;
+/// Registers of a fragment of the 32-bit bank, at most: those of A in `m16n8k16` of halves, and all others of 16 rows.
+const MOST: usize = 4;
 
 fn multiply_add(warp: &mut Warp, mask: u32, multiply: &Multiply) {
     let registers = &mut warp.registers;
     match multiply.multiplier {
         Multiplier::Word(mma) => {
-            let fragment = |sources: &[Src]| -> [Lanes; MOST] {
-                let mut all = [[0; 32]; MOST];
-                all.iter_mut().zip(sources).for_each(|(to, source)| *to = registers.low(*source));
-                all
-            };
-            let (a, b, c) = (fragment(&multiply.a), fragment(&multiply.b), fragment(&multiply.c));
-            let mut d = [[0; 32]; MOST];
-            let (of_a, of_b, of_c) = (multiply.a.len(), multiply.b.len(), multiply.c.len());
-            mma.run(
-                &a[..of_a.min(MOST)],
-                &b[..of_b.min(MOST)],
-                &c[..of_c.min(MOST)],
-                &mut d[..of_c.min(MOST)],
-            );
+            let (a, b) = (fragment(registers, &multiply.a), fragment(registers, &multiply.b));
+            let c = fragment(registers, &multiply.c);
+            let mut d = c;
+            let [of_a, of_b, of_c] = mma.registers().map(|n| n.min(MOST));
+            mma.run(&a[..of_a], &b[..of_b], &c[..of_c], &mut d[..of_c]);
             for (dst, value) in multiply.d.iter().zip(&d) {
                 registers.set_low(mask, *dst, value);
             }
@@ -125,5 +116,35 @@ fn multiply_add(warp: &mut Warp, mask: u32, multiply: &Multiply) {
                 registers.set(mask, *dst, value);
             }
         }
+    }
+}
+
+/// The registers of a fragment; what it has fewer of than [`MOST`] is filled with the last.
+#[inline(always)]
+fn fragment(registers: &Registers, sources: &[Src]) -> [Lanes; MOST] {
+    let last = sources.len().saturating_sub(1);
+    std::array::from_fn(|i| sources.get(i.min(last)).map_or([0; 32], |source| registers.low(*source)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MOST;
+    use crate::math::tensor::{Accumulator, Element, Mma, Shape};
+
+    #[test]
+    fn no_fragment_has_more_registers_than_there_is_room_for() {
+        use Element::*;
+        let mut found = 0;
+        for element in [F16, Bf16, Tf32, E4m3, E5m2, S8, U8, S4, U4, B1Xor, B1And] {
+            for sum in [Accumulator::F32, Accumulator::F16, Accumulator::S32, Accumulator::S32Clamped] {
+                for (m, k) in [8, 16].into_iter().flat_map(|m| (2..9).map(move |log| (m, 1 << log))) {
+                    if let Some(mma) = Mma::new(Shape { m, n: 8, k }, element, element, sum) {
+                        found += 1;
+                        assert!(mma.registers().iter().all(|n| *n <= MOST), "{mma:?}");
+                    }
+                }
+            }
+        }
+        assert!(found > 20, "{found}");
     }
 }
