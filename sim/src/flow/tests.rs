@@ -74,6 +74,9 @@ fn a_loop_without_end_has_its_own_meeting_points() {
     let flow = Flow::of(&steps);
     assert_eq!(flow.meet(0), 4);
     assert_eq!(Flow::of(&[jump(0)]).meet(0), Flow::END);
+    // The only end is that of the first block, to which the second one leads back.
+    let steps = [when(2), jump(0), Ends];
+    assert_eq!((Flow::of(&steps).meet(0), Flow::of(&steps).meet(1)), (Flow::END, 0));
     assert_eq!(Flow::of(&[jump(1), jump(0), Ends]).meet(0), 1);
 }
 
