@@ -29,7 +29,7 @@ const ALIGN: u64 = 256;
 pub(crate) struct Simulator {
     arch: Arch,
     lines: bool,
-    /// The launches of the last session.
+    /// The launches of the session that launched last; each has a list of its own, since several may run at a time.
     counted: Mutex<Vec<Launched>>,
 }
 
@@ -69,7 +69,7 @@ impl Driver for Simulator {
 
     fn session(&self) -> Result<Simulated<'_>> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        Ok(Simulated { simulator: self, memory: Global::new() })
+        Ok(Simulated { simulator: self, memory: Global::new(), launched: Vec::new() })
     }
 }
 
@@ -78,6 +78,7 @@ impl Driver for Simulator {
 pub(crate) struct Simulated<'a> {
     simulator: &'a Simulator,
     memory: Global,
+    launched: Vec<Launched>,
 }
 
 /// An allocation in simulated memory.
@@ -117,14 +118,14 @@ impl Session for Simulated<'_> {
         });
         let options = machine::Options { lines: self.simulator.lines, ..machine::Options::default() };
         let report = function.run(&grid, &arguments, &mut self.memory, &options).map_err(refused)?;
-        let launched = Launched {
+        self.launched.push(Launched {
             kernel: kernel.name.clone(),
             source: kernel.source.as_str().into(),
             blocks,
             threads: kernel.threads,
             report,
-        };
-        self.simulator.counted.lock().unwrap_or_else(PoisonError::into_inner).push(launched);
+        });
+        *self.simulator.counted.lock().unwrap_or_else(PoisonError::into_inner) = self.launched.clone();
         Ok(())
     }
 
