@@ -1,4 +1,4 @@
-//! Loads, stores and copies: from operands to a warp's access to one of the memories, and back.
+//! Loads, stores and updates: from operands to a warp's access to one of the memories, and back.
 //!
 //! ```text
 //! ld.shared.v4.u16 {%rs1, .., %rs4}, [%r1+8];
@@ -30,12 +30,8 @@ pub(crate) fn addresses(registers: &Registers, around: &Surroundings<'_>, addres
     }
 }
 
-/// The space that all lanes mean, and their addresses in it; `None` where they differ.
-#[inline(always)]
-fn one_space(space: Space, mask: u32, at: &Longs) -> Option<(Space, Longs)> {
-    if space != Space::Generic {
-        return Some((space, *at));
-    }
+/// The space that the generic addresses of all lanes mean, and their addresses in it; `None` where they differ.
+fn one_space(mask: u32, at: &Longs) -> Option<(Space, Longs)> {
     let first = at[mask.trailing_zeros() as usize & 31];
     let (space, address) = memory::resolve(first);
     let start = first.wrapping_sub(address);
@@ -83,7 +79,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    fn access<'a>(&self, around: &Surroundings<'_>, mask: u32, address: &'a Longs) -> Access<'a> {
+    /// The access of some lanes.
+    pub(crate) fn access<'a>(&self, around: &Surroundings<'_>, mask: u32, address: &'a Longs) -> Access<'a> {
         let (warp, bytes, order) = (self.warp, self.bytes, self.order);
         Access { warp, site: Site(around.pc), mask, address, bytes, order }
     }
@@ -100,7 +97,7 @@ pub(crate) fn load(
     address: &Address,
 ) -> Result<(), Fault> {
     let all = bytes * dst.len() as u32;
-    let at = addresses(&warp.registers, around, address);
+    let mut at = addresses(&warp.registers, around, address);
     let request = Request { warp: warp.index, bytes: all.min(16), order: order(how, constant) };
     let mut data = [[0; 32]; 4];
     if address.space == Space::Param && address.base == Base::Zero {
@@ -113,7 +110,9 @@ pub(crate) fn load(
     }
     check_whole(address.space, mask, &at, all)?;
     for (part, dst) in dst.chunks((16 / bytes) as usize).enumerate() {
-        let at = at.map(|address| address.wrapping_add(16 * part as u64));
+        if part > 0 {
+            at = at.map(|address| address.wrapping_add(16));
+        }
         read_all(around, request, address.space, mask, &at, &mut data)?;
         unpack(&mut warp.registers, mask, bytes, signed, dst, &data);
     }
@@ -156,7 +155,10 @@ pub(crate) fn read_all(
     at: &Longs,
     data: &mut Data,
 ) -> Result<(), Fault> {
-    if let Some((space, at)) = one_space(space, mask, at) {
+    if space != Space::Generic {
+        return read(around, request, space, mask, at, data);
+    }
+    if let Some((space, at)) = one_space(mask, at) {
         return read(around, request, space, mask, &at, data);
     }
     by_space(space, mask, at)
@@ -174,7 +176,10 @@ pub(crate) fn write_all(
     at: &Longs,
     data: &Data,
 ) -> Result<(), Fault> {
-    if let Some((space, at)) = one_space(space, mask, at) {
+    if space != Space::Generic {
+        return write(around, request, space, mask, at, data);
+    }
+    if let Some((space, at)) = one_space(mask, at) {
         return write(around, request, space, mask, &at, data);
     }
     by_space(space, mask, at)
@@ -208,11 +213,12 @@ fn read(
             Traffic::default()
         }
     };
-    count(around, space, mask, request.bytes, traffic);
+    record(around, space, mask, request.bytes, traffic);
     Ok(())
 }
 
-fn count(around: &mut Surroundings<'_>, space: Space, mask: u32, bytes: u32, traffic: Traffic) {
+/// Counts an access.
+pub(crate) fn record(around: &mut Surroundings<'_>, space: Space, mask: u32, bytes: u32, traffic: Traffic) {
     let bytes = u64::from(mask.count_ones()) * u64::from(bytes);
     around.tally.rows[around.pc as usize].access(space, bytes, traffic);
 }
@@ -280,13 +286,15 @@ pub(crate) fn store(
     address: &Address,
 ) -> Result<(), Fault> {
     let all = bytes * values.len() as u32;
-    let at = addresses(&warp.registers, around, address);
+    let mut at = addresses(&warp.registers, around, address);
     let request = Request { warp: warp.index, bytes: all.min(16), order: order(how, false) };
     check_whole(address.space, mask, &at, all)?;
     let mut data = [[0; 32]; 4];
     for (part, values) in values.chunks((16 / bytes) as usize).enumerate() {
+        if part > 0 {
+            at = at.map(|address| address.wrapping_add(16));
+        }
         pack(&warp.registers, bytes, values, &mut data);
-        let at = at.map(|address| address.wrapping_add(16 * part as u64));
         write_all(around, request, address.space, mask, &at, &data)?;
     }
     Ok(())
@@ -318,7 +326,7 @@ fn write(
             Traffic::default()
         }
     };
-    count(around, space, mask, request.bytes, traffic);
+    record(around, space, mask, request.bytes, traffic);
     Ok(())
 }
 
@@ -346,84 +354,11 @@ pub(crate) fn update(
                 return Err(Fault::new(Wrong::OutOfBounds, mask.trailing_zeros(), detail));
             }
         };
-        count(around, space, mask, request.bytes, traffic);
+        record(around, space, mask, request.bytes, traffic);
     }
     Ok(old)
 }
 
 fn refused(outcome: Result<(), Fault>) -> Fault {
     outcome.err().unwrap_or_else(|| Fault::new(Wrong::ReadOnly, 0, ""))
-}
-
-/// `cp.async`
-pub(crate) fn copy(
-    warp: &mut Warp,
-    around: &mut Surroundings<'_>,
-    mask: u32,
-    bytes: u32,
-    (to, from): (&Address, &Address),
-    (source_bytes, ignore): (Option<Src32>, Option<SrcPred>),
-) -> Result<(), Fault> {
-    let registers = &warp.registers;
-    let ignored = ignore.map_or(0, |p| registers.pred(p));
-    let mut wanted = source_bytes.map_or([bytes; 32], |source| registers.word(source));
-    if let Some(lane) = lanes(mask & !ignored).find(|lane| wanted[*lane] > bytes) {
-        let detail = format!("a copy of {bytes} bytes cannot take {} of them from its source", wanted[lane]);
-        return Err(Fault::new(Wrong::OutOfBounds, lane as u32, detail));
-    }
-    for lane in lanes(ignored) {
-        wanted[lane] = 0;
-    }
-    let source = addresses(registers, around, from);
-    let target = addresses(registers, around, to);
-    let order = memory::Order::Weak;
-    let mut data = [[0; 32]; 4];
-    let mut left = lanes(mask).filter(|lane| wanted[*lane] != 0).fold(0, |set, lane| set | 1u32 << lane);
-    while left != 0 {
-        let size = wanted[left.trailing_zeros() as usize & 31];
-        let alike = lanes(left).filter(|lane| wanted[*lane] == size).fold(0, |set, lane| set | 1u32 << lane);
-        left &= !alike;
-        if size == bytes {
-            let request = Request { warp: warp.index, bytes, order };
-            read_all(around, request, from.space, alike, &source, &mut data)?;
-        } else {
-            read_part(warp.index, around, (from.space, alike), &source, size, &mut data)?;
-        }
-    }
-    let request = Request { warp: warp.index, bytes, order };
-    let target = match to.space {
-        Space::Generic => target.map(|address| memory::resolve(address).1),
-        _ => target,
-    };
-    let access = request.access(around, mask, &target);
-    let traffic = around.shared.copy(&around.clocks, &access, &data)?;
-    count(around, Space::Shared, mask, bytes, traffic);
-    Ok(())
-}
-
-/// The first `size` bytes of each lane's source, in pieces whose sizes are powers of two.
-fn read_part(
-    warp: u32,
-    around: &mut Surroundings<'_>,
-    (space, mask): (Space, u32),
-    source: &Longs,
-    size: u32,
-    data: &mut Data,
-) -> Result<(), Fault> {
-    let mut done = 0;
-    while done < size {
-        let bytes = 1 << (size - done).ilog2();
-        let at = source.map(|address| address.wrapping_add(u64::from(done)));
-        let mut piece = [[0; 32]; 4];
-        let request = Request { warp, bytes, order: memory::Order::Weak };
-        read_all(around, request, space, mask, &at, &mut piece)?;
-        let (word, shift) = (done as usize / 4, 8 * (done & 3));
-        for (index, from) in piece.iter().enumerate().take(bytes.div_ceil(4) as usize) {
-            for lane in lanes(mask) {
-                data[(word + index) & 3][lane] |= from[lane] << shift;
-            }
-        }
-        done += bytes;
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@ use super::access;
 use super::atomic;
 use super::block::Surroundings;
 use super::compare;
+use super::copies;
 use super::floats;
 use super::integers::{self, Chain};
 use super::moves;
@@ -112,7 +113,7 @@ fn rare(warp: &mut Warp, around: &mut Surroundings<'_>, op: &Op, mask: u32) -> R
             return atomic::atomic(warp, around, mask, (*kind, *ty), *dst, address, (*a, *b));
         }
         Op::CopyAsync { bytes, to, from, source_bytes, ignore } => {
-            return access::copy(warp, around, mask, *bytes, (to, from), (*source_bytes, *ignore));
+            return copies::copy(warp, around, mask, *bytes, (to, from), (*source_bytes, *ignore));
         }
         Op::CopyCommit => around.shared.commit(warp.index, mask),
         Op::CopyWait { pending } => around.shared.wait(&around.clocks, warp.index, mask, *pending),

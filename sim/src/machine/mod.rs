@@ -10,7 +10,13 @@
 //! ```
 //!
 //! Results are the same from run to run: blocks are independent unless the kernel uses atomics between them, counts are
-//! sums of integers, and of several violations the one in the lowest block is reported.
+//! sums of integers, and of several violations the one in the lowest block is reported. (A race between two blocks is found
+//! in the one that comes second; with `Options::threads` = 1 that is always the higher one.)
+//!
+//! Where it is stricter than a GPU, besides what the memories check: lanes that shuffle, vote, match or reduce together have to
+//! do so at one instruction, while `bar.warp.sync` and `barrier` without `.aligned` may be reached at several; a shuffle may
+//! not read a lane that takes no part. Where it is laxer: registers that nobody wrote are 0. What it cannot do: blocks that
+//! wait for higher ones need all of them at once (cooperative grids), which there are not; such a kernel is endless.
 
 pub mod launch;
 pub mod module;
@@ -21,6 +27,7 @@ mod barrier;
 mod block;
 mod collective;
 mod compare;
+mod copies;
 mod execute;
 mod faults;
 mod floats;

@@ -113,6 +113,29 @@ fn loads_and_stores_of_all_widths() {
 }
 
 #[test]
+fn accesses_of_thirty_two_bytes() {
+    let globals = ".global .align 32 .b8 buffer[1024];";
+    let lines = "
+    mov.u64 %rd1, buffer;
+    mad.wide.u32 %rd1, %r0, 32, %rd1;
+    cvt.u64.u32 %rd2, %r0;
+    add.u64 %rd3, %rd2, 100;
+    add.u64 %rd4, %rd2, 200;
+    add.u64 %rd5, %rd2, 300;
+    st.global.v4.u64 [%rd1], {%rd2, %rd3, %rd4, %rd5};
+    ld.global.v4.u64 {%rd6, %rd7, %rd8, %rd9}, [%rd1];
+    mad.lo.u64 %rd6, %rd6, 2, %rd7;
+    mad.lo.u64 %rd6, %rd8, 3, %rd6;
+    mad.lo.u64 %rd6, %rd9, 4, %rd6;
+    cvt.u32.u64 %r1, %rd6;";
+    let found = run(globals, "", Launch::linear(1, 32), lines);
+    assert_eq!(
+        found,
+        (0..32).map(|t| 2 * t + (t + 100) + 3 * (t + 200) + 4 * (t + 300)).collect::<Vec<u32>>()
+    );
+}
+
+#[test]
 fn generic_addresses_say_which_memory_they_mean() {
     let declarations = ".shared .align 4 .b8 array[128]; .local .align 4 .b8 own[4];";
     // Even lanes go to shared memory, odd ones to their local memory, by one instruction.
