@@ -12,7 +12,7 @@ use super::block::Surroundings;
 use super::registers::{Longs, Registers, lanes};
 use super::warp::Warp;
 use crate::check::{Fault, Site, Wrong};
-use crate::decode::op::{self, Address, Base, Dst, Src, Src32, SrcPred};
+use crate::decode::op::{self, Address, Base, Dst, Src, Src32};
 use crate::memory::{self, Access, Lanes, Traffic};
 use crate::syntax::ast::Space;
 
