@@ -44,7 +44,7 @@ peers=$?
 if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck; do
         compute-sanitizer --tool "$tool" --error-exitcode 9 --log-file "$out/sanitizer-$tool.log" \
-            "$here/chunkwise-prove" kernels --few --out "$out/sanitized-$tool" >/dev/null
+            "$here/chunkwise-prove" kernels --device cuda:0 --few --out "$out/sanitized-$tool" >/dev/null
         status=$?
         echo "compute-sanitizer $tool: exit $status, $(tail -1 "$out/sanitizer-$tool.log" 2>/dev/null)"
         [ "$status" -eq 0 ] || proved=1
