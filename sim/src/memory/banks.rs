@@ -46,12 +46,17 @@ fn passes(part: u32, address: &[u64; 32], unit: u32, banks: u32) -> u32 {
     // Each turn is a wavefront: a bank serves the first unit that it is asked for, to all who ask.
     while left != 0 {
         let mut served = [u32::MAX; 32];
-        let mut later = 0;
-        let mut lanes = left;
+        let (mut later, mut lanes) = (0, left);
+        let mut last = u32::MAX;
         while lanes != 0 {
             let lane = lanes.trailing_zeros();
             lanes &= lanes - 1;
             let wanted = (address[lane as usize] >> unit) as u32;
+            if wanted == last {
+                // Its neighbour asks for both.
+                continue;
+            }
+            last = wanted;
             let bank = &mut served[(wanted & (banks - 1)) as usize];
             if *bank == u32::MAX {
                 *bank = wanted;

@@ -47,6 +47,24 @@ pub(crate) fn lanes_of(mask: u32) -> impl Iterator<Item = usize> + Clone {
     })
 }
 
+/// Neighbouring lanes of an access at one address, as the first of them and as a mask.
+#[inline]
+pub(crate) fn groups_of<'a>(access: &'a Access) -> impl Iterator<Item = (usize, u32)> + use<'a> {
+    let mut left = access.mask;
+    std::iter::from_fn(move || {
+        let first = left.trailing_zeros() as usize;
+        let address = access.address.get(first)?;
+        let mut group = 0;
+        while let Some(next) = access.address.get(left.trailing_zeros() as usize)
+            && next == address
+        {
+            group |= left & left.wrapping_neg();
+            left &= left - 1;
+        }
+        Some((first, group))
+    })
+}
+
 /// Which bytes of each word (a bit each) a lane's access touches; the first word begins at `address / 4`.
 #[inline]
 pub(crate) fn bytes_of(address: u64, bytes: u32) -> u32 {

@@ -109,7 +109,7 @@ impl<'a> View<'a> {
 
     /// The page that holds all lanes' bytes, if one does, and they are aligned.
     #[inline]
-    fn common_place(&self, access: &Access) -> Option<Place<'a>> {
+    fn common_place(&mut self, access: &Access) -> Option<Place<'a>> {
         let first = access.address[access.mask.trailing_zeros() as usize & 31];
         let (mut spread, mut low) = (0, 0);
         for (lane, address) in access.address.iter().enumerate() {
@@ -117,8 +117,17 @@ impl<'a> View<'a> {
             spread |= address ^ first;
             low |= address;
         }
-        let whole = spread < PAGE && low & (u64::from(access.bytes) - 1) == 0;
-        (whole && self.last.holds(first & !(PAGE - 1), PAGE)).then(|| self.place(self.last.page(first)))
+        let size = u64::from(access.bytes);
+        if spread >= PAGE || low & (size - 1) != 0 {
+            return None;
+        }
+        if !self.last.holds(first, size) {
+            self.last = self.launch.global.holder(first, size)?;
+        }
+        let last = self.last;
+        let inside = last.holds(first & !(PAGE - 1), PAGE)
+            || lanes_of(access.mask).all(|lane| last.holds(access.address[lane], size));
+        inside.then(|| self.place(last.page(first)))
     }
 
     #[inline]

@@ -17,7 +17,7 @@ use crate::check::{Party, Site};
 use crate::memory::clock::{Clocks, time};
 use crate::memory::history::{Actor, Entry, History, Kind};
 
-/// A stamp that says that the cell means something else: see [`Cell::kind`].
+/// A stamp that says that the cell means something else: see [`Cell::meaning`].
 const SPECIAL: u32 = u32::MAX;
 
 /// The low bits of `flags`: which bytes are written.
@@ -127,15 +127,15 @@ impl Cell {
         self.flags |= bytes;
     }
 
-    /// A read of a whole word that needs no thought: written, and nobody wrote since everyone last met.
+    /// A read by some lanes that needs no thought: all is written, and nobody wrote since everyone last met.
     #[inline]
-    pub(super) fn read_at_once(&mut self, now: &Now, lane: u32) -> bool {
+    pub(super) fn read_at_once(&mut self, now: &Now, lanes: u32) -> bool {
         let mine = 1 << now.warp;
         if self.stamp > now.floor || self.flags & WRITTEN != WRITTEN {
             return false;
         }
         if self.read_stamp <= now.floor {
-            self.begin_readers(now, lane);
+            self.begin_readers(now, lanes);
             return true;
         }
         if self.read_stamp != now.stamp {
@@ -145,12 +145,12 @@ impl Cell {
             if self.first != now.epoch {
                 return false;
             }
-            self.second |= 1 << lane;
-            self.flags = now.site << 10 | lane << 5 | WRITTEN;
+            self.second |= lanes;
+            self.flags = now.site << 10 | lanes.trailing_zeros() << 5 | WRITTEN;
             return true;
         }
         if self.readers & mine == 0 {
-            self.add_reader(now, lane);
+            self.add_reader(now, lanes.trailing_zeros());
         }
         true
     }
@@ -201,15 +201,15 @@ impl Cell {
         if self.reader_beside(now, lane).is_some() {
             return false;
         }
-        self.begin_readers(now, lane);
+        self.begin_readers(now, 1 << lane);
         true
     }
 
     #[inline]
-    fn begin_readers(&mut self, now: &Now, lane: u32) {
+    fn begin_readers(&mut self, now: &Now, lanes: u32) {
         (self.read_stamp, self.readers) = (now.stamp, 1 << now.warp);
-        (self.first, self.second) = (now.epoch, 1 << lane);
-        self.flags = self.flags & WRITTEN | lane << 5 | now.site << 10;
+        (self.first, self.second) = (now.epoch, lanes);
+        self.flags = self.flags & WRITTEN | lanes.trailing_zeros() << 5 | now.site << 10;
     }
 
     /// Another warp reads at the same stamp.

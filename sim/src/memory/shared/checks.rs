@@ -3,13 +3,13 @@
 //! Whole words go through cells that decide at once; whatever these cannot decide, and all parts of words, atomics and strong
 //! accesses, through the shadow, word by word. A store is first judged for all lanes, then recorded.
 
-use super::cell::{Meaning, Now};
+use super::cell::{Cell, Meaning, Now};
 use super::flight::{Agent, Issuer};
 use super::shadow::Objection;
 use super::{Shared, fault};
 use crate::check::{Fault, Party, Wrong};
 use crate::memory::history::Kind;
-use crate::memory::lanes::{bytes_of, clash, lanes_of, low_bits};
+use crate::memory::lanes::{Shape, bytes_of, clash, groups_of, lanes_of, low_bits};
 use crate::memory::{Access, Lanes, Order};
 
 /// What an instruction does.
@@ -79,15 +79,25 @@ impl Shared {
 
     /// Checks and records a read of whole words.
     pub(super) fn check_read<const WORDS: usize>(&mut self, now: &Now, access: &Access) -> Result<(), Fault> {
-        for lane in lanes_of(access.mask) {
-            let start = access.address[lane] as usize / 4;
-            let lane = lane as u32;
-            let mut thought = 0;
-            for (word, cell) in self.shadow.words(start, WORDS).iter_mut().enumerate() {
-                thought |= u32::from(!cell.read_at_once(now, lane)) << word;
+        let at_once = |cells: &mut [Cell], lanes: u32| {
+            cells.iter_mut().fold(true, |done, cell| done & cell.read_at_once(now, lanes))
+        };
+        let mut left = access.mask;
+        if Shape::of(access) == Shape::Run {
+            let start = access.address[0] as usize / 4;
+            let cells = self.shadow.words(start, 32 * WORDS);
+            for (lane, cells) in cells.chunks_exact_mut(WORDS).enumerate() {
+                left &= !(u32::from(at_once(cells, 1 << lane)) << lane);
             }
-            for word in lanes_of(thought) {
-                self.check_part(now, access, lane, start + word, 0xf, Does::Read)?;
+        }
+        for (lane, mut lanes) in groups_of(&Access { mask: left, ..*access }) {
+            let start = access.address[lane] as usize / 4;
+            // What holds up the first of them may be out of the way then.
+            while lanes != 0 && !at_once(self.shadow.words(start, WORDS), lanes) {
+                for word in start..start + WORDS {
+                    self.check_part(now, access, lanes.trailing_zeros(), word, 0xf, Does::Read)?;
+                }
+                lanes &= lanes - 1;
             }
         }
         Ok(())
@@ -101,6 +111,16 @@ impl Shared {
         access: &Access,
         data: &[Lanes; 4],
     ) -> Result<(), Fault> {
+        if Shape::of(access) == Shape::Run {
+            let cells = self.shadow.words(access.address[0] as usize / 4, 32 * WORDS);
+            if cells.iter().all(|cell| cell.is_old(now.floor)) {
+                for (word, cell) in cells.iter_mut().enumerate() {
+                    cell.set_written(0xf);
+                    cell.write(now, (word / WORDS) as u32);
+                }
+                return Ok(());
+            }
+        }
         for lane in lanes_of(access.mask) {
             let start = access.address[lane] as usize / 4;
             let floor = now.floor;

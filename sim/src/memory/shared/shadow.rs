@@ -65,7 +65,7 @@ impl Shadow {
     pub(super) fn read_at_once(&mut self, now: &Now, lane: u32, word: usize, bytes: u32) -> bool {
         let written = self.cells[word].written() & bytes == bytes;
         let mut at_once = |cells: &mut [Cell]| {
-            cells.iter_mut().fold(true, |done, cell| done & cell.read_at_once(now, lane))
+            cells.iter_mut().fold(true, |done, cell| done & cell.read_at_once(now, 1 << lane))
         };
         written && self.parts(word, bytes).is_some_and(&mut at_once)
     }
