@@ -299,3 +299,21 @@ fn sizes_beyond_all_measure_are_refused_and_not_multiplied() {
         );
     }
 }
+
+#[test]
+fn a_kernel_runs_on_several_threads_at_once() {
+    fn shareable<T: Send + Sync + Clone>(_: &T) {}
+    let kernel = Module::parse(&module("", "", "mov.u32 %r1, 3;")).unwrap().kernel("test").unwrap();
+    shareable(&kernel);
+    let launch = || {
+        let mut memory = Global::new();
+        let out = memory.alloc_named(4 * 64 * 8, 256, "out").unwrap();
+        let arguments = Arguments::new().pointer(out);
+        kernel.run(&Launch::linear(8, 64), &arguments, &mut memory, &Options::default()).unwrap()
+    };
+    let alone = launch();
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..4).map(|_| scope.spawn(launch)).collect();
+        all.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap(), alone));
+    });
+}
