@@ -204,7 +204,7 @@ impl Pair {
 
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
-    ProptestConfig { cases: default.cases.max(2000), failure_persistence: None, ..default }
+    ProptestConfig { cases: default.cases.max(1500), failure_persistence: None, ..default }
 }
 
 proptest! {
