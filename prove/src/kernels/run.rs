@@ -1,8 +1,8 @@
 //! One kernel on all its frames on a device, every number compared with the token loop in f64 on the same inputs.
 //!
-//! Two limits hold. The root mean square of the error over that of the reference is at most [`limit`], by element type;
+//! Two limits hold. The root mean square of the error over that of the reference is at most `limit`, by element type;
 //! states, which are f32 in every kernel, are held to f32's. And each number alone is within rounding to its type, plus
-//! [`LEEWAY`] of the tensor's size for what f32 arithmetic adds, so that one wrong number in a large tensor does not pass.
+//! `LEEWAY` of the tensor's size for what f32 arithmetic adds, so that one wrong number in a large tensor does not pass.
 
 use super::case::{Case, frames, rule};
 use chunkwise::{Device, Element, Error, Executable, Options, PlanChoice, Rule, RuleExt, Tensor, Tensors};
