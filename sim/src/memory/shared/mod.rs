@@ -144,6 +144,9 @@ impl Shared {
         }
         let now = self.now(clocks, access);
         for (lane, word) in words_of(access) {
+            if self.shadow.word(word).is_old(now.floor) {
+                continue;
+            }
             if let Some(objection) = self.shadow.objection(&now, lane, word, 0xf, Kind::Write, false) {
                 return Err(self.fault(access, lane, word, true, objection));
             }

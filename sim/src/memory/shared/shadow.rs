@@ -173,7 +173,11 @@ impl Shadow {
 
     /// A copy sets out to a word: nobody may touch it.
     pub(super) fn depart(&mut self, word: usize) {
-        self.clear(word);
+        match self.cells[word].meaning() {
+            Meaning::Split(start) => self.join(word, start),
+            Meaning::History(_) => self.forget(word),
+            Meaning::Compact | Meaning::Flight => {}
+        }
         self.cells[word].set_meaning(Meaning::Flight);
     }
 
@@ -183,15 +187,6 @@ impl Shadow {
         cell.set_meaning(Meaning::Compact);
         cell.set_written(0xf);
         cell.write(now, lane);
-    }
-
-    /// Drops what is known of a word, besides that it is written.
-    fn clear(&mut self, word: usize) {
-        match self.cells[word].meaning() {
-            Meaning::Split(start) => self.join(word, start),
-            Meaning::History(_) => self.forget(word),
-            _ => self.cells[word].set_meaning(Meaning::Compact),
-        }
     }
 
     fn all_settled(&self, now: &Now, start: usize) -> bool {
