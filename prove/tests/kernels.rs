@@ -50,14 +50,16 @@ fn one_wrong_number_is_found() {
     let exact = Tensor::new([64, 64], numbers.clone()).unwrap();
     for dtype in [DType::F32, DType::F16, DType::BF16] {
         let rounded = exact.cast(chunkwise_cli::check::element(dtype)).unwrap();
-        assert_eq!(run::worst_number(&rounded, &exact, dtype), None);
+        assert_eq!(run::worst_number(&rounded, &exact, dtype, 2e-5), None);
         let mut wrong = rounded.to_f64().into_owned();
         wrong[77] += 0.02;
         let wrong = Tensor::new([64, 64], wrong).unwrap();
-        assert!(run::worst_number(&wrong, &exact, dtype).is_some_and(|text| text.contains("number 77")));
+        assert!(
+            run::worst_number(&wrong, &exact, dtype, 2e-5).is_some_and(|text| text.contains("number 77"))
+        );
     }
     let mut lost = numbers;
     lost[5] = f64::NAN;
     let lost = Tensor::new([64, 64], lost).unwrap();
-    assert!(run::worst_number(&lost, &exact, DType::BF16).is_some());
+    assert!(run::worst_number(&lost, &exact, DType::BF16, 2e-5).is_some());
 }
