@@ -10,7 +10,7 @@
 
 use super::access::{Request, addresses, read_all, write_all};
 use super::block::Surroundings;
-use super::registers::{Longs, Registers};
+use super::registers::{Longs, Registers, spare};
 use super::warp::Warp;
 use crate::check::Fault;
 use crate::decode::op::{Address, Dst, Multiplier, Multiply, Op, Src};
@@ -96,12 +96,13 @@ fn multiply_add(warp: &mut Warp, mask: u32, multiply: &Multiply) {
     let registers = &mut warp.registers;
     match multiply.multiplier {
         Multiplier::Word(mma) => {
-            let (a, b) = (fragment(registers, &multiply.a), fragment(registers, &multiply.b));
-            let c = fragment(registers, &multiply.c);
-            let mut d = c;
-            let [of_a, of_b, of_c] = mma.registers().map(|n| n.min(MOST));
-            mma.run(&a[..of_a], &b[..of_b], &c[..of_c], &mut d[..of_c]);
-            for (dst, value) in multiply.d.iter().zip(&d) {
+            let [mut a, mut b, mut c, mut d] = [[[0; 32]; MOST]; 4];
+            let a = fill(registers, &multiply.a, &mut a);
+            let b = fill(registers, &multiply.b, &mut b);
+            let c = fill(registers, &multiply.c, &mut c);
+            let d = &mut d[..c.len()];
+            mma.run(a, b, c, d);
+            for (dst, value) in multiply.d.iter().zip(d) {
                 registers.set_low(mask, *dst, value);
             }
         }
@@ -119,11 +120,13 @@ fn multiply_add(warp: &mut Warp, mask: u32, multiply: &Multiply) {
     }
 }
 
-/// The registers of a fragment; what it has fewer of than [`MOST`] is filled with the last.
+/// Copies the registers of a fragment to one place. By loops, since arrays that functions return are copied again.
 #[inline(always)]
-fn fragment(registers: &Registers, sources: &[Src]) -> [Lanes; MOST] {
-    let last = sources.len().saturating_sub(1);
-    std::array::from_fn(|i| sources.get(i.min(last)).map_or([0; 32], |source| registers.low(*source)))
+fn fill<'a>(registers: &Registers, sources: &[Src], place: &'a mut [Lanes; MOST]) -> &'a [Lanes] {
+    for (to, source) in place.iter_mut().zip(sources) {
+        *to = *registers.see_low(*source, &mut spare());
+    }
+    &place[..sources.len().min(MOST)]
 }
 
 #[cfg(test)]
