@@ -32,7 +32,8 @@
 //! - Running a rule: [`RuleExt::on`], [`Executable`], [`Options`]; tensors: [`Tensor`], [`Bindings`], files: [`io`].
 //! - What is derived: the timeline ([`chunkwise_dsl::timeline`]), its class ([`chunkwise_dsl::class`]), its dual
 //!   ([`chunkwise_algebra::adjoint`]), the equations of a rule ([`chunkwise_algebra::explain`]).
-//! - Kernels: [`chunkwise_codegen`]; compiling and keeping them: [`chunkwise_runtime::jit`].
+//! - Kernels: [`chunkwise_codegen`]; compiling and keeping them: [`chunkwise_runtime::jit`]; running them without a GPU, and
+//!   counting what they do: [`Device::sim`], [`chunkwise_runtime::counters`].
 //! - Rules of the literature: [`catalogue()`].
 
 extern crate self as chunkwise;
@@ -42,6 +43,7 @@ pub mod catalogue;
 mod papers;
 
 pub use catalogue::catalogue;
+pub use chunkwise_codegen::Arch;
 pub use chunkwise_dsl::rule::Rule;
 pub use chunkwise_macros::rule;
 pub use chunkwise_runtime::{
