@@ -300,7 +300,7 @@ impl<'a> Reader<'a> {
     fn address_variable(&self, var: Var, space: Space, offset: i64) -> What<Address> {
         let name = self.scope.variables.get(var.0 as usize).map_or("?", |v| v.name.as_str());
         let wrong = |own: Space| {
-            format!("`{name}` lies in {} space, but the instruction says {}", word(own), word(space))
+            format!("`{name}` lies in {} space, but the instruction says {}", own.name(), space.name())
         };
         match self.place(var)? {
             // In a generic access the name of a global variable is its generic address already; others need `cvta`.
@@ -315,18 +315,6 @@ impl<'a> Reader<'a> {
             Place::At(own, _) | Place::Module(own, _) => Err(wrong(own)),
             Place::Nowhere(why) => Err(why.into()),
         }
-    }
-}
-
-/// PTX's word for a space.
-fn word(space: Space) -> &'static str {
-    match space {
-        Space::Param => "param",
-        Space::Global => "global",
-        Space::Const => "const",
-        Space::Shared => "shared",
-        Space::Local => "local",
-        Space::Generic => "generic",
     }
 }
 

@@ -39,12 +39,26 @@ fn one_space(mask: u32, at: &Longs) -> Option<(Space, Longs)> {
     alike.then(|| (space, at.map(|address| address.wrapping_sub(start))))
 }
 
-/// The lanes of each space, with addresses in it.
-fn by_space(space: Space, mask: u32, addresses: &Longs) -> Vec<(Space, u32, Longs)> {
-    let mut all: Vec<(Space, u32, Longs)> = Vec::new();
+/// Does the work in the memory that the addresses are of; in each of the memories that generic ones mean, for its lanes.
+#[inline]
+fn in_each_space(
+    space: Space,
+    mask: u32,
+    at: &Longs,
+    mut work: impl FnMut(Space, u32, &Longs) -> Result<(), Fault>,
+) -> Result<(), Fault> {
     if space != Space::Generic {
-        return vec![(space, mask, *addresses)];
+        return work(space, mask, at);
     }
+    if let Some((space, at)) = one_space(mask, at) {
+        return work(space, mask, &at);
+    }
+    by_space(mask, at).into_iter().try_for_each(|(space, mask, at)| work(space, mask, &at))
+}
+
+/// The lanes of each space, with addresses in it.
+fn by_space(mask: u32, addresses: &Longs) -> Vec<(Space, u32, Longs)> {
+    let mut all: Vec<(Space, u32, Longs)> = Vec::new();
     for lane in lanes(mask) {
         let (space, address) = memory::resolve(addresses[lane]);
         match all.iter_mut().find(|(s, _, _)| *s == space) {
@@ -128,20 +142,9 @@ fn check_whole(space: Space, mask: u32, at: &Longs, bytes: u32) -> Result<(), Fa
         None => Ok(()),
         Some(lane) => {
             let mut fault = Fault::new(Wrong::Misaligned, lane as u32, "");
-            (fault.address, fault.bytes, fault.space) = (Some(at[lane]), bytes, name(space));
+            (fault.address, fault.bytes, fault.space) = (Some(at[lane]), bytes, space.name());
             Err(fault)
         }
-    }
-}
-
-fn name(space: Space) -> &'static str {
-    match space {
-        Space::Param => "param",
-        Space::Global => "global",
-        Space::Const => "const",
-        Space::Shared => "shared",
-        Space::Local => "local",
-        Space::Generic => "generic",
     }
 }
 
@@ -155,15 +158,7 @@ pub(crate) fn read_all(
     at: &Longs,
     data: &mut Data,
 ) -> Result<(), Fault> {
-    if space != Space::Generic {
-        return read(around, request, space, mask, at, data);
-    }
-    if let Some((space, at)) = one_space(mask, at) {
-        return read(around, request, space, mask, &at, data);
-    }
-    by_space(space, mask, at)
-        .into_iter()
-        .try_for_each(|(space, mask, at)| read(around, request, space, mask, &at, data))
+    in_each_space(space, mask, at, |space, mask, at| read(around, request, space, mask, at, data))
 }
 
 /// Writes to the memory, or the memories, that the addresses mean.
@@ -176,15 +171,7 @@ pub(crate) fn write_all(
     at: &Longs,
     data: &Data,
 ) -> Result<(), Fault> {
-    if space != Space::Generic {
-        return write(around, request, space, mask, at, data);
-    }
-    if let Some((space, at)) = one_space(mask, at) {
-        return write(around, request, space, mask, &at, data);
-    }
-    by_space(space, mask, at)
-        .into_iter()
-        .try_for_each(|(space, mask, at)| write(around, request, space, mask, &at, data))
+    in_each_space(space, mask, at, |space, mask, at| write(around, request, space, mask, at, data))
 }
 
 #[inline]
@@ -339,8 +326,8 @@ pub(crate) fn update(
     change: &mut dyn FnMut(Space, usize, u64) -> u64,
 ) -> Result<Data, Fault> {
     let mut old = [[0; 32]; 4];
-    for (space, mask, at) in by_space(space, mask, at) {
-        let access = request.access(around, mask, &at);
+    in_each_space(space, mask, at, |space, mask, at| {
+        let access = request.access(around, mask, at);
         let change = &mut |lane: usize, old: u64| change(space, lane, old);
         let traffic = match space {
             Space::Shared => around.shared.atomic(&around.clocks, &access, change, &mut old)?,
@@ -355,7 +342,8 @@ pub(crate) fn update(
             }
         };
         record(around, space, mask, request.bytes, traffic);
-    }
+        Ok(())
+    })?;
     Ok(old)
 }
 

@@ -121,7 +121,32 @@ fn any<R: Copy + Into<u64> + TryFrom<u64> + Default, T: Word<R>>(
         Xor => two(|a, b| T::cut(a.wide() ^ b.wide())),
         Not => one(|a| T::cut(!a.wide())),
         Cnot => one(|a| T::cut(i128::from(a.wide() == 0))),
-        _ => *a,
+        // Their callers have these, each in the widths that there are. Named one by one, so that an operation that is
+        // new cannot end here unseen.
+        MulWide
+        | MadWide
+        | Mul24Lo
+        | Mul24Hi
+        | Mad24Lo
+        | Mad24Hi
+        | Mad24HiSat
+        | Popc
+        | Clz
+        | Brev
+        | Bfe
+        | SzextClamp
+        | SzextWrap
+        | BmskClamp
+        | BmskWrap
+        | Fns
+        | Dp4a { .. }
+        | Dp2a { .. }
+        | FunnelLeftClamp
+        | FunnelLeftWrap
+        | FunnelRightClamp
+        | FunnelRightWrap
+        | Lop3(_)
+        | Prmt(_) => *a,
     }
 }
 

@@ -137,6 +137,20 @@ pub enum Space {
     Generic,
 }
 
+impl Space {
+    /// PTX's word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Space::Param => "param",
+            Space::Global => "global",
+            Space::Const => "const",
+            Space::Shared => "shared",
+            Space::Local => "local",
+            Space::Generic => "generic",
+        }
+    }
+}
+
 /// A variable with an address.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Variable {

@@ -56,20 +56,13 @@ fn line(text: &mut String, what: std::fmt::Arguments<'_>) {
 /// A declaration without its semicolon.
 fn declaration(variable: &Variable, name: &str) -> String {
     let link = if variable.elements.is_none() { ".extern " } else { "" };
-    let space = match variable.space {
-        Space::Param => ".param",
-        Space::Global => ".global",
-        Space::Const => ".const",
-        Space::Shared => ".shared",
-        Space::Local => ".local",
-        Space::Generic => ".generic",
-    };
+    let space = variable.space.name();
     let bound = match variable.elements {
         Some(1) => String::new(),
         Some(elements) => format!("[{elements}]"),
         None => "[]".to_string(),
     };
-    let head = format!("{link}{space} .align {} .{} {name}{bound}", variable.align, variable.ty);
+    let head = format!("{link}.{space} .align {} .{} {name}{bound}", variable.align, variable.ty);
     if variable.initial.is_empty() {
         return head;
     }
