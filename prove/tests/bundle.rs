@@ -7,14 +7,17 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("bundle")
 }
 
-/// The bundle's folder, with the program under test in it.
+/// The bundle's folder, with the program under test in it: linked, since a program that this process has just written
+/// cannot be run while a fork made meanwhile by another test still holds the file open (ETXTBSY).
 fn bundle(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     for script in ["run.sh", "peers.py"] {
         std::fs::copy(scripts().join(script), folder.join(script)).unwrap();
     }
-    std::fs::copy(env!("CARGO_BIN_EXE_chunkwise-prove"), folder.join("chunkwise-prove")).unwrap();
+    let program = folder.join("chunkwise-prove");
+    let _ = std::fs::remove_file(&program);
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_chunkwise-prove"), program).unwrap();
     folder
 }
 

@@ -149,7 +149,6 @@ fn remove(path: &Path) -> io::Result<()> {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
 
     /// A stand-in for pip: a script that notes that it ran, then does `body` with the folder to fill in `$target`.
@@ -159,8 +158,11 @@ mod tests {
             "#!/bin/sh\necho ran >> '{}/runs'\nwhile [ \"$1\" != --target ]; do shift; done\ntarget=$2\n{body}\n",
             at.display()
         );
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let draft = at.join("draft");
+        fs::write(&draft, text).unwrap();
+        // By another process: what this one writes, forks of other tests hold open, and then it cannot be run (ETXTBSY).
+        let copied = Command::new("install").args([&draft, &path]).status().unwrap();
+        assert!(copied.success());
         Box::leak(path.to_str().unwrap().to_owned().into_boxed_str())
     }
 
