@@ -7,6 +7,7 @@ pub mod eval;
 mod evaluator;
 pub mod events;
 pub mod explain;
+pub mod program;
 pub mod token;
 mod vjp;
 

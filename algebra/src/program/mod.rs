@@ -1,0 +1,187 @@
+//! The chunk program: what happens to one chunk of tokens, as matrices. The compiler's middle stage.
+//!
+//! ```text
+//! gated_deltanet       M  = a0 diag(c0) gram(K, K)          one row and column a token, strictly below the diagonal
+//!                      R  = diag(x0) V + diag(c0) tap(K)
+//!                      U  = inverse(M) R
+//!                      P1 = tap(Q) + gram(Q, K) U
+//!                      S  = carry(S) + deposit(K, U)
+//! ```
+//!
+//! Rows are tokens, or tokens times the slots of a [`Stack`]: row `t * slots + slot`. The operations that know the state's
+//! decay take [`Keys`], which know where in the token they stand:
+//!
+//! | operation | meaning |
+//! |---|---|
+//! | `gram(B, A)` | `L[t, s] = sum_k b_t[k] a_s[k] D(t, s)[k]` where the write `s` is before the read `t`, otherwise 0 |
+//! | `tap(B)` | `p_t = S0^T (D(t, 0) * b_t)`: what a read finds of the chunk's first state |
+//! | `carry(S)`, `deposit(A, U)` | `D(C, 0) S0`, `sum_s (D(C, s) * a_s) u_s^T`: what the next chunk's first state is made of |
+//!
+//! where `D(t, s)` is the product of the decays that stand between the two on the timeline. Every scalar factor of a key
+//! is moved to the coefficients beside it ([`derive()`]), so that reads and writes on one direction share one operand, and
+//! an operand is an input as it lies in memory wherever it can be.
+//!
+//! Source: `math/timeline.py` of the design; the solve is the UT transform of Yang et al. 2024, arXiv 2406.06484.
+
+mod derive;
+mod factor;
+
+pub use derive::derive;
+
+use chunkwise_dsl::graph::{Dim, ReadId, StateId, Value};
+use chunkwise_dsl::timeline::Timeline;
+
+/// Rows of one kind: the same number at every token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stack {
+    /// How many rows a token has.
+    pub slots: usize,
+}
+
+/// A stack, by position in [`Program::stacks`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StackId(pub u32);
+
+/// Keys, by position in [`Program::keys`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct KeysId(pub u32);
+
+/// A matrix, by position in [`Program::nodes`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeId(pub u32);
+
+impl StackId {
+    /// The position.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl KeysId {
+    /// The position.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl NodeId {
+    /// The position.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One row of [`Keys`] at each token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slot {
+    /// The read or write event that it belongs to.
+    pub event: usize,
+    /// How many decays of its state stand before it in the token, scalar and key-side ones.
+    pub place: usize,
+    /// The direction, of the state's key shape; free of reads. `None` is a row of zeros.
+    pub key: Option<Value>,
+}
+
+/// Directions in which a state is read or written, and where on the timeline.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Keys {
+    /// The state.
+    pub state: StateId,
+    /// The rows.
+    pub stack: StackId,
+    /// By slot of the stack.
+    pub slots: Vec<Slot>,
+}
+
+/// How many columns a matrix has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Columns {
+    /// One for each row of a stack.
+    Rows(StackId),
+    /// The value dim of a state; `None` is one column.
+    Value(Option<Dim>),
+}
+
+/// How a matrix is made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Op {
+    /// By slot, a value of the value shape (free of reads); `None` is zero.
+    Values(Vec<Option<Value>>),
+    /// Each row times a number: by slot, a scalar value.
+    Scale(Vec<Value>, NodeId),
+    /// The sum.
+    Add(NodeId, NodeId),
+    /// The decayed, masked products of reads (first) and writes (second) of states that meet.
+    Gram(KeysId, KeysId),
+    /// What reads find of the chunk's first state.
+    Tap(KeysId),
+    /// `(I - M)^-1` of a matrix that is strictly lower triangular in timeline order.
+    Inverse(NodeId),
+    /// The matrix product.
+    Product(NodeId, NodeId),
+}
+
+/// A matrix.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Node {
+    /// How it is made.
+    pub op: Op,
+    /// What its rows are.
+    pub rows: StackId,
+    /// What its columns are.
+    pub columns: Columns,
+}
+
+/// What the writes of one stack add to a state by the chunk's end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deposit {
+    /// Where the rows go.
+    pub keys: KeysId,
+    /// The rows, `u`.
+    pub values: NodeId,
+}
+
+/// One chunk of a rule. Matrices come before those made from them.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The rule's timeline; its graph holds the coefficients as well.
+    pub timeline: Timeline,
+    /// Kinds of rows.
+    pub stacks: Vec<Stack>,
+    /// Keys, each combination once.
+    pub keys: Vec<Keys>,
+    /// Matrices, each once.
+    pub nodes: Vec<Node>,
+    /// What makes the next chunk's first states, beside the carried ones.
+    pub deposits: Vec<Deposit>,
+    /// By read that outputs use: its rows' matrix, the slot there, and a scalar factor.
+    pub reads: Vec<(ReadId, Found)>,
+}
+
+/// Where what a read finds stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// The matrix.
+    pub node: NodeId,
+    /// The slot of its rows.
+    pub slot: usize,
+    /// What the row is to be multiplied by, a scalar.
+    pub scale: Value,
+}
+
+impl Program {
+    /// A matrix.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// Keys.
+    pub fn keys(&self, id: KeysId) -> &Keys {
+        &self.keys[id.index()]
+    }
+
+    /// Rows at each token.
+    pub fn slots(&self, id: StackId) -> usize {
+        self.stacks[id.index()].slots
+    }
+}
