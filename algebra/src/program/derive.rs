@@ -1,26 +1,44 @@
-//! From a timeline to its chunk program: one algorithm for every rule with a linear chunkwise form.
+//! From a timeline to its chunk program: one algorithm for every rule with a chunkwise form.
 //!
-//! With the writes of a state split into those with feedback (`F`) and those without (`N`), and the reads that feed a write
-//! aligned with its row (a write of two reads has two rows of keys, `B1` and `B2`),
+//! States are taken in [families](mod@super::family), so that what a write reads of an earlier family is known. In one family,
+//! the writes that no read of the family enters come first; they are given, or made of what earlier families hold. With the
+//! writes split so into those with feedback (`F`) and those without (`N`), and the reads that feed a write aligned with its row
+//! (a write of two reads has two rows of keys, `B1` and `B2`),
 //!
 //! ```text
-//! M   = sum_j diag(c_j) gram(B_j, A_F)
-//! U_F = inverse(M) (V_F + sum_j diag(c_j) (tap(B_j) + gram(B_j, A_N) U_N))
-//! P_o = tap(B_o) + gram(B_o, A_N) U_N + gram(B_o, A_F) U_F
+//! found(B) = tap(B) + sum gram(B, A) U          over the writes that are known
+//! U_N      = V_N + sum_j diag(c_j) found(B_j)
+//! M        = sum_j diag(c_j) gram(B_j, A_F)
+//! U_F      = inverse(M) (V_F + sum_j diag(c_j) found(B_j))        feedback that is linear, one scalar a read
+//! U_F      = f(V, P),  P = found(B) + gram(B, A_F) U_F            any other: rows in timeline order, a [`System`]
+//! P_o      = found(B_o)                                           over all writes
 //! ```
 //!
-//! Terms that are not there are left out: no feedback, no solve. Source: `math/timeline.py` of the design.
+//! Terms that are not there are left out: no feedback, no solve. Source: `math/timeline.py`, `math/coupled.py` and
+//! `math/substitution.py` of the design.
 
+use super::build::Builder;
 use super::factor::{factor, scalar};
-use super::{Columns, Deposit, Found, Keys, KeysId, Node, NodeId, Op, Program, Slot, Stack, StackId};
+use super::family::{Family, families};
+use super::{Columns, Deposit, Found, KeysId, Member, NodeId, Op, Program, Slot, Sought, System};
 use crate::Unsupported;
-use chunkwise_dsl::class::{self, Feedback};
-use chunkwise_dsl::graph::{Binary, Expr, ReadId, StateId, Value};
+use chunkwise_dsl::class;
+use chunkwise_dsl::graph::{Binary, Expr, ReadId, Shape, StateId, Value};
 use chunkwise_dsl::timeline::{Event, Side, Timeline};
 
-/// A write, taken apart: `u = constant_scale * constant + sum coefficient * p`, the key's scalar included.
+/// A write, taken apart; the scalar factor of its key is part of the rest.
 struct Write {
+    state: StateId,
     slot: Slot,
+    value: Value,
+    /// The reads in the value, in order.
+    reads: Vec<ReadId>,
+    /// The value as a sum; `None` where it is not linear with one scalar a read.
+    linear: Option<Linear>,
+}
+
+/// `scale * constant + sum coefficient * p`
+struct Linear {
     constant: Option<(Value, Value)>,
     terms: Vec<(ReadId, Value)>,
 }
@@ -30,48 +48,266 @@ struct Write {
 /// # Errors
 /// [`Unsupported`]: what has a chunkwise form that this program cannot say yet.
 pub fn derive(timeline: &Timeline) -> Result<Program, Unsupported> {
-    supported(timeline)?;
-    let mut d = Derivation::new(timeline);
-    for state in timeline.signature.state_ids() {
-        d.state(state);
+    let passes = class::classify(timeline).passes;
+    if passes > 1 {
+        let name = &timeline.signature.name;
+        return Err(Unsupported(format!(
+            "the chunk program of `{name}` needs {passes} passes over a chunk (a key or decay depends on a read of another \
+             state), which is not built yet"
+        )));
     }
-    Ok(d.program)
+    let mut d = Derivation::new(timeline);
+    for family in families(timeline) {
+        d.family(&family);
+    }
+    d.outputs();
+    Ok(d.b.program)
 }
 
-/// Whether every write is free of reads, or linear in reads of its own state.
-fn supported(t: &Timeline) -> Result<(), Unsupported> {
-    let name = &t.signature.name;
-    let not_yet = |what: &str| {
-        Err(Unsupported(format!("the chunk program of `{name}` needs {what}, which is not built yet")))
-    };
-    let class = class::classify(t);
-    if class.passes > 1 {
-        return not_yet("two passes");
-    }
-    if class.coupled {
-        return not_yet("coupled states");
-    }
-    if class.feedback > Feedback::Linear {
-        return not_yet("feedback that is not linear");
-    }
-    for event in &t.events {
-        match event {
-            Event::Write { state, value, .. }
-                if reads_of(t, *value).iter().any(|r| t.read(*r).state != *state) =>
-            {
-                return not_yet("writes that use reads of another state");
+struct Derivation {
+    b: Builder,
+    /// By read: its slot, and the scalar factor of its key.
+    reads: Vec<(Slot, Value)>,
+    /// Every write, by event.
+    writes: Vec<Write>,
+}
+
+impl Derivation {
+    /// Places every read and write, and moves the scalar factors of their keys to the coefficients.
+    fn new(timeline: &Timeline) -> Self {
+        let mut d = Derivation { b: Builder::new(timeline), reads: Vec::new(), writes: Vec::new() };
+        let (mut places, mut value_places) = (vec![0; timeline.forms.len()], vec![0; timeline.forms.len()]);
+        for (event, e) in timeline.events.iter().enumerate() {
+            let mut slot = |state: StateId, key: Value| {
+                let (scale, key) = factor(&mut d.b.program.timeline.graph, key);
+                let (place, value_place) = (places[state.index()], value_places[state.index()]);
+                (Slot { event, place, value_place, key: Some(key) }, scale)
+            };
+            match e {
+                Event::Decay { state, factor } => match timeline.side(*state, factor.value()) {
+                    Side::Value => value_places[state.index()] += 1,
+                    _ => places[state.index()] += 1,
+                },
+                Event::Read(r) => {
+                    let read = timeline.read(*r);
+                    let placed = slot(read.state, read.key);
+                    d.reads.push(placed);
+                }
+                Event::Write { state, key, value } => {
+                    let (slot, scale) = slot(*state, *key);
+                    let write = d.write(*state, slot, scale, *value);
+                    d.writes.push(write);
+                }
+                Event::Mix { .. } => {}
             }
-            Event::Decay { state, factor } if t.side(*state, factor.value()) == Side::Value => {
-                return not_yet("decays of the value side");
+        }
+        d
+    }
+
+    fn write(&mut self, state: StateId, slot: Slot, scale: Value, value: Value) -> Write {
+        let t = &mut self.b.program.timeline;
+        let reads = reads_of(t, value);
+        let linear = self.linear(state, scale, value);
+        let g = &mut self.b.program.timeline.graph;
+        Write { state, slot, value: g.binary(Binary::Mul, scale, value).unwrap_or(value), reads, linear }
+    }
+
+    /// The value as a sum, where one scalar stands before each read.
+    fn linear(&mut self, state: StateId, scale: Value, value: Value) -> Option<Linear> {
+        let t = &mut self.b.program.timeline;
+        let tainted = t.graph.dependents(|e| matches!(e, Expr::Read(_)));
+        let linear = class::linear(&mut t.graph, value, &tainted)?;
+        let form = t.form(state);
+        let scalars = linear
+            .terms
+            .iter()
+            .all(|&(r, c)| t.graph.shape(c) == Shape::Scalar && t.form(t.read(r).state).value == form.value);
+        if !scalars {
+            return None;
+        }
+        let g = &mut t.graph;
+        let constant = linear.constant.map(|c| {
+            let (s, rest) = factor(g, c);
+            (scalar(g, Binary::Mul, scale, s), g.spread(rest, form.value_shape()))
+        });
+        let reads = &self.reads;
+        let term = |(r, c): (ReadId, Value)| {
+            let c = scalar(g, Binary::Mul, scale, c);
+            (r, scalar(g, Binary::Mul, c, reads[r.index()].1))
+        };
+        Some(Linear { constant, terms: linear.terms.into_iter().map(term).collect() })
+    }
+
+    /// Everything that the states of one family are written.
+    fn family(&mut self, family: &Family) {
+        let (mut free, mut fed) = (Vec::new(), Vec::new());
+        for &state in &family.states {
+            let of_state = |feeds: bool| {
+                let here = |w: &Write| w.state == state && w.reads.iter().any(|r| family.feeds(*r)) == feeds;
+                (0..self.writes.len()).filter(|&w| here(&self.writes[w])).collect::<Vec<_>>()
+            };
+            free.push((state, of_state(false)));
+            fed.push((state, of_state(true)));
+        }
+        [&mut free, &mut fed].into_iter().for_each(|stacks| stacks.retain(|(_, writes)| !writes.is_empty()));
+        for (state, writes) in free {
+            match self.all_linear(&writes) {
+                true => self.sum(state, &writes),
+                false => self.system(&[(state, writes)]),
             }
-            _ => {}
+        }
+        match fed.as_slice() {
+            [] => {}
+            [(state, writes)] if self.all_linear(writes) && !family.by_channel => {
+                self.solve(family, *state, writes)
+            }
+            stacks => self.system(stacks),
         }
     }
-    Ok(())
+
+    fn all_linear(&self, writes: &[usize]) -> bool {
+        writes.iter().all(|&w| self.writes[w].linear.is_some())
+    }
+
+    /// Keys of a stack of writes.
+    fn keys(&mut self, state: StateId, writes: &[usize]) -> KeysId {
+        let slots = writes.iter().map(|&w| self.writes[w].slot).collect();
+        self.b.keys(state, slots)
+    }
+
+    /// Writes that wait for nothing of their own family: `V + sum diag(c) found(B)`.
+    fn sum(&mut self, state: StateId, writes: &[usize]) {
+        let keys = self.keys(state, writes);
+        let mut values = self.constants(keys, writes);
+        for (reads, coefficients) in self.terms(writes) {
+            let found = self.b.found(reads);
+            let scaled = self.b.scale(coefficients, found);
+            values = Some(self.b.add(values, scaled));
+        }
+        if let Some(values) = values {
+            self.b.program.deposits.push(Deposit { keys, values });
+        }
+    }
+
+    /// Writes with linear feedback: a solve.
+    fn solve(&mut self, family: &Family, state: StateId, writes: &[usize]) {
+        let keys = self.keys(state, writes);
+        let (mut m, mut right) = (None, self.constants(keys, writes));
+        for (reads, coefficients) in self.terms(writes) {
+            if family.reached(self.b.program.keys(reads).state) {
+                let gram = self.b.gram(reads, keys);
+                let scaled = self.b.scale(coefficients.clone(), gram);
+                m = Some(self.b.add(m, scaled));
+            }
+            let found = self.b.found(reads);
+            let scaled = self.b.scale(coefficients, found);
+            right = Some(self.b.add(right, scaled));
+        }
+        // A stack with feedback has a term, so that both are there.
+        let (Some(m), Some(right)) = (m, right) else { return };
+        let rows = self.b.program.keys(keys).stack;
+        let inverse = self.b.node(Op::Inverse(m), rows, Columns::Rows(rows));
+        let columns = self.b.program.node(right).columns;
+        let values = self.b.node(Op::Product(inverse, right), rows, columns);
+        self.b.program.deposits.push(Deposit { keys, values });
+    }
+
+    /// The part of the writes that no read enters; `None` is zero.
+    fn constants(&mut self, keys: KeysId, writes: &[usize]) -> Option<NodeId> {
+        let constant = |&w: &usize| self.writes[w].linear.as_ref().and_then(|l| l.constant);
+        let constants: Vec<_> = writes.iter().map(constant).collect();
+        if constants.iter().all(Option::is_none) {
+            return None;
+        }
+        let one = self.b.number(1.0);
+        let (rows, columns) = (self.b.program.keys(keys).stack, self.b.value_columns(keys));
+        let values = constants.iter().map(|c| c.map(|(_, rest)| rest)).collect();
+        let values = self.b.node(Op::Values(values), rows, columns);
+        Some(self.b.scale(constants.iter().map(|c| c.map_or(one, |(scale, _)| scale)).collect(), values))
+    }
+
+    /// The reads of linear writes, a row each, with their coefficients: as many stacks as the longest sum of one state has terms.
+    fn terms(&mut self, writes: &[usize]) -> Vec<(KeysId, Vec<Value>)> {
+        let zero = self.b.number(0.0);
+        let mut terms = Vec::new();
+        for state in self.b.program.timeline.signature.state_ids() {
+            let of_state = |&w: &usize| -> Vec<(ReadId, Value)> {
+                let terms = self.writes[w].linear.iter().flat_map(|l| l.terms.iter().copied());
+                terms.filter(|(r, _)| self.b.program.timeline.read(*r).state == state).collect()
+            };
+            let listed: Vec<_> = writes.iter().map(of_state).collect();
+            for j in 0..listed.iter().map(Vec::len).max().unwrap_or(0) {
+                let slots = listed.iter().zip(writes).map(|(l, &w)| match l.get(j) {
+                    Some((r, _)) => self.reads[r.index()].0,
+                    None => Slot { key: None, ..self.writes[w].slot },
+                });
+                let slots = slots.collect();
+                let coefficients = listed.iter().map(|l| l.get(j).map_or(zero, |t| t.1)).collect();
+                terms.push((self.b.keys(state, slots), coefficients));
+            }
+        }
+        terms
+    }
+
+    /// Writes that are any function of what their reads find.
+    fn system(&mut self, stacks: &[(StateId, Vec<usize>)]) {
+        let members: Vec<Member> = stacks
+            .iter()
+            .map(|(state, writes)| {
+                let values = writes.iter().map(|&w| self.writes[w].value).collect();
+                Member { keys: self.keys(*state, writes), values }
+            })
+            .collect();
+        let used = |state: StateId| {
+            let all =
+                stacks.iter().flat_map(|(_, writes)| writes.iter().flat_map(|&w| &self.writes[w].reads));
+            let mut reads: Vec<ReadId> =
+                all.filter(|r| self.b.program.timeline.read(**r).state == state).copied().collect();
+            reads.sort();
+            reads.dedup();
+            reads
+        };
+        let states = self.b.program.timeline.signature.state_ids();
+        let used: Vec<_> = states.map(|s| (s, used(s))).filter(|(_, reads)| !reads.is_empty()).collect();
+        let mut sought = Vec::new();
+        for (state, reads) in used {
+            let (keys, scales) = self.read_keys(state, &reads);
+            let found = self.b.found(keys);
+            let grams = members.iter().map(|m| self.b.gram_if_reached(keys, m.keys)).collect();
+            sought.push(Sought { keys, reads: reads.into_iter().zip(scales).collect(), found, grams });
+        }
+        let deposits = self.b.system(System { members, sought });
+        self.b.program.deposits.extend(deposits);
+    }
+
+    /// Keys of reads, and the scalar factors to go with what they find.
+    fn read_keys(&mut self, state: StateId, reads: &[ReadId]) -> (KeysId, Vec<Value>) {
+        let slots = reads.iter().map(|r| self.reads[r.index()].0).collect();
+        (self.b.keys(state, slots), reads.iter().map(|r| self.reads[r.index()].1).collect())
+    }
+
+    /// What the reads that outputs use find.
+    fn outputs(&mut self) {
+        let t = &self.b.program.timeline;
+        let used: Vec<ReadId> = t.outputs.iter().flat_map(|&o| reads_of(t, o)).collect();
+        for state in t.signature.state_ids() {
+            let of_state = |r: &ReadId| self.b.program.timeline.read(*r).state == state && used.contains(r);
+            let reads: Vec<ReadId> =
+                (0..self.reads.len()).map(|r| ReadId(r as u32)).filter(of_state).collect();
+            if reads.is_empty() {
+                continue;
+            }
+            let (keys, scales) = self.read_keys(state, &reads);
+            let node = self.b.found(keys);
+            for (slot, (r, scale)) in reads.into_iter().zip(scales).enumerate() {
+                self.b.program.reads.push((r, Found { node, slot, scale }));
+            }
+        }
+    }
 }
 
 /// The reads that a value is made of, in order.
-fn reads_of(t: &Timeline, v: Value) -> Vec<ReadId> {
+pub(super) fn reads_of(t: &Timeline, v: Value) -> Vec<ReadId> {
     let live = t.graph.reachable([v]);
     let read = |v: Value| match t.graph.expr(v) {
         Expr::Read(r) => Some(r),
@@ -80,230 +316,4 @@ fn reads_of(t: &Timeline, v: Value) -> Vec<ReadId> {
     let mut reads: Vec<ReadId> = t.graph.values().filter(|v| live[v.index()]).filter_map(read).collect();
     reads.sort();
     reads
-}
-
-struct Derivation {
-    program: Program,
-    /// By read: its slot, and the scalar factor of its key.
-    reads: Vec<(Slot, Value)>,
-    /// Every write, by event.
-    writes: Vec<(StateId, Write)>,
-}
-
-impl Derivation {
-    fn new(timeline: &Timeline) -> Self {
-        let program = Program {
-            timeline: timeline.clone(),
-            stacks: Vec::new(),
-            keys: Vec::new(),
-            nodes: Vec::new(),
-            deposits: Vec::new(),
-            reads: Vec::new(),
-        };
-        let mut d = Derivation { program, reads: Vec::new(), writes: Vec::new() };
-        d.take_apart();
-        d
-    }
-
-    /// Places every read and write, and moves the scalar factors of their keys to the coefficients.
-    fn take_apart(&mut self) {
-        let events = self.program.timeline.events.clone();
-        let mut places = vec![0; self.program.timeline.forms.len()];
-        for (n, event) in events.iter().enumerate() {
-            match event {
-                Event::Decay { state, .. } => places[state.index()] += 1,
-                Event::Read(r) => {
-                    let read = self.program.timeline.read(*r);
-                    let (scale, key) = factor(&mut self.program.timeline.graph, read.key);
-                    let slot = Slot { event: n, place: places[read.state.index()], key: Some(key) };
-                    self.reads.push((slot, scale));
-                }
-                Event::Write { state, key, value } => {
-                    let (scale, key) = factor(&mut self.program.timeline.graph, *key);
-                    let slot = Slot { event: n, place: places[state.index()], key: Some(key) };
-                    let write = self.write(slot, scale, *value);
-                    self.writes.push((*state, write));
-                }
-                Event::Mix { .. } => {}
-            }
-        }
-    }
-
-    fn write(&mut self, slot: Slot, scale: Value, value: Value) -> Write {
-        let g = &mut self.program.timeline.graph;
-        let tainted = g.dependents(|e| matches!(e, Expr::Read(_)));
-        let Some(linear) = class::linear(g, value, &tainted) else {
-            return Write { slot, constant: None, terms: Vec::new() };
-        };
-        let constant = linear.constant.map(|c| {
-            let (s, rest) = factor(g, c);
-            (scalar(g, Binary::Mul, scale, s), rest)
-        });
-        let reads = &self.reads;
-        let term = |(r, c): (ReadId, Value)| {
-            let c = scalar(g, Binary::Mul, scale, c);
-            (r, scalar(g, Binary::Mul, c, reads[r.index()].1))
-        };
-        Write { slot, constant, terms: linear.terms.into_iter().map(term).collect() }
-    }
-
-    /// Everything of one state.
-    fn state(&mut self, state: StateId) {
-        let of_state = |d: &Self, with_terms: bool| {
-            let mine =
-                |(_, (s, w)): &(usize, &(StateId, Write))| *s == state && w.terms.is_empty() != with_terms;
-            d.writes.iter().enumerate().filter(mine).map(|(n, _)| n).collect::<Vec<_>>()
-        };
-        let mut sources = Vec::new();
-        for (writes, solves) in [(of_state(self, false), false), (of_state(self, true), true)] {
-            if writes.is_empty() {
-                continue;
-            }
-            let stack = self.stack(writes.len());
-            let slots = writes.iter().map(|&w| self.writes[w].1.slot).collect();
-            let keys = self.keys(state, stack, slots);
-            let constant = self.constants(state, stack, &writes);
-            let values = match solves {
-                false => constant,
-                true => Some(self.solve(&writes, keys, constant, &sources)),
-            };
-            if let Some(values) = values {
-                sources.push(Deposit { keys, values });
-            }
-        }
-        self.outputs(state, &sources);
-        self.program.deposits.extend(sources);
-    }
-
-    /// The part of the writes that no read enters; `None` is zero.
-    fn constants(&mut self, state: StateId, stack: StackId, writes: &[usize]) -> Option<NodeId> {
-        let constants: Vec<_> = writes.iter().map(|&w| self.writes[w].1.constant).collect();
-        if constants.iter().all(Option::is_none) {
-            return None;
-        }
-        let one = self.one();
-        let columns = Columns::Value(self.program.timeline.form(state).value);
-        let rows = constants.iter().map(|c| c.map(|(_, rest)| rest)).collect();
-        let values = self.node(Op::Values(rows), stack, columns);
-        Some(self.scale(constants.iter().map(|c| c.map_or(one, |(scale, _)| scale)).collect(), values))
-    }
-
-    /// `U_F`, from the writes with feedback and what the writes without it have stored.
-    fn solve(
-        &mut self,
-        writes: &[usize],
-        keys: KeysId,
-        constant: Option<NodeId>,
-        free: &[Deposit],
-    ) -> NodeId {
-        let Keys { state, stack, .. } = *self.program.keys(keys);
-        let (zero, longest) = (self.zero(), writes.iter().map(|&w| self.writes[w].1.terms.len()).max());
-        let (mut m, mut right) = (None, constant);
-        for j in 0..longest.unwrap_or(0) {
-            let term = |w: &usize| self.writes[*w].1.terms.get(j).copied();
-            let coefficients: Vec<Value> = writes.iter().map(|w| term(w).map_or(zero, |t| t.1)).collect();
-            let slots = writes.iter().map(|w| match term(w) {
-                Some((r, _)) => self.reads[r.index()].0,
-                None => Slot { key: None, ..self.writes[*w].1.slot },
-            });
-            let slots = slots.collect();
-            let reads = self.keys(state, stack, slots);
-            let gram = self.gram(reads, keys);
-            let scaled = self.scale(coefficients.clone(), gram);
-            m = Some(self.sum(m, scaled));
-            let found = self.found(reads, free);
-            let scaled = self.scale(coefficients, found);
-            right = Some(self.sum(right, scaled));
-        }
-        // A stack with feedback has a term, so that both are there.
-        let (Some(m), Some(right)) = (m, right) else { return NodeId(0) };
-        let inverse = self.node(Op::Inverse(m), stack, Columns::Rows(stack));
-        let columns = self.program.node(right).columns;
-        self.node(Op::Product(inverse, right), stack, columns)
-    }
-
-    /// `tap(B) + sum gram(B, A) U` over what has been stored.
-    fn found(&mut self, reads: KeysId, stored: &[Deposit]) -> NodeId {
-        let Keys { state, stack, .. } = *self.program.keys(reads);
-        let columns = Columns::Value(self.program.timeline.form(state).value);
-        let mut found = self.node(Op::Tap(reads), stack, columns);
-        for deposit in stored {
-            let gram = self.gram(reads, deposit.keys);
-            let inside = self.node(Op::Product(gram, deposit.values), stack, columns);
-            found = self.node(Op::Add(found, inside), stack, columns);
-        }
-        found
-    }
-
-    /// What the reads that outputs use find.
-    fn outputs(&mut self, state: StateId, stored: &[Deposit]) {
-        let t = &self.program.timeline;
-        let live = t.graph.reachable(t.outputs.iter().copied());
-        let used = |r: &ReadId| {
-            t.read(*r).state == state
-                && t.graph.values().any(|v| live[v.index()] && t.graph.expr(v) == Expr::Read(*r))
-        };
-        let reads: Vec<ReadId> = (0..t.reads.len()).map(|r| ReadId(r as u32)).filter(used).collect();
-        if reads.is_empty() {
-            return;
-        }
-        let stack = self.stack(reads.len());
-        let slots = reads.iter().map(|r| self.reads[r.index()].0).collect();
-        let keys = self.keys(state, stack, slots);
-        let node = self.found(keys, stored);
-        for (slot, r) in reads.into_iter().enumerate() {
-            self.program.reads.push((r, Found { node, slot, scale: self.reads[r.index()].1 }));
-        }
-    }
-
-    fn one(&mut self) -> Value {
-        self.program.timeline.graph.constant(1.0)
-    }
-
-    fn zero(&mut self) -> Value {
-        self.program.timeline.graph.constant(0.0)
-    }
-
-    /// Stacks of one length are one kind of rows.
-    fn stack(&mut self, slots: usize) -> StackId {
-        StackId(position(&mut self.program.stacks, Stack { slots }))
-    }
-
-    fn keys(&mut self, state: StateId, stack: StackId, slots: Vec<Slot>) -> KeysId {
-        KeysId(position(&mut self.program.keys, Keys { state, stack, slots }))
-    }
-
-    fn node(&mut self, op: Op, rows: StackId, columns: Columns) -> NodeId {
-        NodeId(position(&mut self.program.nodes, Node { op, rows, columns }))
-    }
-
-    fn gram(&mut self, reads: KeysId, writes: KeysId) -> NodeId {
-        let (rows, columns) = (self.program.keys(reads).stack, self.program.keys(writes).stack);
-        self.node(Op::Gram(reads, writes), rows, Columns::Rows(columns))
-    }
-
-    fn scale(&mut self, coefficients: Vec<Value>, x: NodeId) -> NodeId {
-        let g = &self.program.timeline.graph;
-        if coefficients.iter().all(|c| g.literal(*c) == Some(1.0)) {
-            return x;
-        }
-        let Node { rows, columns, .. } = *self.program.node(x);
-        self.node(Op::Scale(coefficients, x), rows, columns)
-    }
-
-    fn sum(&mut self, x: Option<NodeId>, y: NodeId) -> NodeId {
-        let Some(x) = x else { return y };
-        let Node { rows, columns, .. } = *self.program.node(x);
-        self.node(Op::Add(x, y), rows, columns)
-    }
-}
-
-/// Where the item stands in the list; it is added where it is new.
-fn position<T: PartialEq>(list: &mut Vec<T>, item: T) -> u32 {
-    let found = list.iter().position(|x| *x == item);
-    let at = found.unwrap_or_else(|| {
-        list.push(item);
-        list.len() - 1
-    });
-    at as u32
 }

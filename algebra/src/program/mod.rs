@@ -23,10 +23,15 @@
 //!
 //! Source: `math/timeline.py` of the design; the solve is the UT transform of Yang et al. 2024, arXiv 2406.06484.
 
+mod build;
 mod derive;
+mod evaluate;
 mod factor;
+mod family;
+mod walk;
 
 pub use derive::derive;
+pub use evaluate::forward;
 
 use chunkwise_dsl::graph::{Dim, ReadId, StateId, Value};
 use chunkwise_dsl::timeline::Timeline;
@@ -46,6 +51,10 @@ pub struct StackId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KeysId(pub u32);
 
+/// A system, by position in [`Program::systems`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SystemId(pub u32);
+
 /// A matrix, by position in [`Program::nodes`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NodeId(pub u32);
@@ -58,6 +67,13 @@ impl StackId {
 }
 
 impl KeysId {
+    /// The position.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl SystemId {
     /// The position.
     pub fn index(self) -> usize {
         self.0 as usize
@@ -78,6 +94,8 @@ pub struct Slot {
     pub event: usize,
     /// How many decays of its state stand before it in the token, scalar and key-side ones.
     pub place: usize,
+    /// How many value-side decays of its state stand before it in the token.
+    pub value_place: usize,
     /// The direction, of the state's key shape; free of reads. `None` is a row of zeros.
     pub key: Option<Value>,
 }
@@ -119,6 +137,55 @@ pub enum Op {
     Inverse(NodeId),
     /// The matrix product.
     Product(NodeId, NodeId),
+    /// What reads find of the rows that writes store in a state whose value channels decay: as `gram(reads, writes) values`, but
+    /// each channel of a row also times the value-side decays between the two.
+    Reach {
+        /// The reads.
+        reads: KeysId,
+        /// The writes.
+        writes: KeysId,
+        /// What they store.
+        values: NodeId,
+    },
+    /// The rows of one member of a system, by position in it.
+    Solved(SystemId, usize),
+}
+
+/// Rows that are any function of what reads find of the rows before them, solved in timeline order:
+///
+/// ```text
+/// P = found + sum_m gram_m U_m        U_m = values(P)
+/// ```
+///
+/// Where the value channels of a state decay, the product of its gram is as in [`Op::Reach`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct System {
+    /// The rows, by state.
+    pub members: Vec<Member>,
+    /// The reads that the rows use.
+    pub sought: Vec<Sought>,
+}
+
+/// The writes of one state in a system.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// Where the rows go.
+    pub keys: KeysId,
+    /// By slot, what the row is: of the value shape, made of inputs and of reads of the same token.
+    pub values: Vec<Value>,
+}
+
+/// The reads of one state in a system.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sought {
+    /// Where they read.
+    pub keys: KeysId,
+    /// By slot: the read, and what its row is to be multiplied by, a scalar.
+    pub reads: Vec<(ReadId, Value)>,
+    /// What they find beside the system's own rows.
+    pub found: NodeId,
+    /// By member, the gram of the reads with its writes; `None` where they find nothing of it.
+    pub grams: Vec<Option<NodeId>>,
 }
 
 /// A matrix.
@@ -152,6 +219,8 @@ pub struct Program {
     pub keys: Vec<Keys>,
     /// Matrices, each once.
     pub nodes: Vec<Node>,
+    /// Rows with feedback that is not linear; their matrices are nodes, [`Op::Solved`].
+    pub systems: Vec<System>,
     /// What makes the next chunk's first states, beside the carried ones.
     pub deposits: Vec<Deposit>,
     /// By read that outputs use: its rows' matrix, the slot there, and a scalar factor.
@@ -178,6 +247,11 @@ impl Program {
     /// Keys.
     pub fn keys(&self, id: KeysId) -> &Keys {
         &self.keys[id.index()]
+    }
+
+    /// Rows that are solved together.
+    pub fn system(&self, id: SystemId) -> &System {
+        &self.systems[id.index()]
     }
 
     /// Rows at each token.

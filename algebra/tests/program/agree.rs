@@ -1,0 +1,118 @@
+//! Chunk programs give what token loops give.
+
+use crate::case::Case;
+use crate::problem::Fill;
+use crate::rules;
+use crate::source::{Source, shrink};
+use chunkwise_algebra::program::{Op, Program, derive};
+use chunkwise_dsl::graph::{Expr, Shape, Value};
+use chunkwise_dsl::print;
+use chunkwise_dsl::rule::Rule;
+use chunkwise_dsl::timeline::{Event, Factor, Timeline};
+
+/// Tokens and the chunk lengths that they are cut into.
+const LENGTHS: [(usize, &[usize]); 4] = [(0, &[4]), (1, &[1, 8]), (7, &[1, 3, 16]), (37, &[1, 8, 64])];
+
+/// Values for parameters with which no state grows: logarithms of decays below 0, keys of length 1, the rest between 0 and 1.
+fn contractive(rule: &Rule, timeline: &Timeline) -> impl Fn(usize) -> Fill {
+    let log = |v: Value| match timeline.graph.expr(v) {
+        Expr::Param(p, _) => Some(p.index()),
+        _ => None,
+    };
+    let logs = timeline.events.iter().filter_map(|e| match e {
+        Event::Decay { factor: Factor::Log(v), .. } => log(*v),
+        _ => None,
+    });
+    let (logs, shapes): (Vec<usize>, Vec<Shape>) =
+        (logs.collect(), rule.signature.params.iter().map(|p| p.shape).collect());
+    move |n| match shapes[n] {
+        _ if logs.contains(&n) => Fill::Uniform(-1.0, 0.0),
+        Shape::Scalar => Fill::Uniform(0.0, 1.0),
+        _ => Fill::Unit,
+    }
+}
+
+/// Whether the rule has a program; panics where that gives other results than the token loop.
+fn agrees(rule: &Rule) -> bool {
+    let name = &rule.signature.name;
+    let Ok(timeline) = &rule.timeline else { return false };
+    let Ok(program) = derive(timeline) else { return false };
+    for (tokens, chunks) in LENGTHS {
+        let seed = 1 + tokens as u64;
+        let sizes = (0..rule.signature.dims.len()).map(|d| 3 + 2 * d).collect();
+        let case = Case::new(rule, sizes, tokens, seed, contractive(rule, timeline));
+        for &chunk in chunks {
+            if let Some(what) = case.difference(rule, &program, chunk) {
+                panic!("{name}: {what}; seed {seed}\n{}", print::timeline(timeline));
+            }
+        }
+    }
+    true
+}
+
+/// Runs all, and names those without a program.
+fn refused(rules: &[Rule]) -> Vec<&str> {
+    rules.iter().filter(|r| !agrees(r)).map(|r| r.signature.name.as_str()).collect()
+}
+
+#[test]
+fn rules_of_the_catalogue() {
+    assert_eq!(refused(&rules::catalogue()), [""; 0]);
+}
+
+#[test]
+fn rules_of_every_class() {
+    // One timeline reads keys from reads, the others are token loops by their own wish.
+    assert_eq!(refused(&rules::others()), ["two_passes", "squashed", "recurrent", "two_passes"]);
+}
+
+fn variable(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+/// One random rule: its program, or what is wrong with it.
+fn random_rule(source: &mut Source) -> Result<Program, String> {
+    let (rule, fields) = rules::random(source);
+    let Ok(timeline) = &rule.timeline else { return Err(format!("no timeline\n{}", rule.source)) };
+    let sizes = rule.signature.dims.iter().map(|_| source.pick(&[2, 3, 1, 5, 4])).collect();
+    let (tokens, chunk) = (source.pick(&[3, 1, 7, 16, 21, 0]), source.pick(&[4, 1, 16, 2, 64]));
+    let seed = source.below(1 << 20) as u64;
+    let case = Case::new(&rule, sizes, tokens, seed, |n| {
+        let field = fields.iter().find(|f| f.name == rule.signature.params[n].name);
+        field.map_or(Fill::Normal, |f| f.fill)
+    });
+    let shown = |what| format!("{what}; seed {seed}\n{}\n{}", rule.source, print::timeline(timeline));
+    let program = derive(timeline).map_err(|why| shown(why.to_string()))?;
+    match case.difference(&rule, &program, chunk) {
+        None => Ok(program),
+        Some(what) => Err(shown(what)),
+    }
+}
+
+#[test]
+fn random_rules() {
+    let (first, cases) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 500));
+    // Solves, rows in order, channels that decay, coupled states.
+    let mut counts = [0; 4];
+    for seed in first..first + cases {
+        match random_rule(&mut Source::random(seed)) {
+            Ok(program) => {
+                let has = |op: fn(&Op) -> bool| program.nodes.iter().any(|n| op(&n.op));
+                let found = [
+                    has(|op| matches!(op, Op::Inverse(_))),
+                    has(|op| matches!(op, Op::Solved(..))),
+                    has(|op| matches!(op, Op::Reach { .. })),
+                    program.timeline.coupled().contains(&true),
+                ];
+                counts.iter_mut().zip(found).for_each(|(count, found)| *count += u64::from(found));
+            }
+            Err(what) => {
+                let small = shrink(seed, &|source| random_rule(source).map(|_| ()), 400);
+                panic!("CHUNKWISE_SEED={seed}\n{what}\n\nthe smallest case found:\n{small}");
+            }
+        }
+    }
+    println!("of {cases} programs, solves, systems, channels, coupled states: {counts:?}");
+    assert!(cases < 100 || counts.iter().all(|&n| n >= cases / 50), "{counts:?} of {cases}");
+}
