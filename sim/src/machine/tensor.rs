@@ -61,7 +61,12 @@ fn load(
     let request = Request { warp: warp.index, bytes: 16, order: Order::Weak };
     read_all(around, request, address.space, rows_of(mask, dst.len()), &at, &mut data)?;
     for (index, dst) in dst.iter().enumerate() {
-        let rows = std::array::from_fn(|row| data.map(|word| word[(8 * index + row) & 31]));
+        let mut rows = [[0; 4]; 8];
+        for (word, lanes) in data.iter().enumerate() {
+            for (row, value) in rows.iter_mut().zip(&lanes[8 * (index & 3)..]) {
+                row[word] = *value;
+            }
+        }
         warp.registers.set_low(mask, *dst, &matrix::load(&rows, transposed));
     }
     Ok(())

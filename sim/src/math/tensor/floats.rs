@@ -1,7 +1,8 @@
 //! `mma.sync` of floats, the fast path.
 //!
 //! ```text
-//! b: 2 registers of 32 lanes of bf16x2 -> [[f64; 8]; 16];   then row by row: a -> [f64; 16], c -> [f64; 8] -> sums;   d
+//! b: 2 registers of 32 lanes of bf16x2 -> [[f64; 8]; 16]
+//! then four rows at a time: a -> [[f64; 16]; 4], c -> [[f64; 8]; 4] -> sums -> d
 //! ```
 //!
 //! Rows of A and B are in an order of k that keeps the lanes of a register together, the same for both, and the columns of B
@@ -91,9 +92,12 @@ pub(super) trait Total {
     const REGISTERS: usize;
     /// Row `8 half + group` of C.
     fn read(c: &[Lanes], half: usize, group: usize) -> Row;
-    /// D, rounded.
-    fn write(sums: &[Row; 16], d: &mut [Lanes]);
+    /// Writes rows of D from row `8 half + group` on, rounded.
+    fn write(sums: &[Row; TOGETHER], d: &mut [Lanes], half: usize, group: usize);
 }
+
+/// Rows whose sums are made together: as many as leave the vector registers of a host with AVX2 room for a row of B.
+const TOGETHER: usize = 4;
 
 /// A multiplication of floats, `m16n8` and `K`, with `RA` registers of A and `RB` of B; with the widest vectors that the
 /// host has.
@@ -105,27 +109,29 @@ pub(super) fn floats<A: Unpack, B: Unpack, T: Total, const K: usize, const RA: u
 ) {
     let (Some(a), Some(b)) = (a.first_chunk(), b.first_chunk()) else { return };
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the host has the feature that the function is compiled for.
-        return unsafe { floats_avx2::<A, B, T, K, RA, RB>(a, b, c, d) };
+    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+        // SAFETY: the host has the features that the function is compiled for.
+        return unsafe { floats_fused::<A, B, T, K, RA, RB>(a, b, c, d) };
     }
-    floats_anywhere::<A, B, T, K, RA, RB>(a, b, c, d);
+    floats_by::<A, B, T, K, RA, RB>(|x, y, sum| sum + x * y, a, b, c, d);
 }
 
-/// The same code, compiled for vectors of four `f64`.
+/// The same code, compiled for vectors of four `f64` that multiply and add at once.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn floats_avx2<A: Unpack, B: Unpack, T: Total, const K: usize, const RA: usize, const RB: usize>(
+#[target_feature(enable = "avx2,fma")]
+fn floats_fused<A: Unpack, B: Unpack, T: Total, const K: usize, const RA: usize, const RB: usize>(
     a: &[Lanes; RA],
     b: &[Lanes; RB],
     c: &[Lanes],
     d: &mut [Lanes],
 ) {
-    floats_anywhere::<A, B, T, K, RA, RB>(a, b, c, d);
+    floats_by::<A, B, T, K, RA, RB>(f64::mul_add, a, b, c, d);
 }
 
+/// The multiplication, given how a product is added to a sum.
 #[inline(always)]
-fn floats_anywhere<A: Unpack, B: Unpack, T: Total, const K: usize, const RA: usize, const RB: usize>(
+fn floats_by<A: Unpack, B: Unpack, T: Total, const K: usize, const RA: usize, const RB: usize>(
+    add_product: impl Fn(f64, f64, f64) -> f64,
     a: &[Lanes; RA],
     b: &[Lanes; RB],
     c: &[Lanes],
@@ -137,20 +143,22 @@ fn floats_anywhere<A: Unpack, B: Unpack, T: Total, const K: usize, const RA: usi
         *planes = A::unpack(lanes);
     }
     let right = read_b::<B, K, RB>(b);
-    let mut all = [[0.0; 8]; 16];
-    for half in 0..2 {
-        for group in 0..8 {
-            let mut sums = T::read(c, half, group);
-            let row = row_of::<A, K, RA>(&left, half, group);
-            for (x, column) in row.iter().zip(&right) {
+    for start in (0..16).step_by(TOGETHER) {
+        let (half, group) = (start / 8, start % 8);
+        let (mut rows, mut sums) = ([[0.0; K]; TOGETHER], [[0.0; 8]; TOGETHER]);
+        for row in 0..TOGETHER {
+            rows[row] = row_of::<A, K, RA>(&left, half, group + row);
+            sums[row] = T::read(c, half, group + row);
+        }
+        for (k, column) in right.iter().enumerate() {
+            for (sums, row) in sums.iter_mut().zip(&rows) {
                 for (sum, y) in sums.iter_mut().zip(column) {
-                    *sum += x * y;
+                    *sum = add_product(row[k], *y, *sum);
                 }
             }
-            all[8 * half + group] = sums;
         }
+        T::write(&sums, d, half, group);
     }
-    T::write(&all, d);
 }
 
 /// A row of A: the registers of its half, their slots, four threads each.
@@ -208,16 +216,15 @@ impl Total for Single {
     }
 
     #[inline(always)]
-    fn write(sums: &[Row; 16], d: &mut [Lanes]) {
+    fn write(sums: &[Row; TOGETHER], d: &mut [Lanes], half: usize, group: usize) {
         let round = |sum: f64| {
             let sum = sum as f32;
             if sum.is_nan() { NAN } else { sum.to_bits() }
         };
         for (row, sums) in sums.iter().enumerate() {
-            let (half, lane) = (row / 8, row % 8 * 4);
             for thread in 0..4 {
-                d[2 * half][lane + thread] = round(sums[thread]);
-                d[2 * half + 1][lane + thread] = round(sums[4 + thread]);
+                d[2 * half][4 * (group + row) + thread] = round(sums[thread]);
+                d[2 * half + 1][4 * (group + row) + thread] = round(sums[4 + thread]);
             }
         }
     }
@@ -241,14 +248,14 @@ impl Total for Halves {
     }
 
     #[inline(always)]
-    fn write(sums: &[Row; 16], d: &mut [Lanes]) {
-        let mut bits = [0; 128];
+    fn write(sums: &[Row; TOGETHER], d: &mut [Lanes], half: usize, group: usize) {
+        let mut bits = [0; 8 * TOGETHER];
         for (bits, &sum) in bits.iter_mut().zip(sums.as_flattened()) {
             *bits = half::nearest(sum, F16::FORMAT);
         }
         for (row, bits) in bits.as_chunks::<8>().0.iter().enumerate() {
             for thread in 0..4 {
-                d[row / 8][row % 8 * 4 + thread] = bits[thread] | bits[4 + thread] << 16;
+                d[half][4 * (group + row) + thread] = bits[thread] | bits[4 + thread] << 16;
             }
         }
     }

@@ -17,24 +17,32 @@ pub type Rows = [[u32; 4]; 8];
 /// `ldmatrix.m8n8.b16` of one matrix: the register that each lane receives.
 #[inline]
 pub fn load(rows: &Rows, trans: bool) -> Lanes {
-    let plain = std::array::from_fn(|lane| rows[lane / 4][lane % 4]);
-    if trans { transpose(&plain) } else { plain }
+    let mut lanes = [0; 32];
+    if !trans {
+        lanes.copy_from_slice(rows.as_flattened());
+        return lanes;
+    }
+    for word in 0..4 {
+        for thread in 0..4 {
+            // Of two rows the same word, which holds two columns.
+            let (first, second) = (rows[2 * thread][word], rows[2 * thread + 1][word]);
+            lanes[8 * word + thread] = first & 0xffff | second << 16;
+            lanes[8 * word + 4 + thread] = first >> 16 | second & 0xffff_0000;
+        }
+    }
+    lanes
 }
 
 /// `stmatrix.m8n8.b16` of one matrix: the rows that the lanes' registers make.
 #[inline]
 pub fn store(lanes: &Lanes, trans: bool) -> Rows {
-    let plain = if trans { transpose(lanes) } else { *lanes };
-    std::array::from_fn(|row| std::array::from_fn(|word| plain[4 * row + word]))
+    let mut rows = [[0; 4]; 8];
+    rows.as_flattened_mut().copy_from_slice(&if trans { transpose(lanes) } else { *lanes });
+    rows
 }
 
 /// `movmatrix.m8n8.trans.b16`: the transpose.
 #[inline]
 pub fn transpose(lanes: &Lanes) -> Lanes {
-    std::array::from_fn(|lane| {
-        let (column, thread) = (lane / 4, lane % 4);
-        // Elements (2 thread, column) and (2 thread + 1, column).
-        let element = |row: usize| lanes[4 * row + column / 2] >> (16 * (column % 2)) & 0xffff;
-        element(2 * thread) | element(2 * thread + 1) << 16
-    })
+    load(&store(lanes, false), true)
 }
