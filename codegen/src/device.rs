@@ -7,11 +7,13 @@
 //! Invariant: an item mentions only items above it or in an earlier file.
 
 /// The files, in order of dependence.
-pub const FILES: [(&str, &str); 4] = [
+pub const FILES: [(&str, &str); 6] = [
     ("numbers.cuh", include_str!("device/numbers.cuh")),
     ("rows.cuh", include_str!("device/rows.cuh")),
     ("reduce.cuh", include_str!("device/reduce.cuh")),
     ("functions.cuh", include_str!("device/functions.cuh")),
+    ("tiles.cuh", include_str!("device/tiles.cuh")),
+    ("solve.cuh", include_str!("device/solve.cuh")),
 ];
 
 /// One definition, with its comment.

@@ -132,6 +132,8 @@ pub enum Limitation {
         /// Registers needed, by estimate.
         needed: u32,
     },
+    /// The rule has no kernel of the fused plan; the text says why.
+    NotFused(String),
     /// The timeline holds what no rule's timeline holds. Our bug.
     Invalid(String),
 }
@@ -152,6 +154,7 @@ impl Limitation {
                 "use smaller dims or the cpu device, or reduce over the key dim only"
             }
             Limitation::Registers { .. } => "use smaller dims or fewer inputs, or the cpu device",
+            Limitation::NotFused(_) => "use the recurrent plan, which every rule has",
             Limitation::Invalid(_) => "this is a bug in chunkwise; please report it with the rule",
         }
     }
@@ -174,6 +177,7 @@ impl fmt::Display for Limitation {
             Limitation::Registers { sizes, needed } => {
                 write!(f, "no kernel for {sizes}: a thread would need {needed} registers")
             }
+            Limitation::NotFused(why) => f.write_str(why),
             Limitation::Invalid(what) => write!(f, "invalid timeline: {what}"),
         }
     }

@@ -275,7 +275,7 @@ fn largest_run(size: u32) -> u32 {
 }
 
 /// Longer runs mean fewer loads, shorter ones less padding; padding costs more, since state is padded too.
-fn lane_axis(size: u32, lanes: u32) -> Axis {
+pub(crate) fn lane_axis(size: u32, lanes: u32) -> Axis {
     let with_run = |run: u32| {
         let stride = lanes * run;
         let registers = size.div_ceil(stride) * run;

@@ -6,7 +6,9 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`plan`] | the plans by name: [`Plan::emit`] |
 //! | [`recurrent`] | the pipeline of the token-loop plan: [`recurrent::emit`] |
+//! | [`fused`] | the pipeline of the chunkwise plan on tensor cores: [`fused::emit`] |
 //! | [`program`] | a token's expressions cut into named values, its events in order |
 //! | [`layout`] | which dim is split over lanes, which over columns, at how many registers; pure data |
 //! | [`verify`] | what must hold of the two |
@@ -18,9 +20,11 @@
 pub mod arch;
 pub mod device;
 pub mod dtype;
+pub mod fused;
 pub mod kernel;
 pub mod layout;
 pub mod namer;
+pub mod plan;
 pub mod print;
 pub mod program;
 pub mod recurrent;
@@ -30,3 +34,4 @@ pub mod writer;
 pub use arch::Arch;
 pub use dtype::DType;
 pub use kernel::{Argument, Kernel, Limitation, Role};
+pub use plan::Plan;

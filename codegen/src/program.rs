@@ -227,6 +227,23 @@ pub fn lower(timeline: &Timeline) -> Result<Program, Limitation> {
     Ok(schedule(nodes, events))
 }
 
+/// Cuts expressions that are free of states into steps, for a prologue: a [`Step::Output`] stands where the root of that
+/// number is ready. Each root comes with what its variable would like to be called.
+///
+/// # Errors
+/// [`Limitation::Invalid`], as [`lower`].
+pub fn expressions(timeline: &Timeline, roots: &[(Value, &str)]) -> Result<Program, Limitation> {
+    let mut lowering =
+        Lowering { timeline, nodes: Vec::new(), index: HashMap::new(), values: HashMap::new() };
+    let ready = |(index, (value, wish)): (usize, &(Value, &str))| {
+        Ok(Step::Output { index, value: lowering.named(*value, wish)? })
+    };
+    let steps = roots.iter().enumerate().map(ready).collect::<Result<Vec<_>, _>>()?;
+    let mut nodes = lowering.nodes;
+    choose_stored(&mut nodes, &steps);
+    Ok(schedule(nodes, steps))
+}
+
 struct Lowering<'a> {
     timeline: &'a Timeline,
     nodes: Vec<Node>,

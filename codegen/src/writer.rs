@@ -74,7 +74,7 @@ impl Writer {
 
     /// `head { ..` closed by `end`, for lambdas (`};`).
     pub fn block_ending(&mut self, head: impl Display, end: &str, body: impl FnOnce(&mut Writer)) {
-        self.line(format_args!("{head} {{"));
+        self.line(format!("{head} {{").trim_start());
         self.depth += 1;
         body(self);
         self.depth -= 1;

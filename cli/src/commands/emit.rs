@@ -6,8 +6,9 @@ use crate::output::Output;
 use crate::{dims, source};
 use chunkwise::{PlanChoice, Rule};
 use chunkwise_codegen::dtype::DType;
+use chunkwise_codegen::kernel::Spec;
 use chunkwise_codegen::kernel::{Kernel, Limitation, MAX_SIZE};
-use chunkwise_codegen::recurrent::{self, Spec};
+use chunkwise_codegen::{Arch, Plan};
 use chunkwise_runtime::jit::{Jit, Source};
 use chunkwise_runtime::nvrtc::Nvrtc;
 
@@ -18,9 +19,9 @@ use chunkwise_runtime::nvrtc::Nvrtc;
 pub fn emit(arguments: &Emit, output: &mut Output) -> Outcome {
     let found = source::find(&arguments.rule)?;
     let rule = found.rule();
-    check_plan(arguments)?;
+    let plan = plan(arguments)?;
     let sizes = dims::sizes(&rule.signature, &arguments.dims, |_| 128)?;
-    let kernel = kernel(rule, arguments.dtype, &sizes)?;
+    let kernel = kernel(rule, plan, arguments.arch, arguments.dtype, &sizes)?;
     if !arguments.ptx && !arguments.log {
         output.text(header(arguments, &kernel))?;
         return output.text(&kernel.source);
@@ -44,26 +45,29 @@ fn header(arguments: &Emit, kernel: &Kernel) -> String {
     )
 }
 
-/// Refuses the plans and passes that have no kernel yet.
-fn check_plan(arguments: &Emit) -> Outcome {
-    let help = "`--plan recurrent --pass forward` has kernels; the cpu device runs every rule backward";
-    if arguments.plan != PlanChoice::Recurrent {
+/// The plan, where it and the pass have kernels.
+fn plan(arguments: &Emit) -> Outcome<Plan> {
+    if arguments.pass == Pass::Backward {
         return Err(Failure::limitation(
-            format!("there are no CUDA kernels for --plan {} yet", arguments.plan),
-            help,
+            "there are no CUDA kernels for --pass backward yet",
+            "the cpu device runs every rule backward",
         ));
     }
-    match arguments.pass {
-        Pass::Forward => Ok(()),
-        Pass::Backward => Err(Failure::limitation("there are no CUDA kernels for --pass backward yet", help)),
+    match arguments.plan {
+        PlanChoice::Auto | PlanChoice::Recurrent => Ok(Plan::Recurrent),
+        PlanChoice::Chunkwise | PlanChoice::Fused => Ok(Plan::Fused),
+        plan => Err(Failure::limitation(
+            format!("there are no CUDA kernels for --plan {plan} yet"),
+            "`--plan recurrent` and `--plan fused` have kernels",
+        )),
     }
 }
 
-/// The kernel of the recurrent plan.
+/// The kernel of a plan.
 ///
 /// # Errors
 /// A mistake for sizes that no kernel takes; a limitation that says what there is instead.
-pub(crate) fn kernel(rule: &Rule, dtype: DType, sizes: &[usize]) -> Outcome<Kernel> {
+pub(crate) fn kernel(rule: &Rule, plan: Plan, arch: Arch, dtype: DType, sizes: &[usize]) -> Outcome<Kernel> {
     let name = &rule.signature.name;
     let timeline = rule.timeline.as_ref().map_err(|why| {
         Failure::limitation(
@@ -72,7 +76,7 @@ pub(crate) fn kernel(rule: &Rule, dtype: DType, sizes: &[usize]) -> Outcome<Kern
         )
     })?;
     let spec = Spec { sizes: sizes.to_vec(), dtype };
-    recurrent::emit(timeline, &spec).map_err(|limitation| refused(name, &limitation))
+    plan.emit(timeline, &spec, arch).map_err(|limitation| refused(name, &limitation))
 }
 
 /// What the generator refuses: a size that the user named is the user's mistake.

@@ -18,6 +18,7 @@ use crate::table::{Align, table};
 use chunkwise::catalogue::Entry;
 use chunkwise::{Device, Element, Options, PlanChoice, Rule, RuleExt};
 use chunkwise_codegen::dtype::DType;
+use chunkwise_codegen::{Arch, Plan};
 use chunkwise_dsl::class::classify;
 
 /// Runs the command.
@@ -86,11 +87,17 @@ fn cpu(rule: &Rule) -> String {
 
 /// The plans that have a forward kernel, and the largest dims for which they have it where that is below 128.
 fn cuda(rule: &Rule) -> String {
-    let has_kernel =
-        |size: &usize| emit::kernel(rule, DType::BF16, &vec![*size; rule.signature.dims.len()]).is_ok();
-    match [128, 64, 32, 16].into_iter().find(has_kernel) {
-        Some(128) => "recurrent".to_owned(),
-        Some(size) => format!("recurrent, dims to {size}"),
-        None => "-".to_owned(),
-    }
+    let with = |(plan, name): (Plan, &str)| {
+        let has_kernel = |size: &usize| {
+            let sizes = vec![*size; rule.signature.dims.len()];
+            emit::kernel(rule, plan, Arch::Sm80, DType::BF16, &sizes).is_ok()
+        };
+        match [128, 64, 32, 16].into_iter().find(has_kernel)? {
+            128 => Some(name.to_owned()),
+            size => Some(format!("{name} (dims to {size})")),
+        }
+    };
+    let named = [(Plan::Recurrent, "recurrent"), (Plan::Fused, "fused")];
+    let plans: Vec<String> = named.into_iter().filter_map(with).collect();
+    if plans.is_empty() { "-".to_owned() } else { plans.join(", ") }
 }

@@ -1,14 +1,13 @@
 //! What a thread has of the problem, and everything that moves between registers and global memory.
 
 use super::{Context, express};
-use crate::device;
 use crate::layout::{Axis, Side};
 use crate::program::{NodeId, Op};
 use crate::writer::Writer;
 use chunkwise_dsl::graph::{Dim, ParamId, StateId};
 
-/// Which part of the problem a thread has. Only what `rest` mentions is defined.
-pub(super) fn position(context: &Context<'_>, rest: &str, w: &mut Writer) {
+/// Which part of the problem a thread has: names and their definitions.
+pub(super) fn position<'a>(context: &'a Context<'_>) -> Vec<(&'a str, String)> {
     let (names, layout) = (&context.names, context.layout);
     let mut lines: Vec<(&str, String)> = Vec::new();
     let n = names;
@@ -42,19 +41,14 @@ pub(super) fn position(context: &Context<'_>, rest: &str, w: &mut Writer) {
     let packed = format!("{cu}[{sequence} + 1] - {cu}[{sequence}]");
     lines.push((length, format!("const i64 {length} = {cu} ? {packed} : {tokens};")));
 
-    let mut wanted = rest.to_owned();
-    let mut kept = Vec::new();
-    for (name, line) in lines.iter().rev() {
-        if device::mentions(&wanted, name) {
-            wanted.push_str(line);
-            kept.push(line);
-        }
-    }
-    kept.iter().rev().for_each(|line| w.line(line));
-    if device::mentions(rest, &n.scratch) {
-        w.line(format_args!("__shared__ float {}[2][{}];", n.scratch, layout.warps));
-        w.line(format_args!("int {} = 0;", n.turn));
-    }
+    lines
+}
+
+/// What sums over the block go through.
+pub(super) fn scratch(context: &Context<'_>, w: &mut Writer) {
+    let names = &context.names;
+    w.line(format_args!("__shared__ float {}[2][{}];", names.scratch, context.layout.warps));
+    w.line(format_args!("int {} = 0;", names.turn));
 }
 
 fn scaled(index: &str, by: u32) -> String {
@@ -198,16 +192,16 @@ fn one_of_all(context: &Context<'_>) -> Vec<String> {
 }
 
 /// Elements between a tensor's heads: the dim's size, or 1.
-fn row_size(context: &Context<'_>, dim: Option<Dim>) -> u32 {
+pub(super) fn row_size(context: &Context<'_>, dim: Option<Dim>) -> u32 {
     dim.map_or(1, |dim| context.axis(dim).size)
 }
 
-fn times(text: &str, by: u32) -> String {
+pub(super) fn times(text: &str, by: u32) -> String {
     if by == 1 { text.to_owned() } else { format!("{text} * {by}") }
 }
 
 /// Where a parameter's head begins in a row of all heads, and this lane's part in it.
-fn head_offset(context: &Context<'_>, param: ParamId, dim: Option<Dim>) -> String {
+pub(super) fn head_offset(context: &Context<'_>, param: ParamId, dim: Option<Dim>) -> String {
     let names = &context.names;
     let (heads, head) = (&names.heads, &names.head);
     let own = &names.params[param.index()].heads;

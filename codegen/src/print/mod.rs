@@ -7,6 +7,7 @@
 //! Register arrays of key vectors are indexed by `i`, of value vectors by `j`; a state is `s[i][j]`.
 
 mod express;
+pub mod fused;
 mod memory;
 mod names;
 mod token;
@@ -15,6 +16,7 @@ use crate::device;
 use crate::dtype::DType;
 use crate::kernel::{Argument, Kernel, Role, Spec};
 use crate::layout::{self, Axis, Layout, Side};
+use crate::namer::Namer;
 use crate::program::Program;
 use crate::writer::Writer;
 use chunkwise_dsl::graph::{Dim, ParamId, Shape};
@@ -62,9 +64,12 @@ pub fn kernel(timeline: &Timeline, spec: &Spec, program: &Program, layout: &Layo
     let params = (0..timeline.signature.params.len() as u32)
         .map(|p| layout::dtype_of(timeline, &decays, ParamId(p), spec.dtype))
         .collect();
-    let names = Names::new(timeline, program);
+    let names = Names::new(timeline, program, "recurrent", &mut Namer::default());
     let context = Context { timeline, program, layout, names, params, output: spec.dtype };
-    let arguments = arguments(&context);
+    let of_vector = |shape: Shape, dtype: DType| {
+        shape.dims().last().map_or(1, |d| context.axis(d).run as usize) * dtype.size()
+    };
+    let arguments = arguments(&context, &context.used_params(), of_vector);
     let body = body(&context);
     let entry = entry(&context, &arguments, &body);
 
@@ -134,17 +139,19 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
-/// The arguments: pointers by tensor, then integers. Parameters that nothing uses have none.
-fn arguments(context: &Context<'_>) -> Vec<Argument> {
+/// The arguments: pointers by tensor, then integers. Parameters that nothing uses have none. `of_vector` is how vectors of
+/// a tensor are aligned.
+fn arguments(
+    context: &Context<'_>,
+    used: &[ParamId],
+    of_vector: impl Fn(Shape, DType) -> usize,
+) -> Vec<Argument> {
     let signature = &context.timeline.signature;
-    let of_vector = |shape: Shape, dtype: DType| {
-        shape.dims().last().map_or(1, |d| context.axis(d).run as usize) * dtype.size()
-    };
     let mut arguments = Vec::new();
     let mut push = |name: String, role: Role, dtype: Option<DType>, align: usize| {
         arguments.push(Argument { name, role, dtype, align });
     };
-    for param in context.used_params() {
+    for &param in used {
         let declared = signature.param(param);
         let dtype = context.params[param.index()];
         push(declared.name.clone(), Role::Input(param), Some(dtype), of_vector(declared.shape, dtype));
@@ -166,7 +173,7 @@ fn arguments(context: &Context<'_>) -> Vec<Argument> {
     push("cu_seqlens".to_owned(), Role::CuSeqlens, None, 8);
     push(context.names.tokens.clone(), Role::Tokens, None, 8);
     push(context.names.heads.clone(), Role::Heads, None, 4);
-    for param in context.used_params() {
+    for &param in used {
         push(context.names.params[param.index()].heads.clone(), Role::InputHeads(param), None, 4);
     }
     arguments
@@ -238,11 +245,32 @@ fn body(context: &Context<'_>) -> String {
         memory::final_states(context, w);
     });
     let rest = rest.finish();
+    let sums_over_block = device::mentions(&rest, &context.names.scratch);
+    below(memory::position(context), &rest, |w| {
+        if sums_over_block {
+            memory::scratch(context, w);
+        }
+    })
+}
+
+/// `rest`, a block, with those of the lines `(name, text)` above it that it mentions, directly or through each other.
+fn below(lines: Vec<(&str, String)>, rest: &str, then: impl FnOnce(&mut Writer)) -> String {
+    let mut wanted = rest.to_owned();
+    let mut kept = Vec::new();
+    for (name, line) in lines.iter().rev() {
+        if device::mentions(&wanted, name) {
+            wanted.push_str(line);
+            kept.push(line);
+        }
+    }
     let mut first = Writer::default();
-    first.block("", |w| memory::position(context, &rest, w));
+    first.block("", |w| {
+        kept.iter().rev().for_each(|line| w.line(line));
+        then(w);
+    });
     let first = first.finish();
     // Both are one block: the second's opening brace and the first's closing brace meet and go.
-    let first = first.trim_start_matches(" {\n").trim_end_matches("}\n");
-    let rest = rest.trim_start_matches(" {\n");
+    let first = first.trim_start_matches("{\n").trim_end_matches("}\n");
+    let rest = rest.trim_start_matches("{\n");
     format!("{{\n{first}\n{rest}")
 }

@@ -66,11 +66,10 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn new(timeline: &Timeline, program: &Program) -> Names {
-        let mut namer = Namer::default();
-        let n = &mut namer;
+    /// Names for a kernel of the plan called `plan`; what else the kernel has may be named after.
+    pub(super) fn new(timeline: &Timeline, program: &Program, plan: &str, n: &mut Namer) -> Names {
         let signature = &timeline.signature;
-        let kernel = n.fresh(&format!("{}_recurrent", signature.name));
+        let kernel = n.fresh(&format!("{}_{plan}", signature.name));
         let registers: Vec<String> = signature.states.iter().map(|state| n.fresh(&state.name)).collect();
         let inputs: Vec<_> = program.inputs(false).chain(program.inputs(true)).map(|(id, ..)| id).collect();
         let mut nodes = vec![String::new(); program.nodes.len()];

@@ -72,7 +72,7 @@ fn print_step(context: &Context<'_>, step: &Step, w: &mut Writer) {
     }
 }
 
-fn define(context: &Context<'_>, id: NodeId, w: &mut Writer) {
+pub(super) fn define(context: &Context<'_>, id: NodeId, w: &mut Writer) {
     let node = context.program.node(id);
     match node.op {
         Op::Input(param, _) if node.constant => memory::load_constant(context, id, param, w),

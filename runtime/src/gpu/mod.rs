@@ -22,7 +22,8 @@ use crate::nvrtc::Binary;
 use crate::precision::{precision, token_vectors};
 use crate::tensor::Element;
 use crate::validate::{Pass, Problem, validate};
-use chunkwise_codegen::recurrent::{self, Spec};
+use chunkwise_codegen::Plan;
+use chunkwise_codegen::kernel::Spec;
 use chunkwise_codegen::{DType, Kernel};
 use chunkwise_dsl::rule::Rule;
 use chunkwise_dsl::timeline::Timeline;
@@ -47,7 +48,7 @@ pub(crate) struct Gpu<D: Driver> {
 }
 
 /// Kernels by what they were made for; few, so a list will do.
-type LoadedKernels<D> = Vec<(Spec, Arc<Loaded<D>>)>;
+type LoadedKernels<D> = Vec<(Plan, Spec, Arc<Loaded<D>>)>;
 
 /// A kernel in the machine's memory.
 #[derive(Debug)]
@@ -152,22 +153,24 @@ impl<D: Driver> Gpu<D> {
         options: &Options,
         pass: Pass,
     ) -> Result<(Problem<'a>, Arc<Loaded<D>>)> {
-        supported(options, pass)?;
+        if pass == Pass::Backward {
+            return Err(Error::limitation("the backward pass has no kernel yet", "run it on `cpu`"));
+        }
         let problem = validate(&self.timeline.signature, bindings, pass)?;
         let precision = precision(&problem, &self.vectors, options)?;
         let spec = Spec { sizes: problem.layout.sizes.clone(), dtype: dtype(precision.tokens)? };
-        let loaded = self.load(spec)?;
+        let loaded = self.load(plan(options.plan)?, spec)?;
         Ok((problem, loaded))
     }
 
     /// The kernel for these sizes and types, compiled and loaded where it is not yet.
-    fn load(&self, spec: Spec) -> Result<Arc<Loaded<D>>> {
+    fn load(&self, plan: Plan, spec: Spec) -> Result<Arc<Loaded<D>>> {
         // A panic elsewhere leaves the list whole: entries are only ever pushed.
         let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, found)) = all.iter().find(|(s, _)| *s == spec) {
+        if let Some((_, _, found)) = all.iter().find(|(p, s, _)| (*p, s) == (plan, &spec)) {
             return Ok(found.clone());
         }
-        let mut kernel = recurrent::emit(&self.timeline, &spec)?;
+        let mut kernel = plan.emit(&self.timeline, &spec, self.driver.arch())?;
         let mut name = kernel.name.clone();
         if let Some(edited) = &self.edited {
             edited.check(&kernel)?;
@@ -181,7 +184,7 @@ impl<D: Driver> Gpu<D> {
         let binary: Arc<Binary> = compiled.map_err(|error| self.blamed(error))?;
         let function = self.driver.load(&binary, &kernel)?;
         let loaded = Arc::new(Loaded { kernel, function });
-        all.push((spec, loaded.clone()));
+        all.push((plan, spec, loaded.clone()));
         Ok(loaded)
     }
 
@@ -224,18 +227,15 @@ fn shared_jit() -> &'static Jit {
     JIT.get_or_init(Jit::user)
 }
 
-/// What has a kernel so far: the recurrent plan, forward.
-fn supported(options: &Options, pass: Pass) -> Result<()> {
-    let here = "kernels cover the forward pass of the plan `recurrent`";
-    if pass == Pass::Backward {
-        return Err(Error::limitation(
-            "the backward pass has no kernel yet",
-            format!("run it on `cpu`; {here}"),
-        ));
-    }
-    match options.plan {
-        PlanChoice::Auto | PlanChoice::Recurrent => Ok(()),
-        plan => Err(Error::limitation(format!("the plan `{plan}` has no kernel yet"), here)),
+/// The kernels' plan of a choice.
+fn plan(choice: PlanChoice) -> Result<Plan> {
+    match choice {
+        PlanChoice::Auto | PlanChoice::Recurrent => Ok(Plan::Recurrent),
+        PlanChoice::Chunkwise | PlanChoice::Fused => Ok(Plan::Fused),
+        plan => Err(Error::limitation(
+            format!("the plan `{plan}` has no kernel yet"),
+            "kernels cover the plans `recurrent` and `fused`",
+        )),
     }
 }
 

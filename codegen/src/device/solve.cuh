@@ -1,0 +1,161 @@
+// The unit lower triangular inverse of a chunk and its cumulative decays.
+
+// A pair of numbers as two 16-bit operands each: the rounded numbers, and what rounding lost.
+template <typename E>
+__device__ __forceinline__ void split_pair(unsigned &high, unsigned &low, float x, float y) {
+    high = E::of(x, y);
+    low = E::of(x - E::low(high), y - E::high(high));
+}
+
+// d += a b in about twice the precision of an operand: three products of the parts.
+template <typename E>
+__device__ __forceinline__ void multiply_split(float (&d)[4], const unsigned (&high)[4], const unsigned (&low)[4],
+                                               float2 x, float2 y) {
+    unsigned x_high, x_low, y_high, y_low;
+    split_pair<E>(x_high, x_low, x.x, x.y);
+    split_pair<E>(y_high, y_low, y.x, y.y);
+    E::mma(d, low, x_high, y_high);
+    E::mma(d, high, x_low, y_low);
+    E::mma(d, high, x_high, y_high);
+}
+
+// d[16 x 16] += a B^T, where the rows of B are a block of `m`.
+template <typename E, int ROWS>
+__device__ __forceinline__ void multiply_block(float (&d)[2][4], const unsigned (&high)[4], const unsigned (&low)[4],
+                                               Square<ROWS> m, int row, int column) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int n = 0; n < 2; ++n) {
+        const float *at = m.at(row + n * 8 + lane / 4, column + lane % 4 * 2);
+        const float2 x = *reinterpret_cast<const float2 *>(at), y = *reinterpret_cast<const float2 *>(at + 8);
+        multiply_split<E>(d[n], high, low, x, y);
+    }
+}
+
+// Accumulators of 16 x 16 as a split operand.
+template <typename E>
+__device__ __forceinline__ void pack_split(unsigned (&high)[4], unsigned (&low)[4], const float (&c)[2][4]) {
+#pragma unroll
+    for (int e = 0; e < 4; ++e) split_pair<E>(high[e], low[e], c[e / 2][e % 2 * 2], c[e / 2][e % 2 * 2 + 1]);
+}
+
+// Replaces the 16 x 16 blocks on the diagonal by the inverses of I - block, a column a lane, by forward substitution.
+template <int ROWS, int WARPS>
+__device__ __forceinline__ void invert_diagonal(Square<ROWS> m) {
+    const int lane = threadIdx.x % 32, column = lane % 16;
+    for (int pair = threadIdx.x / 32; pair < ROWS / 32 + ROWS / 16 % 2; pair += WARPS) {
+        const int block = min(pair * 2 + lane / 16, ROWS / 16 - 1) * 16;
+        float x[16];
+#pragma unroll
+        for (int r = 0; r < 16; ++r) {
+            x[r] = r == column ? 1.0f : 0.0f;
+#pragma unroll
+            for (int k = 0; k < r; ++k) x[r] = fmaf(*m.at(block + r, block + k), x[k], x[r]);
+        }
+        __syncwarp();
+        if (pair * 2 + lane / 16 < ROWS / 16) {
+#pragma unroll
+            for (int r = 0; r < 16; ++r) *m.at(block + r, block + column) = x[r];
+        }
+    }
+}
+
+// Rounds (I - M)^-1 into a tile, where `m` holds M below its diagonal blocks and their inverses on it. A warp makes a block
+// column, transposed: T_ij^T = (sum_k T_kj^T M_ik^T) T_ii^T for i > j, each T_kj^T reused as it is. Blocks above the diagonal
+// are not written.
+template <typename E, int ROWS, int WARPS>
+__device__ __forceinline__ void merge_blocks(Tile<ROWS> to, Square<ROWS> m) {
+    constexpr int BLOCKS = ROWS / 16;
+    const int lane = threadIdx.x % 32;
+    for (int j = threadIdx.x / 32; j < BLOCKS; j += WARPS) {
+        unsigned high[BLOCKS][4], low[BLOCKS][4];
+        float x[2][4];
+#pragma unroll
+        for (int n = 0; n < 2; ++n) {
+            const float *at = m.at(j * 16 + lane / 4, j * 16 + n * 8 + lane % 4 * 2);
+            const float2 upper = *reinterpret_cast<const float2 *>(at);
+            const float2 lower = *reinterpret_cast<const float2 *>(at + 8 * m.PITCH);
+            x[n][0] = upper.x;
+            x[n][1] = upper.y;
+            x[n][2] = lower.x;
+            x[n][3] = lower.y;
+        }
+        unsigned first_high[4], first_low[4];
+        pack_split<E>(first_high, first_low, x);
+        char *corner = to.at(j * 16 + lane / 4, j * 16 + lane % 4 * 2);
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            *reinterpret_cast<unsigned *>(corner + e % 2 * 8 * to.PITCH + e / 2 * 16) = first_high[e];
+        }
+        // The transpose of a 16 x 16 operand: its 8 x 8 matrices 1 and 2 change places.
+#pragma unroll
+        for (int k = 0; k < BLOCKS; ++k) {
+#pragma unroll
+            for (int e = 0; e < 4; ++e) {
+                high[k][e] = k == j ? transpose_8x8(first_high[e % 2 * 2 + e / 2]) : 0;
+                low[k][e] = k == j ? transpose_8x8(first_low[e % 2 * 2 + e / 2]) : 0;
+            }
+        }
+#pragma unroll
+        for (int i = 1; i < BLOCKS; ++i) {
+            if (i <= j) continue;
+            float sum[2][4] = {}, block[2][4] = {};
+#pragma unroll
+            for (int k = 0; k < i; ++k) {
+                if (k >= j) multiply_block<E>(sum, high[k], low[k], m, i * 16, k * 16);
+            }
+            unsigned sum_high[4], sum_low[4];
+            pack_split<E>(sum_high, sum_low, sum);
+            multiply_block<E>(block, sum_high, sum_low, m, i * 16, i * 16);
+            pack_split<E>(high[i], low[i], block);
+            char *at = to.at(i * 16 + lane / 4, j * 16 + lane % 4 * 2);
+#pragma unroll
+            for (int e = 0; e < 4; ++e) {
+                *reinterpret_cast<unsigned *>(at + e / 2 * 8 * to.PITCH + e % 2 * 16) = transpose_8x8(high[i][e]);
+            }
+        }
+    }
+}
+
+// The log2 of a decay, never below -127: a smaller one forgets everything all the same, and sums of it stay finite.
+__device__ __forceinline__ float bounded_log2(float x) { return x < -127.0f ? -127.0f : x; }
+
+// Replaces each number by the sum of those before it; `x[TOKENS]` becomes the sum of all. For one warp.
+template <int TOKENS>
+__device__ __forceinline__ void sum_before(float *x) {
+    constexpr int EACH = (TOKENS + 31) / 32;
+    const int lane = threadIdx.x % 32;
+    float mine[EACH], sum = 0.0f;
+#pragma unroll
+    for (int e = 0; e < EACH; ++e) {
+        const int t = lane * EACH + e;
+        mine[e] = sum;
+        sum += t < TOKENS ? x[t] : 0.0f;
+    }
+    float all = sum;
+#pragma unroll
+    for (int m = 1; m < 32; m *= 2) {
+        const float other = __shfl_up_sync(0xffffffffu, all, m);
+        if (lane >= m) all += other;
+    }
+    __syncwarp();
+#pragma unroll
+    for (int e = 0; e < EACH; ++e) {
+        const int t = lane * EACH + e;
+        if (t < TOKENS) x[t] = mine[e] + all - sum;
+    }
+    if (lane == 31) x[TOKENS] = all;
+    __syncwarp();
+}
+
+// Cumulative decays of rows, SLOTS a token, from what stands before each row in its token: `cumulative` gets the log2 from
+// the chunk's start, `from_start` the decay, `to_end` the decay from the row to the chunk's end. For one warp.
+template <int TOKENS, int SLOTS>
+__device__ __forceinline__ void decay_rows(const float *before, float *cumulative, float *from_start, float *to_end) {
+    for (int row = threadIdx.x % 32; row < TOKENS * SLOTS; row += 32) {
+        const float here = before[row / SLOTS] + cumulative[row];
+        cumulative[row] = here;
+        from_start[row] = exp2_fast(here);
+        to_end[row] = exp2_fast(before[TOKENS] - here);
+    }
+}

@@ -1,0 +1,425 @@
+// Matrices on tensor cores: 16-bit tiles in shared memory, fragments in registers, their products (mma.m16n8k16).
+//
+// A fragment of accumulators `c[n][4]` is 16 rows by 8 n columns: lane l holds columns 8 n + 2 (l % 4) and the next, of row
+// l / 4 in c[n][0..2] and of row l / 4 + 8 in c[n][2..4]. Packed in pairs, two neighbours n are one operand of 16 x 16.
+
+// bf16 operands, two in a register, the one at the lower address in the lower half.
+struct bf16_pair {
+    static __device__ __forceinline__ unsigned of(float low, float high) {
+        unsigned pair;
+        asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+        return pair;
+    }
+    static __device__ __forceinline__ float low(unsigned pair) { return __uint_as_float(pair << 16); }
+    static __device__ __forceinline__ float high(unsigned pair) { return __uint_as_float(pair & 0xffff0000u); }
+    static __device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+        asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+            "{%0, %1, %2, %3};"
+            : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    }
+};
+
+// f16 operands; see bf16_pair.
+struct f16_pair {
+    static __device__ __forceinline__ unsigned of(float low, float high) {
+        unsigned pair;
+        asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+        return pair;
+    }
+    static __device__ __forceinline__ float low(unsigned pair) {
+        return f16{static_cast<unsigned short>(pair)}.wide();
+    }
+    static __device__ __forceinline__ float high(unsigned pair) {
+        return f16{static_cast<unsigned short>(pair >> 16)}.wide();
+    }
+    static __device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+        asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+            "{%0, %1, %2, %3};"
+            : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    }
+};
+
+// Rows of 16-bit numbers in shared memory. Rows lie an odd number of 16-byte pieces apart, so that eight rows' pieces at
+// one column are in different banks: no fragment load has a conflict.
+template <int COLUMNS>
+struct Tile {
+    static constexpr int PITCH = (COLUMNS / 8 | 1) * 16;
+    char *base;
+    __device__ __forceinline__ char *at(int row, int column) const { return base + row * PITCH + column * 2; }
+};
+
+// Rows of float in shared memory; float2 accesses of one fragment have no bank conflict.
+template <int COLUMNS>
+struct Square {
+    static constexpr int PITCH = COLUMNS + 8;
+    float *base;
+    __device__ __forceinline__ float *at(int row, int column) const { return base + row * PITCH + column; }
+};
+
+// Four 8 x 8 matrices; lane l gives the address of row l % 8 of matrix l / 8.
+__device__ __forceinline__ void load_matrices(unsigned (&x)[4], const char *row) {
+    const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(row));
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+                 : "r"(at)
+                 : "memory");
+}
+
+// The same, each matrix transposed.
+__device__ __forceinline__ void load_transposed(unsigned (&x)[4], const char *row) {
+    const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(row));
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+                 : "r"(at)
+                 : "memory");
+}
+
+// An 8 x 8 matrix of 16-bit numbers, transposed across the lanes.
+__device__ __forceinline__ unsigned transpose_8x8(unsigned x) {
+    unsigned y;
+    asm("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(y) : "r"(x));
+    return y;
+}
+
+// 2^x; below -126 it is 0.
+__device__ __forceinline__ float exp2_fast(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+// Starts a copy of SIZE bytes (4, 8 or 16) to shared memory; without `there`, zeros are written and nothing is read.
+template <int SIZE>
+__device__ __forceinline__ void copy_async(char *to, const void *from, bool there) {
+    const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(to));
+    const int bytes = there ? SIZE : 0;
+    if (SIZE == 16) {
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(bytes) : "memory");
+    } else {
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(at), "l"(from), "n"(SIZE), "r"(bytes)
+                     : "memory");
+    }
+}
+
+// Closes the group of the copies started since the last one.
+__device__ __forceinline__ void close_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+// Waits until at most PENDING of this thread's groups are unfinished.
+template <int PENDING>
+__device__ __forceinline__ void wait_copies() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
+}
+
+// Starts copying the rows of `count` tokens, SLOTS a token, into a tile of ROWS rows, in pieces of RUN numbers. The rest of
+// the tile becomes zero: rows of later tokens, columns from `left` on. Token rows lie `step` numbers apart, slots `entry`.
+template <int ROWS, int SLOTS, int RUN, int THREADS, int COLUMNS, typename T>
+__device__ __forceinline__ void fetch_tile(Tile<COLUMNS> to, const T *from, i64 step, i64 entry, int count, int left) {
+    constexpr int PIECES = COLUMNS / RUN;
+#pragma unroll 4
+    for (int piece = threadIdx.x; piece < ROWS * PIECES; piece += THREADS) {
+        const int row = piece / PIECES, column = piece % PIECES * RUN;
+        const bool there = row / SLOTS < count && column < left;
+        const T *at = there ? from + row / SLOTS * step + row % SLOTS * entry + column : from;
+        if constexpr (RUN == 1) {
+            *reinterpret_cast<T *>(to.at(row, column)) = there ? *at : T{0};
+        } else {
+            copy_async<RUN * sizeof(T)>(to.at(row, column), at, there);
+        }
+    }
+}
+
+// A row of a tile as numbers: a lane takes runs of WIDTH that lie STRIDE apart, from column `first` on.
+template <int WIDTH, int STRIDE, typename T, int COLUMNS, int N>
+__device__ __forceinline__ void load_row(float (&to)[N], Tile<COLUMNS> from, int row, int first) {
+#pragma unroll
+    for (int r = 0; r < N / WIDTH; ++r) {
+        Run<T, WIDTH> run{};
+        if (first + r * STRIDE < COLUMNS) run = *reinterpret_cast<const Run<T, WIDTH> *>(from.at(row, first + r * STRIDE));
+#pragma unroll
+        for (int e = 0; e < WIDTH; ++e) to[r * WIDTH + e] = run.at[e].wide();
+    }
+}
+
+// Numbers as a row of a tile, or zeros where there is no such token; see load_row.
+template <int WIDTH, int STRIDE, typename T, int COLUMNS, int N>
+__device__ __forceinline__ void store_row(Tile<COLUMNS> to, const float (&from)[N], int row, int first, bool there) {
+#pragma unroll
+    for (int r = 0; r < N / WIDTH; ++r) {
+        Run<T, WIDTH> run;
+#pragma unroll
+        for (int e = 0; e < WIDTH; ++e) run.at[e] = T::of(there ? from[r * WIDTH + e] : 0.0f);
+        if (first + r * STRIDE < COLUMNS) *reinterpret_cast<Run<T, WIDTH> *>(to.at(row, first + r * STRIDE)) = run;
+    }
+}
+
+// Accumulators as operands of the next product.
+template <typename E, int N>
+__device__ __forceinline__ void pack_pairs(unsigned (&a)[N / 2][4], const float (&c)[N][4]) {
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        a[n / 2][n % 2 * 2] = E::of(c[n][0], c[n][1]);
+        a[n / 2][n % 2 * 2 + 1] = E::of(c[n][2], c[n][3]);
+    }
+}
+
+// d[16 x 8 N] += a[16 x 16 K] B^T, where the rows of B are the tile's.
+template <typename E, int N, int K, int COLUMNS>
+__device__ __forceinline__ void multiply_rows(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> b) {
+    const int lane = threadIdx.x % 32;
+    const char *at = b.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+#pragma unroll
+        for (int n = 0; n < N; n += 2) {
+            unsigned x[4];
+            load_matrices(x, at + n * 8 * b.PITCH + k * 32);
+            E::mma(d[n], a[k], x[0], x[1]);
+            E::mma(d[n + 1], a[k], x[2], x[3]);
+        }
+    }
+}
+
+// How many blocks of 16 write rows the block of 16 read rows number `block` can see.
+template <int READS, int WRITES>
+__device__ constexpr int blocks_before(int block) {
+    return (((16 * block + 15) / READS + 1) * WRITES + 15) / 16;
+}
+
+// d[16 x 8 N] += a[16 x 16 K] L^T for a tile L that is lower triangular by tokens, READS rows and WRITES columns a token;
+// the blocks above are not read.
+template <typename E, int READS, int WRITES, int N, int K, int COLUMNS>
+__device__ __forceinline__ void multiply_lower(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> l) {
+    const int lane = threadIdx.x % 32;
+    const char *at = l.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
+#pragma unroll
+    for (int n = 0; n < N; n += 2) {
+#pragma unroll
+        for (int k = 0; k < K; ++k) {
+            if (k >= blocks_before<READS, WRITES>(n / 2)) continue;
+            unsigned x[4];
+            load_matrices(x, at + n * 8 * l.PITCH + k * 32);
+            E::mma(d[n], a[k], x[0], x[1]);
+            E::mma(d[n + 1], a[k], x[2], x[3]);
+        }
+    }
+}
+
+// d[16 x 8 N] += a[16 x 16 K] B, where the rows of B are the tile's.
+template <typename E, int N, int K, int COLUMNS>
+__device__ __forceinline__ void multiply_columns(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> b) {
+    const int lane = threadIdx.x % 32;
+    const char *at = b.at(lane % 16, lane / 16 * 8);
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+#pragma unroll
+        for (int n = 0; n < N; n += 2) {
+            unsigned x[4];
+            load_transposed(x, at + k * 16 * b.PITCH + n * 16);
+            E::mma(d[n], a[k], x[0], x[1]);
+            E::mma(d[n + 1], a[k], x[2], x[3]);
+        }
+    }
+}
+
+// The 16 x 8 N products of read rows `row`.. with all write rows that any of them can see.
+template <typename E, int READS, int WRITES, int N, int COLUMNS>
+__device__ __forceinline__ void gram(float (&d)[N][4], Tile<COLUMNS> reads, Tile<COLUMNS> writes, int row) {
+    const int lane = threadIdx.x % 32;
+    const char *left = reads.at(row + lane % 16, lane / 16 * 8);
+    const char *right = writes.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
+    const int blocks = blocks_before<READS, WRITES>(row / 16);
+#pragma unroll 2
+    for (int k = 0; k < COLUMNS / 16; ++k) {
+        unsigned a[4];
+        load_matrices(a, left + k * 32);
+#pragma unroll
+        for (int n = 0; n < N; n += 2) {
+            if (n / 2 >= blocks) continue;
+            unsigned x[4];
+            load_matrices(x, right + n * 8 * writes.PITCH + k * 32);
+            E::mma(d[n], a, x[0], x[1]);
+            E::mma(d[n + 1], a, x[2], x[3]);
+        }
+    }
+}
+
+// Whether the write of row `s` comes before the read of row `t`. Bit `read slot * WRITES + write slot` of SAME is the order
+// within a token.
+template <int READS, int WRITES, unsigned SAME>
+__device__ __forceinline__ bool is_before(int s, int t) {
+    const int write = s / WRITES, read = t / READS;
+    return write < read || (write == read && (SAME >> (t % READS * WRITES + s % WRITES) & 1u));
+}
+
+// Keeps the products of writes that come before the read.
+template <int READS, int WRITES, unsigned SAME, int N>
+__device__ __forceinline__ void mask_later(float (&d)[N][4], int row) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            const int t = row + lane / 4 + e / 2 * 8, s = n * 8 + lane % 4 * 2 + e % 2;
+            if (!is_before<READS, WRITES, SAME>(s, t)) d[n][e] = 0.0f;
+        }
+    }
+}
+
+// Multiplies by the decay from each write to each read, 2^(read - write), where both are cumulative.
+template <int N>
+__device__ __forceinline__ void decay_between(float (&d)[N][4], const float *reads, const float *writes, int row) {
+    const int lane = threadIdx.x % 32;
+    const float upper = reads[row + lane / 4], lower = reads[row + lane / 4 + 8];
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        const float2 at = *reinterpret_cast<const float2 *>(writes + n * 8 + lane % 4 * 2);
+        d[n][0] *= exp2_fast(upper - at.x);
+        d[n][1] *= exp2_fast(upper - at.y);
+        d[n][2] *= exp2_fast(lower - at.x);
+        d[n][3] *= exp2_fast(lower - at.y);
+    }
+}
+
+// d += diag(c) x, of rows `row`..
+template <int N>
+__device__ __forceinline__ void add_scaled_rows(float (&d)[N][4], const float (&x)[N][4], const float *c, int row) {
+    const int lane = threadIdx.x % 32;
+    const float upper = c[row + lane / 4], lower = c[row + lane / 4 + 8];
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) d[n][e] = fmaf(e < 2 ? upper : lower, x[n][e], d[n][e]);
+    }
+}
+
+// Each column times a number.
+template <int N>
+__device__ __forceinline__ void scale_columns(float (&d)[N][4], const float *c) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        const float2 by = *reinterpret_cast<const float2 *>(c + n * 8 + lane % 4 * 2);
+        d[n][0] *= by.x;
+        d[n][1] *= by.y;
+        d[n][2] *= by.x;
+        d[n][3] *= by.y;
+    }
+}
+
+// d += x
+template <int N>
+__device__ __forceinline__ void add_to(float (&d)[N][4], const float (&x)[N][4]) {
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) d[n][e] += x[n][e];
+    }
+}
+
+// All numbers times one.
+template <int N>
+__device__ __forceinline__ void scale_all(float (&d)[N][4], float by) {
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) d[n][e] *= by;
+    }
+}
+
+// The transpose of 16 columns of a tile, from `column` on.
+template <typename E, int N, int COLUMNS>
+__device__ __forceinline__ void load_columns(float (&d)[N][4], Tile<COLUMNS> from, int column) {
+    const int lane = threadIdx.x % 32;
+    const char *at = from.at(lane % 8 + lane / 16 * 8, column + lane / 8 % 2 * 8);
+#pragma unroll
+    for (int n = 0; n < N; n += 2) {
+        unsigned x[4];
+        load_transposed(x, at + n * 8 * from.PITCH);
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            d[n + e / 2][e % 2 * 2] = E::low(x[e]);
+            d[n + e / 2][e % 2 * 2 + 1] = E::high(x[e]);
+        }
+    }
+}
+
+// The inverse of load_columns, rounded.
+template <typename E, int N, int COLUMNS>
+__device__ __forceinline__ void store_columns(Tile<COLUMNS> to, const float (&d)[N][4], int column) {
+    const int lane = threadIdx.x % 32;
+    char *at = to.at(lane / 4, column + lane % 4 * 2);
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        *reinterpret_cast<unsigned *>(at + n * 8 * to.PITCH) = transpose_8x8(E::of(d[n][0], d[n][1]));
+        *reinterpret_cast<unsigned *>(at + n * 8 * to.PITCH + 16) = transpose_8x8(E::of(d[n][2], d[n][3]));
+    }
+}
+
+// 16 rows of a matrix, rounded.
+template <typename E, int N, int COLUMNS>
+__device__ __forceinline__ void store_rows(Tile<COLUMNS> to, const float (&d)[N][4], int row) {
+    const int lane = threadIdx.x % 32;
+    char *at = to.at(row + lane / 4, lane % 4 * 2);
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        *reinterpret_cast<unsigned *>(at + n * 16) = E::of(d[n][0], d[n][1]);
+        *reinterpret_cast<unsigned *>(at + n * 16 + 8 * to.PITCH) = E::of(d[n][2], d[n][3]);
+    }
+}
+
+// 16 rows of a matrix.
+template <int N, int COLUMNS>
+__device__ __forceinline__ void store_square(Square<COLUMNS> to, const float (&d)[N][4], int row) {
+    const int lane = threadIdx.x % 32;
+    float *at = to.at(row + lane / 4, lane % 4 * 2);
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        *reinterpret_cast<float2 *>(at + n * 8) = make_float2(d[n][0], d[n][1]);
+        *reinterpret_cast<float2 *>(at + n * 8 + 8 * to.PITCH) = make_float2(d[n][2], d[n][3]);
+    }
+}
+
+// Rows `slot`, `slot + SLOTS`, .. of 16 columns of a tile, to rows `step` apart in memory: those of `count` tokens, and columns
+// before `left`. For one warp.
+template <int TOKENS, int SLOTS, int RUN, typename T, int COLUMNS>
+__device__ __forceinline__ void send_columns(T *to, i64 step, Tile<COLUMNS> from, int slot, int column, int count, int left) {
+    constexpr int PIECES = 16 / RUN;
+#pragma unroll 4
+    for (int piece = threadIdx.x % 32; piece < TOKENS * PIECES; piece += 32) {
+        const int t = piece / PIECES, at = column + piece % PIECES * RUN;
+        if (t < count && at < left) {
+            *reinterpret_cast<Run<T, RUN> *>(to + t * step + at) =
+                *reinterpret_cast<const Run<T, RUN> *>(from.at(t * SLOTS + slot, at));
+        }
+    }
+}
+
+// 16 columns of a state, transposed, from `column` on; what is outside the state is zero.
+template <int K, int V, int N>
+__device__ __forceinline__ void load_state(float (&s)[N][4], const f32 *from, int column) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            const int k = n * 8 + lane % 4 * 2 + e % 2, v = column + lane / 4 + e / 2 * 8;
+            s[n][e] = k < K && v < V ? from[k * V + v].wide() : 0.0f;
+        }
+    }
+}
+
+// The inverse of load_state.
+template <int K, int V, int N>
+__device__ __forceinline__ void store_state(f32 *to, const float (&s)[N][4], int column) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            const int k = n * 8 + lane % 4 * 2 + e % 2, v = column + lane / 4 + e / 2 * 8;
+            if (k < K && v < V) to[k * V + v] = f32::of(s[n][e]);
+        }
+    }
+}

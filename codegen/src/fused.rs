@@ -1,0 +1,38 @@
+//! The fused plan: one block walks the chunks of a sequence with the state in tensor-core accumulators.
+//!
+//! ```text
+//! Timeline -> chunk program (algebra) -> plan (tiles, rows, shared memory) -> printed
+//! ```
+//!
+//! A warp owns 16 value columns of the state, transposed: `S^T` packed to 16 bits is the left operand of every product with
+//! keys, so that the state never leaves its registers and the rows of `U^T` and `O^T` need nothing from other warps. Shared
+//! memory holds keys, values and the chunk's square matrices. Every input is read once per block.
+//!
+//! | part of a chunk | who | writes |
+//! |---|---|---|
+//! | inputs | all threads | tiles (`cp.async`) |
+//! | tokens | a group of lanes a token | coefficients, decays, computed operands |
+//! | squares | a warp 16 rows | Gram matrices, the inverse |
+//! | recurrence | a warp 16 value columns | outputs, the next state |
+//!
+//! Source: the chunkwise form of the design, `math/timeline.py`.
+
+mod plan;
+
+pub use plan::{
+    Clock, Coefficient, Input, Operand, Plan, Root, Square, WARP_COLUMNS, choose, copy_run, pitch,
+};
+
+use crate::arch::Arch;
+use crate::kernel::{Kernel, Limitation, Spec};
+use crate::print;
+use chunkwise_dsl::timeline::Timeline;
+
+/// Emits the forward kernel of a rule.
+///
+/// # Errors
+/// A [`Limitation`]: the rule or a size has no fused kernel.
+pub fn emit(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Kernel, Limitation> {
+    let plan = choose(timeline, spec, arch)?;
+    print::fused::kernel(spec, &plan)
+}

@@ -1,0 +1,218 @@
+//! The first parts of a chunk: its inputs, and what each token computes of them on its own.
+//!
+//! ```text
+//! fetch_tile(k_tile, ..)                       cp.async, all threads; rows after the sequence's end are zero
+//! for each token of this group of lanes:       g, beta, k -> coefficients, decays, computed operands
+//! one warp: sums of the decays
+//! ```
+
+use super::Fused;
+use crate::fused::Root;
+use crate::print::{express, memory, token};
+use crate::program::{NodeId, Op, Step};
+use crate::writer::Writer;
+use chunkwise_dsl::graph::{Dim, ParamId};
+use chunkwise_dsl::timeline::Factor;
+
+/// Copies the vector inputs of the chunk.
+pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
+    let (plan, names) = (fused.plan, &fused.context.names);
+    w.comment("Inputs");
+    for (input, tile) in plan.inputs.iter().zip(&fused.inputs) {
+        let own = &names.params[input.param.index()];
+        let size = plan.layout.axis(input.dim).size;
+        let entry = memory::times(&format!("i64({})", own.heads), size);
+        let left = match input.dim == plan.dims.1 && plan.blocks > 1 {
+            true => format!("{size} - {}", fused.column),
+            false => size.to_string(),
+        };
+        w.line(format_args!(
+            "fetch_tile<{}, {}, {}, {}>({tile}, {} + {} * {}, {}, {entry}, {}, {left});",
+            plan.tokens * input.slots,
+            input.slots,
+            input.run,
+            fused.threads(),
+            own.at,
+            fused.first,
+            own.step,
+            own.step,
+            fused.count,
+        ));
+    }
+    w.line("close_copies();");
+    w.line("wait_copies<0>();");
+    fused.barrier(w);
+}
+
+/// Coefficients, decays and computed operands.
+pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
+    let plan = fused.plan;
+    if plan.roots.is_empty() {
+        return;
+    }
+    w.blank();
+    w.comment("What each token computes on its own");
+    let names = &fused.context.names;
+    let t = &names.token;
+    let groups = plan.layout.groups();
+    let each = plan.warps * groups;
+    let start =
+        if groups == 1 { fused.warp.clone() } else { format!("{} * {groups} + {}", fused.warp, names.group) };
+    w.block(format_args!("for (int {t} = {start}; {t} < {}; {t} += {each})", plan.tokens), |w| {
+        w.line(format_args!("const bool {} = {t} < {};", fused.there, fused.count));
+        for step in &plan.prologue.steps {
+            match step {
+                Step::Define(id) => define(fused, *id, w),
+                Step::Output { index, value } => ready(fused, plan.roots[*index], *value, w),
+                _ => {}
+            }
+        }
+        zero_rows(fused, w);
+        sums_in_token(fused, w);
+    });
+    fused.barrier(w);
+    cumulative(fused, w);
+}
+
+fn define(fused: &Fused<'_>, id: NodeId, w: &mut Writer) {
+    let context = &fused.context;
+    let node = context.program.node(id);
+    match node.op {
+        Op::Input(param, entry) if !node.constant => input(fused, id, param, entry.unwrap_or(0), w),
+        _ => token::define(context, id, w),
+    }
+}
+
+fn input(fused: &Fused<'_>, id: NodeId, param: ParamId, entry: u32, w: &mut Writer) {
+    let context = &fused.context;
+    let name = &context.names.nodes[id.index()];
+    let own = &context.names.params[param.index()];
+    let t = &context.names.token;
+    let Some(dim) = context.program.node(id).dim else {
+        let skipped = match entry {
+            0 => String::new(),
+            by => format!(" + {}", memory::times(&format!("i64({})", own.heads), by)),
+        };
+        return w.line(format_args!(
+            "const float {name} = {} ? {}[({} + {t}) * {}{skipped}].wide() : 0.0f;",
+            fused.there, own.at, fused.first, own.step
+        ));
+    };
+    let Some(at) = fused.plan.inputs.iter().position(|i| i.param == param) else { return };
+    let axis = context.axis(dim);
+    let row = row(t, fused.plan.inputs[at].slots as usize, entry as usize);
+    w.line(format_args!("float {name}[{}];", axis.registers));
+    w.line(format_args!(
+        "load_row<{}, {}, {}>({name}, {}, {row}, {} * {});",
+        axis.run, axis.stride, context.output, fused.inputs[at], context.names.member, axis.run
+    ));
+}
+
+/// `t * slots + slot`
+fn row(t: &str, slots: usize, slot: usize) -> String {
+    match (slots, slot) {
+        (1, _) => t.to_owned(),
+        (slots, 0) => format!("{t} * {slots}"),
+        (slots, slot) => format!("{t} * {slots} + {slot}"),
+    }
+}
+
+/// A root's value is there: it goes where the products look for it.
+fn ready(fused: &Fused<'_>, root: Root, value: NodeId, w: &mut Writer) {
+    let (plan, names) = (fused.plan, &fused.context.names);
+    let text = express::value(&fused.context, value);
+    match root {
+        Root::Coefficient(c, slot) => {
+            let row = row(&names.token, plan.coefficients[c].values.len(), slot);
+            let there = &fused.there;
+            w.line(format_args!(
+                "if ({} == 0) {}[{row}] = {there} ? {text} : 0.0f;",
+                names.member, fused.coefficients[c]
+            ));
+        }
+        Root::Decay(c, f) => {
+            let log2 = match plan.clocks[c].factors[f] {
+                Factor::Log(_) => format!("1.44269504f * {text}"),
+                Factor::Raw(_) => format!("log2f({text})"),
+            };
+            w.line(format_args!(
+                "const float {} = {} ? bounded_log2({log2}) : 0.0f;",
+                fused.clocks[c].steps[f], fused.there
+            ));
+        }
+        Root::Operand(o, slot) => {
+            let operand = &plan.operands[o];
+            let row = row(&names.token, operand.rows.len(), slot);
+            store_row(fused, operand.dim, &fused.operands[o], &row, &text, w);
+        }
+    }
+}
+
+fn store_row(fused: &Fused<'_>, dim: Dim, tile: &str, row: &str, text: &str, w: &mut Writer) {
+    let context = &fused.context;
+    let (axis, i) = (context.axis(dim), context.index(dim));
+    w.block("", |w| {
+        w.line(format_args!("float {}[{}];", fused.line, axis.registers));
+        w.unrolled(i, axis.registers, format_args!("{}[{i}] = {text};", fused.line));
+        if axis.padded {
+            let left = &context.names.dims[dim.index()].left;
+            w.line(format_args!("clear_padding<{}, {}, 0>({}, {left});", axis.run, axis.stride, fused.line));
+        }
+        w.line(format_args!(
+            "store_row<{}, {}, {}>({tile}, {}, {row}, {} * {}, {});",
+            axis.run, axis.stride, context.output, fused.line, context.names.member, axis.run, fused.there
+        ));
+    });
+}
+
+/// Slots without a key or a value.
+fn zero_rows(fused: &Fused<'_>, w: &mut Writer) {
+    for (operand, tile) in fused.plan.operands.iter().zip(&fused.operands).filter(|(o, _)| o.alias.is_none())
+    {
+        for slot in (0..operand.rows.len()).filter(|&slot| operand.rows[slot].is_none()) {
+            let row = row(&fused.context.names.token, operand.rows.len(), slot);
+            store_row(fused, operand.dim, tile, &row, "0.0f", w);
+        }
+    }
+}
+
+/// The decays that stand before each row in its token.
+fn sums_in_token(fused: &Fused<'_>, w: &mut Writer) {
+    let names = &fused.context.names;
+    for (clock, own) in fused.plan.clocks.iter().zip(&fused.clocks) {
+        let sum = |count: usize| match count {
+            0 => "0.0f".to_owned(),
+            count => own.steps[..count].join(" + "),
+        };
+        w.block(format_args!("if ({} == 0)", names.member), |w| {
+            w.line(format_args!("{}[{}] = {};", own.before, names.token, sum(clock.factors.len())));
+            for (places, [log, ..]) in clock.places.iter().zip(&own.places) {
+                for (slot, &place) in places.iter().enumerate() {
+                    let row = row(&names.token, places.len(), slot);
+                    w.line(format_args!("{log}[{row}] = {};", sum(place)));
+                }
+            }
+        });
+    }
+}
+
+fn cumulative(fused: &Fused<'_>, w: &mut Writer) {
+    let plan = fused.plan;
+    if plan.clocks.is_empty() {
+        return;
+    }
+    w.block(format_args!("if ({} == 0)", fused.warp), |w| {
+        for (clock, own) in plan.clocks.iter().zip(&fused.clocks) {
+            w.line(format_args!("sum_before<{}>({});", plan.tokens, own.before));
+            for (places, [log, from_start, to_end]) in clock.places.iter().zip(&own.places) {
+                w.line(format_args!(
+                    "decay_rows<{}, {}>({}, {log}, {from_start}, {to_end});",
+                    plan.tokens,
+                    places.len(),
+                    own.before
+                ));
+            }
+        }
+    });
+    fused.barrier(w);
+}
