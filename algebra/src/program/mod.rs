@@ -28,10 +28,14 @@ mod derive;
 mod evaluate;
 mod factor;
 mod family;
+mod print;
+mod verify;
 mod walk;
 
 pub use derive::derive;
 pub use evaluate::forward;
+pub use print::print;
+pub use verify::verify;
 
 use chunkwise_dsl::graph::{Dim, ReadId, StateId, Value};
 use chunkwise_dsl::timeline::Timeline;

@@ -4,9 +4,9 @@ use crate::case::Case;
 use crate::problem::Fill;
 use crate::rules;
 use crate::source::{Source, shrink};
-use chunkwise_algebra::program::{Op, Program, derive};
+use chunkwise_algebra::program::{Op, Program, derive, print, verify};
 use chunkwise_dsl::graph::{Expr, Shape, Value};
-use chunkwise_dsl::print;
+use chunkwise_dsl::print::timeline as shown_timeline;
 use chunkwise_dsl::rule::Rule;
 use chunkwise_dsl::timeline::{Event, Factor, Timeline};
 
@@ -37,13 +37,14 @@ fn agrees(rule: &Rule) -> bool {
     let name = &rule.signature.name;
     let Ok(timeline) = &rule.timeline else { return false };
     let Ok(program) = derive(timeline) else { return false };
+    verify(&program).unwrap_or_else(|broken| panic!("{name}: {broken}\n{}", print(&program)));
     for (tokens, chunks) in LENGTHS {
         let seed = 1 + tokens as u64;
         let sizes = (0..rule.signature.dims.len()).map(|d| 3 + 2 * d).collect();
         let case = Case::new(rule, sizes, tokens, seed, contractive(rule, timeline));
         for &chunk in chunks {
             if let Some(what) = case.difference(rule, &program, chunk) {
-                panic!("{name}: {what}; seed {seed}\n{}", print::timeline(timeline));
+                panic!("{name}: {what}; seed {seed}\n{}", shown_timeline(timeline));
             }
         }
     }
@@ -82,8 +83,9 @@ fn random_rule(source: &mut Source) -> Result<Program, String> {
         let field = fields.iter().find(|f| f.name == rule.signature.params[n].name);
         field.map_or(Fill::Normal, |f| f.fill)
     });
-    let shown = |what| format!("{what}; seed {seed}\n{}\n{}", rule.source, print::timeline(timeline));
+    let shown = |what| format!("{what}; seed {seed}\n{}\n{}", rule.source, shown_timeline(timeline));
     let program = derive(timeline).map_err(|why| shown(why.to_string()))?;
+    verify(&program).map_err(|broken| shown(broken.to_string()))?;
     match case.difference(&rule, &program, chunk) {
         None => Ok(program),
         Some(what) => Err(shown(what)),

@@ -32,5 +32,7 @@ mod statements;
 mod tape;
 
 mod agree;
+mod broken;
 mod case;
 mod rules;
+mod texts;
