@@ -155,6 +155,12 @@ impl Cell {
         true
     }
 
+    /// Whether nobody wrote since everyone last met.
+    #[inline]
+    pub(super) fn is_settled(&self, floor: u32) -> bool {
+        self.stamp <= floor
+    }
+
     /// Whether a write needs no thought: nobody was here since everyone last met.
     #[inline]
     pub(super) fn is_old(&self, floor: u32) -> bool {
@@ -269,6 +275,13 @@ impl Cell {
     fn reader_entry(&self, party: Party, lanes: u32, time: u64) -> Entry {
         let Party { block, warp, site, .. } = party;
         Entry { block, warp, lanes, time, site, kind: Kind::Read, bytes: 1 }
+    }
+
+    /// Who has accessed it and races with this access, and whether he wrote. (A compact record holds weak accesses only.)
+    pub(super) fn race(&self, now: &Now, lane: u32, kind: Kind) -> Option<(Party, bool)> {
+        let writer = self.writer_beside(now, lane).map(|party| (party, true));
+        let reader = || self.reader_beside(now, lane).map(|party| (party, false));
+        writer.or_else(|| if kind.writes() { reader() } else { None })
     }
 
     /// Writes down in full what the compact record holds.

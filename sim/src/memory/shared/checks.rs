@@ -1,9 +1,9 @@
 //! What shared memory has against an access, and the record of one against which it has nothing.
 //!
-//! Whole words go through cells that decide at once; whatever these cannot decide, and all parts of words, atomics and strong
-//! accesses, through the shadow, word by word. A store is first judged for all lanes, then recorded.
+//! Whole words, and quads of them, go through cells that decide at once; whatever these cannot decide, and all parts of words,
+//! atomics and strong accesses, through the shadow, word by word. A store is first judged for all lanes, then recorded.
 
-use super::cell::{Cell, Meaning, Now};
+use super::cell::{Meaning, Now};
 use super::flight::{Agent, Issuer};
 use super::shadow::Objection;
 use super::{Shared, fault};
@@ -49,7 +49,7 @@ impl Shared {
             }
             (4, _) => self.check_write::<1>(now, access, data),
             (8, _) => self.check_write::<2>(now, access, data),
-            _ => self.check_write::<4>(now, access, data),
+            _ => self.check_quads_write(now, access, data),
         }
     }
 
@@ -77,23 +77,82 @@ impl Shared {
         echoes & !others
     }
 
-    /// Checks and records a read of whole words.
+    /// Checks and records a read of quads of words.
+    pub(super) fn check_quads_read(&mut self, now: &Now, access: &Access) -> Result<(), Fault> {
+        for (lane, mut lanes) in groups_of(access) {
+            let quad = access.address[lane] as usize / 16;
+            // What holds up the first of them may be out of the way then.
+            while lanes != 0 && !self.shadow.quad(quad).read_at_once(now, lanes) {
+                let lane = lanes.trailing_zeros();
+                self.check_quad(now, access, lane, quad, Does::Read)?;
+                self.shadow.read_quad(now, lane, quad);
+                lanes &= lanes - 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks and records a write of quads of words, in the order of [`Shared::check_write`].
+    fn check_quads_write(&mut self, now: &Now, access: &Access, data: &[Lanes; 4]) -> Result<(), Fault> {
+        quads_of(access).try_for_each(|(lane, quad)| self.check_quad_write(now, access, lane, quad))?;
+        let mut beside = false;
+        for (lane, quad) in quads_of(access) {
+            beside |= self.shadow.write_quad(now, lane, quad);
+        }
+        if beside && now.by_lane { self.no_clash(access, data) } else { Ok(()) }
+    }
+
+    /// Checks a write of four words.
+    #[inline]
+    pub(super) fn check_quad_write(
+        &self,
+        now: &Now,
+        access: &Access,
+        lane: u32,
+        quad: usize,
+    ) -> Result<(), Fault> {
+        if self.shadow.quad_is_old(now, quad) {
+            return Ok(());
+        }
+        self.check_quad(now, access, lane, quad, Does::Write)
+    }
+
+    /// Checks a weak access to four words, word by word.
+    fn check_quad(
+        &self,
+        now: &Now,
+        access: &Access,
+        lane: u32,
+        quad: usize,
+        does: Does,
+    ) -> Result<(), Fault> {
+        for word in 4 * quad..4 * quad + 4 {
+            let objection = self.shadow.objection(now, lane, word, 0xf, does.kind(access), does.reads());
+            if let Some(objection) = objection {
+                return Err(self.fault(access, lane, word, does.writes(), objection));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks and records a read of one or two words a lane.
     pub(super) fn check_read<const WORDS: usize>(&mut self, now: &Now, access: &Access) -> Result<(), Fault> {
-        let at_once = |cells: &mut [Cell], lanes: u32| {
-            cells.iter_mut().fold(true, |done, cell| done & cell.read_at_once(now, lanes))
-        };
         let mut left = access.mask;
-        if Shape::of(access) == Shape::Run {
-            let start = access.address[0] as usize / 4;
+        let start = access.address[0] as usize / 4;
+        if Shape::of(access) == Shape::Run
+            && self.shadow.are_whole(start, 32 * WORDS, |whole| whole.is_settled(now.floor))
+        {
+            self.shadow.note(now, start, 32 * WORDS, false);
             let cells = self.shadow.words(start, 32 * WORDS);
             for (lane, cells) in cells.chunks_exact_mut(WORDS).enumerate() {
-                left &= !(u32::from(at_once(cells, 1 << lane)) << lane);
+                let done = cells.iter_mut().fold(true, |done, cell| done & cell.read_at_once(now, 1 << lane));
+                left &= !(u32::from(done) << lane);
             }
         }
         for (lane, mut lanes) in groups_of(&Access { mask: left, ..*access }) {
             let start = access.address[lane] as usize / 4;
             // What holds up the first of them may be out of the way then.
-            while lanes != 0 && !at_once(self.shadow.words(start, WORDS), lanes) {
+            while lanes != 0 && !self.shadow.read_words_at_once(now, start, WORDS, lanes) {
                 for word in start..start + WORDS {
                     self.check_part(now, access, lanes.trailing_zeros(), word, 0xf, Does::Read)?;
                 }
@@ -103,28 +162,31 @@ impl Shared {
         Ok(())
     }
 
-    /// Checks and records a write of whole words: first that nobody stands in its way, then that lanes which write the same
-    /// bytes write the same values.
+    /// Checks and records a write of one or two words a lane: first that nobody stands in its way, then that lanes which
+    /// write the same bytes write the same values.
     pub(super) fn check_write<const WORDS: usize>(
         &mut self,
         now: &Now,
         access: &Access,
         data: &[Lanes; 4],
     ) -> Result<(), Fault> {
-        if Shape::of(access) == Shape::Run {
-            let cells = self.shadow.words(access.address[0] as usize / 4, 32 * WORDS);
+        let start = access.address[0] as usize / 4;
+        if Shape::of(access) == Shape::Run
+            && self.shadow.are_whole(start, 32 * WORDS, |whole| whole.is_old(now.floor))
+        {
+            let cells = self.shadow.words(start, 32 * WORDS);
             if cells.iter().all(|cell| cell.is_old(now.floor)) {
                 for (word, cell) in cells.iter_mut().enumerate() {
                     cell.set_written(0xf);
                     cell.write(now, (word / WORDS) as u32);
                 }
+                self.shadow.note(now, start, 32 * WORDS, true);
                 return Ok(());
             }
         }
         for lane in lanes_of(access.mask) {
             let start = access.address[lane] as usize / 4;
-            let floor = now.floor;
-            if self.shadow.words(start, WORDS).iter().all(|cell| cell.is_old(floor)) {
+            if self.shadow.are_old(now, start, WORDS) {
                 continue;
             }
             for word in start..start + WORDS {
@@ -138,6 +200,7 @@ impl Shared {
         for lane in lanes_of(access.mask) {
             let start = access.address[lane] as usize / 4;
             let lane = lane as u32;
+            self.shadow.note(now, start, WORDS, true);
             let mut thought = 0;
             for (word, cell) in self.shadow.words(start, WORDS).iter_mut().enumerate() {
                 if cell.meaning() == Meaning::Compact && !cell.written_beside(now, lane) {
@@ -250,6 +313,12 @@ impl Shared {
 /// Lane and word of all that an access of whole words touches.
 pub(super) fn words_of<'a>(access: &'a Access) -> impl Iterator<Item = (u32, usize)> + use<'a> {
     parts_of(access).map(|(lane, word, _)| (lane, word))
+}
+
+/// Lane and quad of all that an access of 16 bytes touches.
+#[inline]
+pub(super) fn quads_of<'a>(access: &'a Access) -> impl Iterator<Item = (u32, usize)> + use<'a> {
+    lanes_of(access.mask).map(|lane| (lane as u32, access.address[lane] as usize / 16))
 }
 
 /// Lane, word and bytes of it (a bit each) of all that an access touches.

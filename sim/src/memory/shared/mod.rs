@@ -24,18 +24,19 @@
 
 mod cell;
 mod checks;
+mod copies;
 mod flight;
 mod moves;
+mod quad;
 mod shadow;
 #[cfg(test)]
 mod tests;
 
-use self::cell::{Meaning, Now};
-use self::checks::{Does, words_of};
+use self::cell::Now;
+use self::checks::Does;
 use self::flight::{Flights, Wait};
 use self::shadow::Shadow;
 use super::clock::Clocks;
-use super::history::Kind;
 use super::lanes::{Shape, lanes_of};
 use super::{Access, Lanes, Order, Strictness, Traffic, banks};
 use crate::check::{Fault, Wrong};
@@ -86,7 +87,7 @@ impl Shared {
                 (_, Order::Strong) | (1 | 2, _) => self.check_parts(&now, access, Does::Read)?,
                 (4, _) => self.check_read::<1>(&now, access)?,
                 (8, _) => self.check_read::<2>(&now, access)?,
-                _ => self.check_read::<4>(&now, access)?,
+                _ => self.check_quads_read(&now, access)?,
             }
         }
         self.fetch(access, out);
@@ -142,23 +143,8 @@ impl Shared {
             self.put(access, data);
             return Ok(traffic(access));
         }
-        let now = self.now(clocks, access);
-        for (lane, word) in words_of(access) {
-            if self.shadow.word(word).is_old(now.floor) {
-                continue;
-            }
-            if let Some(objection) = self.shadow.objection(&now, lane, word, 0xf, Kind::Write, false) {
-                return Err(self.fault(access, lane, word, true, objection));
-            }
-        }
-        let mut doubled = false;
-        for (_, word) in words_of(access) {
-            if self.shadow.word(word).meaning() == Meaning::Flight && !doubled {
-                doubled = true;
-                self.no_clash(access, data)?;
-            }
-            self.shadow.depart(word);
-        }
+        self.check_copy(&self.now(clocks, access), access)?;
+        let doubled = self.depart(access, data)?;
         self.flights.depart(access, data, doubled);
         Ok(traffic(access))
     }
@@ -191,17 +177,7 @@ impl Shared {
             };
             self.put(&access, &copy.data);
             let now = self.now(clocks, &access);
-            let rest = Access { mask: flying, ..access };
-            for (lane, word) in words_of(&access) {
-                if copy.doubled && words_of(&rest).any(|(_, other)| other == word) {
-                    continue;
-                }
-                if copy.doubled && self.shadow.word(word).meaning() != Meaning::Flight {
-                    self.shadow.record(&now, lane, word, 0xf, Kind::Write);
-                } else {
-                    self.shadow.land(&now, lane, word);
-                }
-            }
+            self.landed(&now, &access, copy, flying);
         });
         self.flights = flights;
     }

@@ -1,23 +1,26 @@
 //! What happened to each byte of shared memory.
 //!
+//! Accesses of 16 bytes have records of their own, for [`Quad`]s of words; see there how the two kinds live side by side.
 //! A word has a compact [`Cell`]. The first access to a part of it gives its four bytes cells of their own, until the whole
 //! word is written again or nothing about it matters any more. A cell that cannot say what happened points to a [`History`].
 //!
 //! ```text
+//! quads   [words 0..4 | words 4..8 | ...]
 //! cells   [word 0 | word 1 | ... | word n | bytes of word 7 | bytes of word 2 | ...]
 //!                    |  Split(n + 4) ----------------------------^
 //! ```
 
 use super::cell::{Cell, Meaning, Now};
+use super::quad::{Quad, bytes_of_quad};
 use crate::check::{Party, Wrong};
 use crate::memory::history::{Entry, History, Kind};
 
 /// The records of a block's shared memory.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Shadow {
-    /// By word; behind them, in fours, by byte.
+    /// By word, as many as make whole quads; behind them, in fours, by byte.
     cells: Vec<Cell>,
-    words: usize,
+    quads: Vec<Quad>,
     /// Where fours are free.
     parts: Vec<usize>,
     histories: Vec<History>,
@@ -30,13 +33,23 @@ pub(super) type Objection = (Wrong, Option<(Party, bool)>);
 
 impl Shadow {
     pub(super) fn new(words: usize) -> Shadow {
-        Shadow { cells: vec![Cell::default(); words], words, ..Shadow::default() }
+        let quads = words.div_ceil(4);
+        Shadow {
+            cells: vec![Cell::default(); 4 * quads],
+            quads: vec![Quad::default(); quads],
+            ..Shadow::default()
+        }
     }
 
     /// Nothing happened yet.
     pub(super) fn reset(&mut self) {
-        self.cells.truncate(self.words);
-        self.cells.fill(Cell::default());
+        self.cells.truncate(4 * self.quads.len());
+        for (quad, cells) in self.quads.iter_mut().zip(self.cells.chunks_exact_mut(4)) {
+            if quad.has_parts() {
+                cells.fill(Cell::default());
+            }
+            *quad = Quad::default();
+        }
         self.parts.clear();
         self.histories.iter_mut().for_each(|history| history.entries.clear());
         self.spare = (0..self.histories.len()).collect();
@@ -52,6 +65,53 @@ impl Shadow {
         &mut self.cells[word]
     }
 
+    /// The record of four words.
+    #[inline]
+    pub(super) fn quad(&mut self, quad: usize) -> &mut Quad {
+        &mut self.quads[quad]
+    }
+
+    /// Whether nobody was at four words since everyone last met.
+    #[inline]
+    pub(super) fn quad_is_old(&self, now: &Now, quad: usize) -> bool {
+        self.quads[quad].is_old(now.floor)
+    }
+
+    /// Whether all of the quads that some words are of, apart from accesses to part of them, are as told.
+    #[inline]
+    pub(super) fn are_whole(&self, start: usize, count: usize, told: impl Fn(&Cell) -> bool) -> bool {
+        self.quads[start / 4..(start + count).div_ceil(4)].iter().all(|quad| told(&quad.whole))
+    }
+
+    /// Notes an access to some words with their quads.
+    #[inline]
+    pub(super) fn note(&mut self, now: &Now, start: usize, count: usize, writes: bool) {
+        let end = start + count;
+        for (index, quad) in self.quads.iter_mut().enumerate().take(end.div_ceil(4)).skip(start / 4) {
+            let (first, last) = (start.max(4 * index), end.min(4 * index + 4));
+            quad.note(now, writes, bytes_of_quad(first, (1 << (4 * (last - first))) - 1));
+        }
+    }
+
+    /// A read of neighbouring words of one quad that needs no thought; see [`Cell::read_at_once`].
+    #[inline]
+    pub(super) fn read_words_at_once(&mut self, now: &Now, start: usize, count: usize, lanes: u32) -> bool {
+        let quad = &mut self.quads[start / 4];
+        if !quad.whole.is_settled(now.floor) {
+            return false;
+        }
+        quad.note(now, false, 0);
+        let cells = &mut self.cells[start..start + count];
+        cells.iter_mut().fold(true, |done, cell| done & cell.read_at_once(now, lanes))
+    }
+
+    /// Whether nobody was at neighbouring words of one quad since everyone last met.
+    #[inline]
+    pub(super) fn are_old(&self, now: &Now, start: usize, count: usize) -> bool {
+        let cells = &self.cells[start..start + count];
+        self.quads[start / 4].whole.is_old(now.floor) && cells.iter().all(|cell| cell.is_old(now.floor))
+    }
+
     /// The cells of neighbouring bytes (a bit each), if the word has such.
     #[inline]
     fn parts(&mut self, word: usize, bytes: u32) -> Option<&mut [Cell]> {
@@ -64,17 +124,22 @@ impl Shadow {
     #[inline]
     pub(super) fn read_at_once(&mut self, now: &Now, lane: u32, word: usize, bytes: u32) -> bool {
         let written = self.cells[word].written() & bytes == bytes;
-        let mut at_once = |cells: &mut [Cell]| {
+        if !written || !self.quads[word / 4].whole.is_settled(now.floor) {
+            return false;
+        }
+        self.quads[word / 4].note(now, false, 0);
+        let at_once = |cells: &mut [Cell]| {
             cells.iter_mut().fold(true, |done, cell| done & cell.read_at_once(now, 1 << lane))
         };
-        written && self.parts(word, bytes).is_some_and(&mut at_once)
+        self.parts(word, bytes).is_some_and(at_once)
     }
 
     /// Whether nobody was at part of a word since everyone last met.
     #[inline]
     pub(super) fn is_old(&mut self, now: &Now, word: usize, bytes: u32) -> bool {
         let old = |cells: &mut [Cell]| cells.iter().all(|cell| cell.is_old(now.floor));
-        self.cells[word].is_old(now.floor) || self.parts(word, bytes).is_some_and(old)
+        self.quads[word / 4].whole.is_old(now.floor)
+            && (self.cells[word].is_old(now.floor) || self.parts(word, bytes).is_some_and(old))
     }
 
     /// A write of part of a word, against which nothing is to be said, that needs no thought.
@@ -87,6 +152,7 @@ impl Shadow {
         }
         cells.iter_mut().for_each(|cell| cell.write(now, lane));
         self.cells[word].set_written(bytes);
+        self.quads[word / 4].note(now, true, bytes_of_quad(word, bytes));
         true
     }
 
@@ -100,29 +166,47 @@ impl Shadow {
         kind: Kind,
         reads: bool,
     ) -> Option<Objection> {
-        let cell = &self.cells[word];
-        let race = match cell.meaning() {
-            Meaning::Flight => return Some((Wrong::CopyInFlight, None)),
-            _ if reads && !cell.written() & bytes != 0 => return Some((Wrong::Uninitialised, None)),
+        let (cell, quad) = (&self.cells[word], &self.quads[word / 4]);
+        if cell.meaning() == Meaning::Flight || quad.whole.meaning() == Meaning::Flight {
+            return Some((Wrong::CopyInFlight, None));
+        }
+        if reads && !(cell.written() | quad.whole.written()) & bytes != 0 {
+            return Some((Wrong::Uninitialised, None));
+        }
+        let of_part = || match cell.meaning() {
             Meaning::Split(start) => (0..4)
                 .filter(|byte| bytes >> byte & 1 == 1)
                 .find_map(|byte| self.race(now, lane, start + byte, kind)),
             _ => self.race(now, lane, word, kind),
+        };
+        let of_whole = || quad.whole.race(now, lane, kind);
+        let race = match quad.last_written_whole(word) & bytes {
+            0 => of_part().or_else(of_whole),
+            _ => of_whole().or_else(of_part),
         };
         race.map(|other| (Wrong::Race, Some(other)))
     }
 
     /// Whether all that a write to these bytes races with was last written by the same instruction of another warp.
     pub(super) fn echoes(&self, now: &Now, lane: u32, word: usize, bytes: u32) -> bool {
-        match self.cells[word].meaning() {
-            Meaning::Flight => false,
-            Meaning::Split(start) => {
-                (0..4).filter(|byte| bytes >> byte & 1 == 1).map(|byte| start + byte).all(|index| {
-                    self.race(now, lane, index, Kind::Write).is_none() || self.echoes_unit(now, lane, index)
-                })
+        let whole = &self.quads[word / 4].whole;
+        let by_whole = self.quads[word / 4].last_written_whole(word);
+        let start = match (self.cells[word].meaning(), whole.meaning()) {
+            (Meaning::Flight, _) | (_, Meaning::Flight) => return false,
+            (Meaning::Split(start), _) => Some(start),
+            _ => None,
+        };
+        (0..4).filter(|byte| bytes >> byte & 1 == 1).all(|byte| {
+            let index = start.map_or(word, |start| start + byte);
+            let races = self.race(now, lane, index, Kind::Write).is_some()
+                || whole.race(now, lane, Kind::Write).is_some();
+            let same = |party: Party| party.site.0 == now.site && party.warp != now.warp;
+            match by_whole >> byte & 1 {
+                _ if !races => true,
+                0 => self.echoes_unit(now, lane, index),
+                _ => whole.writer_beside(now, lane).is_some_and(same),
             }
-            _ => self.echoes_unit(now, lane, word),
-        }
+        })
     }
 
     fn echoes_unit(&self, now: &Now, lane: u32, index: usize) -> bool {
@@ -143,18 +227,16 @@ impl Shadow {
         if let Meaning::History(history) = cell.meaning() {
             return self.histories[history].race(&now.actor(lane), kind, 1);
         }
-        let writer = || cell.writer_beside(now, lane).map(|party| (party, true));
-        let reader = || cell.reader_beside(now, lane).map(|party| (party, false));
-        // A compact record holds weak accesses only.
-        writer().or_else(|| if kind.writes() { reader() } else { None })
+        cell.race(now, lane, kind)
     }
 
     /// Records an access to some bytes of a word, to which there is no objection.
     pub(super) fn record(&mut self, now: &Now, lane: u32, word: usize, bytes: u32, kind: Kind) {
         let whole = bytes == 0xf;
-        if kind.writes() {
-            self.cells[word].set_written(bytes);
-        }
+        let quad = &mut self.quads[word / 4];
+        quad.note(now, kind.writes(), bytes_of_quad(word, bytes));
+        let written = if kind.writes() { bytes } else { 0 } | quad.whole.written();
+        self.cells[word].set_written(written);
         if let Meaning::Split(start) = self.cells[word].meaning()
             && whole
             && (kind == Kind::Write || self.all_settled(now, start))
@@ -171,14 +253,54 @@ impl Shadow {
         }
     }
 
-    /// A copy sets out to a word: nobody may touch it.
-    pub(super) fn depart(&mut self, word: usize) {
+    /// Records a read of a quad, to which there is no objection.
+    pub(super) fn read_quad(&mut self, now: &Now, lane: u32, quad: usize) {
+        let whole = &mut self.quads[quad].whole;
+        // Or else there would be one.
+        whole.set_written(0xf);
+        if !whole.read(now, lane) {
+            (4 * quad..4 * quad + 4).for_each(|word| self.record(now, lane, word, 0xf, Kind::Read));
+        }
+    }
+
+    /// Records a write of a quad, to which there is no objection. Whether it had to be recorded word by word, since another
+    /// lane of this warp wrote the quad at this very time.
+    #[inline]
+    pub(super) fn write_quad(&mut self, now: &Now, lane: u32, quad: usize) -> bool {
+        let beside = self.quads[quad].whole.written_beside(now, lane);
+        if beside {
+            (4 * quad..4 * quad + 4).for_each(|word| self.record(now, lane, word, 0xf, Kind::Write));
+        } else {
+            self.quads[quad].write(now, lane);
+        }
+        beside
+    }
+
+    /// A copy sets out to a quad: nobody may touch it. Whether one was on its way already.
+    pub(super) fn depart_quad(&mut self, quad: usize) -> bool {
+        let whole = &mut self.quads[quad].whole;
+        let doubled = whole.meaning() == Meaning::Flight;
+        whole.set_meaning(Meaning::Flight);
+        doubled
+    }
+
+    /// A copy lands on a quad: the lane that waited has written it.
+    pub(super) fn land_quad(&mut self, now: &Now, lane: u32, quad: usize) {
+        self.quads[quad].whole.set_meaning(Meaning::Compact);
+        self.quads[quad].write(now, lane);
+    }
+
+    /// A copy sets out to a word: nobody may touch it. Whether one was on its way already.
+    pub(super) fn depart(&mut self, word: usize) -> bool {
         match self.cells[word].meaning() {
             Meaning::Split(start) => self.join(word, start),
             Meaning::History(_) => self.forget(word),
-            Meaning::Compact | Meaning::Flight => {}
+            Meaning::Compact => {}
+            Meaning::Flight => return true,
         }
         self.cells[word].set_meaning(Meaning::Flight);
+        self.quads[word / 4].depart();
+        false
     }
 
     /// A copy lands on a word: the lane that waited has written it.
@@ -187,6 +309,8 @@ impl Shadow {
         cell.set_meaning(Meaning::Compact);
         cell.set_written(0xf);
         cell.write(now, lane);
+        self.quads[word / 4].land();
+        self.quads[word / 4].note(now, true, bytes_of_quad(word, 0xf));
     }
 
     fn all_settled(&self, now: &Now, start: usize) -> bool {
