@@ -24,17 +24,20 @@
 //! Source: `math/timeline.py` of the design; the solve is the UT transform of Yang et al. 2024, arXiv 2406.06484.
 
 mod build;
+mod compact;
 mod derive;
 mod evaluate;
 mod factor;
 mod family;
 mod print;
+mod simplify;
 mod verify;
 mod walk;
 
 pub use derive::derive;
 pub use evaluate::forward;
 pub use print::print;
+pub use simplify::{RULES, Rule, simplify, simplify_by};
 pub use verify::verify;
 
 use chunkwise_dsl::graph::{Dim, ReadId, StateId, Value};

@@ -97,6 +97,9 @@ impl Text<'_> {
             self.line(name, what);
         }
         for (values, name) in self.names.coefficients.clone() {
+            if self.number(&values).is_some() {
+                continue;
+            }
             let what = self.list(values.iter().map(|v| self.printer.show(*v)));
             self.line(name, what);
         }
@@ -112,6 +115,19 @@ impl Text<'_> {
                 self.line(name, definition);
             }
         }
+    }
+
+    /// The literal that every row is multiplied by.
+    fn number(&self, by: &[Value]) -> Option<Value> {
+        let same = by.iter().all(|c| *c == by[0]) && self.p.timeline.graph.literal(by[0]).is_some();
+        same.then(|| by[0])
+    }
+
+    /// `X`, where the matrix is `-1 X` and has no name.
+    fn negated(&self, id: NodeId) -> Option<NodeId> {
+        let Op::Scale(by, x) = &self.p.node(id).op else { return None };
+        let literal = self.p.timeline.graph.literal(self.number(by)?);
+        (literal == Some(-1.0) && !self.names.nodes.contains_key(&id)).then_some(*x)
     }
 
     fn name(&self, id: NodeId) -> String {
@@ -166,9 +182,15 @@ impl Text<'_> {
         let keys = |k: &KeysId| &self.names.keys[k.index()];
         match &self.p.node(id).op {
             Op::Values(values) => self.names.of_values(values),
-            Op::Scale(by, x) => format!("diag({}) {}", self.names.of_coefficients(by), self.show(*x, true)),
+            Op::Scale(by, x) => match self.number(by) {
+                Some(number) => format!("{} {}", self.printer.factor(number), self.show(*x, true)),
+                None => format!("diag({}) {}", self.names.of_coefficients(by), self.show(*x, true)),
+            },
             Op::Add(x, y) => {
-                let sum = format!("{} + {}", self.show(*x, false), self.show(*y, false));
+                let sum = match self.negated(*y) {
+                    Some(y) => format!("{} - {}", self.show(*x, false), self.show(y, true)),
+                    None => format!("{} + {}", self.show(*x, false), self.show(*y, false)),
+                };
                 if factor { format!("({sum})") } else { sum }
             }
             Op::Gram(reads, writes) => format!("gram({}, {})", keys(reads), keys(writes)),

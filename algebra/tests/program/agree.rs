@@ -4,7 +4,7 @@ use crate::case::Case;
 use crate::problem::Fill;
 use crate::rules;
 use crate::source::{Source, shrink};
-use chunkwise_algebra::program::{Op, Program, derive, print, verify};
+use chunkwise_algebra::program::{Op, Program, derive, print, simplify, verify};
 use chunkwise_dsl::graph::{Expr, Shape, Value};
 use chunkwise_dsl::print::timeline as shown_timeline;
 use chunkwise_dsl::rule::Rule;
@@ -37,13 +37,16 @@ fn agrees(rule: &Rule) -> bool {
     let name = &rule.signature.name;
     let Ok(timeline) = &rule.timeline else { return false };
     let Ok(program) = derive(timeline) else { return false };
+    let simpler = simplify(&program);
+    verify(&simpler).unwrap_or_else(|broken| panic!("{name}, simplified: {broken}\n{}", print(&simpler)));
     verify(&program).unwrap_or_else(|broken| panic!("{name}: {broken}\n{}", print(&program)));
     for (tokens, chunks) in LENGTHS {
         let seed = 1 + tokens as u64;
         let sizes = (0..rule.signature.dims.len()).map(|d| 3 + 2 * d).collect();
         let case = Case::new(rule, sizes, tokens, seed, contractive(rule, timeline));
         for &chunk in chunks {
-            if let Some(what) = case.difference(rule, &program, chunk) {
+            let wrong = [&program, &simpler].into_iter().find_map(|p| case.difference(rule, p, chunk));
+            if let Some(what) = wrong {
                 panic!("{name}: {what}; seed {seed}\n{}", shown_timeline(timeline));
             }
         }
@@ -86,7 +89,10 @@ fn random_rule(source: &mut Source) -> Result<Program, String> {
     let shown = |what| format!("{what}; seed {seed}\n{}\n{}", rule.source, shown_timeline(timeline));
     let program = derive(timeline).map_err(|why| shown(why.to_string()))?;
     verify(&program).map_err(|broken| shown(broken.to_string()))?;
-    match case.difference(&rule, &program, chunk) {
+    let simpler = simplify(&program);
+    verify(&simpler).map_err(|broken| shown(format!("simplified: {broken}")))?;
+    let wrong = [&program, &simpler].into_iter().find_map(|p| case.difference(&rule, p, chunk));
+    match wrong {
         None => Ok(program),
         Some(what) => Err(shown(what)),
     }

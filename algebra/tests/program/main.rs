@@ -35,4 +35,5 @@ mod agree;
 mod broken;
 mod case;
 mod rules;
+mod simplify;
 mod texts;

@@ -1,7 +1,7 @@
 //! Golden texts of chunk programs. `INSTA_UPDATE=always cargo test -p chunkwise-algebra --test program` renews them.
 
 use crate::rules;
-use chunkwise_algebra::program::{derive, print};
+use chunkwise_algebra::program::{Program, derive, print, simplify};
 use chunkwise_dsl::rule::Rule;
 use std::fmt::Write;
 
@@ -22,27 +22,38 @@ const CATALOGUE: [&str; 14] = [
     "momentum_delta",
     "hgrn",
 ];
+/// Rules that a rule of simplification fits.
+const SIMPLIFIED: [&str; 4] = ["gated_deltanet", "comba", "deltaproduct2", "momentum_delta"];
 const OTHERS: [&str; 6] =
     ["two_sided", "value_between", "tanh_feedback", "row_mixing", "two_states", "exchange"];
 
-fn text<'a>(rules: &[Rule], names: impl IntoIterator<Item = &'a str>) -> String {
+fn text<'a>(
+    rules: &[Rule],
+    names: impl IntoIterator<Item = &'a str>,
+    pass: fn(&Program) -> Program,
+) -> String {
     let mut text = String::new();
     for name in names {
         let rule =
             rules.iter().find(|r| r.signature.name == name).unwrap_or_else(|| panic!("no rule {name}"));
         let timeline = rule.timeline.as_ref().unwrap_or_else(|why| panic!("{name}: {why}"));
         let program = derive(timeline).unwrap_or_else(|why| panic!("{name}: {why}"));
-        let _ = writeln!(text, "== {name}\n{}", print(&program));
+        let _ = writeln!(text, "== {name}\n{}", print(&pass(&program)));
     }
     text
 }
 
 #[test]
+fn simplified_texts() {
+    insta::assert_snapshot!(text(&rules::catalogue(), SIMPLIFIED, simplify));
+}
+
+#[test]
 fn texts_of_the_catalogue() {
-    insta::assert_snapshot!(text(&rules::catalogue(), CATALOGUE));
+    insta::assert_snapshot!(text(&rules::catalogue(), CATALOGUE, Program::clone));
 }
 
 #[test]
 fn texts_of_every_class() {
-    insta::assert_snapshot!(text(&rules::others(), OTHERS));
+    insta::assert_snapshot!(text(&rules::others(), OTHERS, Program::clone));
 }
