@@ -29,6 +29,7 @@ mod derive;
 mod evaluate;
 mod factor;
 mod family;
+mod phases;
 mod print;
 mod simplify;
 mod verify;
@@ -36,6 +37,7 @@ mod walk;
 
 pub use derive::derive;
 pub use evaluate::forward;
+pub use phases::{Phase, phases};
 pub use print::print;
 pub use simplify::{RULES, Rule, simplify, simplify_by};
 pub use verify::verify;

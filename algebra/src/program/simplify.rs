@@ -28,7 +28,7 @@ pub struct Rule {
 pub const RULES: [Rule; 8] = [
     rule("scale one", "diag(1) X", "X", scale_one),
     rule("scale scale", "diag(a) diag(b) X", "diag(a b) X", scale_scale),
-    rule("common scale", "diag(a b) X + diag(a c) Y", "diag(a) (diag(b) X + diag(c) Y)", common_scale),
+    rule("common scale", "diag(a) X + diag(a b) Y", "diag(a) (X + diag(b) Y)", common_scale),
     rule("add zero", "X + 0", "X", add_zero),
     rule("scale zero", "diag(a) 0", "0", scale_zero),
     rule("zero product", "0 X, X 0", "0", zero_product),
@@ -107,6 +107,11 @@ fn common_scale(b: &mut Builder, node: &Node) -> Option<NodeId> {
     let g = &mut b.program.timeline.graph;
     let parted: Option<Vec<_>> = of_x.iter().zip(&of_y).map(|(&x, &y)| common(g, x, y)).collect();
     let parted = parted?;
+    // Otherwise there would be three multiplications, not two.
+    let one = g.constant(1.0);
+    if !parted.iter().all(|p| p.1 == one) && !parted.iter().all(|p| p.2 == one) {
+        return None;
+    }
     let x = b.scale(parted.iter().map(|p| p.1).collect(), x);
     let y = b.scale(parted.iter().map(|p| p.2).collect(), y);
     let sum = b.add(Some(x), y);

@@ -34,6 +34,7 @@ mod tape;
 mod agree;
 mod broken;
 mod case;
+mod phases;
 mod rules;
 mod simplify;
 mod texts;

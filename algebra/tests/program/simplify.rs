@@ -110,7 +110,7 @@ impl Bench {
             }
             "common scale" => {
                 let half = self.p.timeline.graph.constant(0.5);
-                let of_x = vec![self.product(a[0], b[0]), b[1]];
+                let of_x = b.to_vec();
                 let of_y = vec![self.product(b[0], half), self.product(b[1], a[1])];
                 let x = self.push_values(Op::Scale(of_x, x));
                 let y = self.push_values(Op::Scale(of_y, tap));
