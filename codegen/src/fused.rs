@@ -20,7 +20,8 @@
 mod plan;
 
 pub use plan::{
-    Clock, Coefficient, Input, Operand, Plan, Root, Square, WARP_COLUMNS, choose, copy_run, pitch,
+    Clock, ClockKind, Coefficient, Decayed, Input, Operand, Own, Plan, Root, Square, WARP_COLUMNS, choose,
+    copy_run, pitch,
 };
 
 use crate::arch::Arch;

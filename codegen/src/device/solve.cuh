@@ -159,3 +159,164 @@ __device__ __forceinline__ void decay_rows(const float *before, float *cumulativ
         to_end[row] = exp2_fast(before[TOKENS] - here);
     }
 }
+
+// Decays by channel. Every pair of tokens s < t has one length h, a power of two, such that both lie in one run of 2 h tokens,
+// s in its first half and t in its second. The decay between them is then one factor of the read, from the run's middle, and
+// one of the write, to its middle: a product of decays each, nothing is divided and nothing grows. So the Gram matrix is a sum
+// over h of products of decayed keys.
+//
+// The decays of TOKENS tokens lie in rows of COLUMNS numbers. Bit `slot` of AFTER says that the slot stands after its token's
+// decay.
+
+// Multiplies the read keys of each run's tokens, SLOTS a token, by the decays since the run's begin.
+template <typename E, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, int COLUMNS>
+__device__ __forceinline__ void decay_reads(Tile<COLUMNS> to, Tile<COLUMNS> from, const float *decay, int begin, int length,
+                                            int period) {
+    constexpr int PAIRS = COLUMNS / 2;
+    for (int item = threadIdx.x; item < PAIRS * (TOKENS / period); item += THREADS) {
+        const int column = item % PAIRS * 2, first = item / PAIRS * period + begin;
+        float2 since = make_float2(1.0f, 1.0f);
+#pragma unroll 4
+        for (int t = first; t < first + length; ++t) {
+            const float2 here = *reinterpret_cast<const float2 *>(decay + t * COLUMNS + column);
+            const float2 after = make_float2(since.x * here.x, since.y * here.y);
+#pragma unroll
+            for (int slot = 0; slot < SLOTS; ++slot) {
+                const float2 by = AFTER >> slot & 1u ? after : since;
+                const unsigned key = *reinterpret_cast<const unsigned *>(from.at(t * SLOTS + slot, column));
+                *reinterpret_cast<unsigned *>(to.at(t * SLOTS + slot, column)) =
+                    E::of(E::low(key) * by.x, E::high(key) * by.y);
+            }
+            since = after;
+        }
+    }
+}
+
+// Multiplies the write keys of each run's tokens by the decays until the run's end; see decay_reads.
+template <typename E, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, int COLUMNS>
+__device__ __forceinline__ void decay_writes(Tile<COLUMNS> to, Tile<COLUMNS> from, const float *decay, int begin, int length,
+                                             int period) {
+    constexpr int PAIRS = COLUMNS / 2;
+    for (int item = threadIdx.x; item < PAIRS * (TOKENS / period); item += THREADS) {
+        const int column = item % PAIRS * 2, first = item / PAIRS * period + begin;
+        float2 until = make_float2(1.0f, 1.0f);
+#pragma unroll 4
+        for (int t = first + length - 1; t >= first; --t) {
+            const float2 here = *reinterpret_cast<const float2 *>(decay + t * COLUMNS + column);
+            const float2 before = make_float2(until.x * here.x, until.y * here.y);
+#pragma unroll
+            for (int slot = 0; slot < SLOTS; ++slot) {
+                const float2 by = AFTER >> slot & 1u ? until : before;
+                const unsigned key = *reinterpret_cast<const unsigned *>(from.at(t * SLOTS + slot, column));
+                *reinterpret_cast<unsigned *>(to.at(t * SLOTS + slot, column)) =
+                    E::of(E::low(key) * by.x, E::high(key) * by.y);
+            }
+            until = before;
+        }
+    }
+}
+
+// The decays of the whole chunk, by channel.
+template <int TOKENS, int THREADS, int COLUMNS>
+__device__ __forceinline__ void decay_chunk(float *all, const float *decay) {
+    for (int column = threadIdx.x; column < COLUMNS; column += THREADS) {
+        float product = 1.0f;
+#pragma unroll 8
+        for (int t = 0; t < TOKENS; ++t) product *= decay[t * COLUMNS + column];
+        all[column] = product;
+    }
+}
+
+// Adds the products of decayed reads of rows `row`.. and decayed writes for the pairs of one length.
+template <typename E, int READS, int WRITES, int N, int COLUMNS>
+__device__ __forceinline__ void add_gram(float (&d)[N][4], Tile<COLUMNS> reads, Tile<COLUMNS> writes, int row, int length) {
+    const int lane = threadIdx.x % 32;
+    const char *left = reads.at(row + lane % 16, lane / 16 * 8);
+    const char *right = writes.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
+    const int first = row / READS, last = (row + 15) / READS;
+#pragma unroll
+    for (int n = 0; n < N; n += 2) {
+        const int begin = n * 8 / WRITES, end = (n * 8 + 15) / WRITES;
+        // Some write comes before some read of the same run; where blocks are whole in a half, in the right halves.
+        bool meets = begin <= last && end / (2 * length) >= first / (2 * length);
+        if (16 % READS == 0 && 16 % WRITES == 0) meets = meets && (last & length) && !(begin & length);
+        if (!meets) continue;
+        float part[2][4] = {};
+#pragma unroll 4
+        for (int k = 0; k < COLUMNS / 16; ++k) {
+            unsigned a[4], x[4];
+            load_matrices(a, left + k * 32);
+            load_matrices(x, right + n * 8 * writes.PITCH + k * 32);
+            E::mma(part[0], a, x[0], x[1]);
+            E::mma(part[1], a, x[2], x[3]);
+        }
+#pragma unroll
+        for (int e = 0; e < 8; ++e) {
+            const int t = (row + lane / 4 + e / 2 % 2 * 8) / READS;
+            const int s = (n * 8 + e / 4 * 8 + lane % 4 * 2 + e % 2) / WRITES;
+            const bool pair = t / (2 * length) == s / (2 * length) && (t & length) && !(s & length);
+            d[n + e / 4][e % 4] += pair ? part[e / 4][e % 4] : 0.0f;
+        }
+    }
+}
+
+// Adds what reads find of writes of their own token: WRITES numbers a read row.
+template <int READS, int WRITES, int N>
+__device__ __forceinline__ void add_own(float (&d)[N][4], const float *own, int row) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            const int t = row + lane / 4 + e / 2 * 8, s = n * 8 + lane % 4 * 2 + e % 2;
+            if (t / READS == s / WRITES) d[n][e] += own[t * WRITES + s % WRITES];
+        }
+    }
+}
+
+// Signs of decays: replaces each by the product of those before it; `x[TOKENS]` becomes the product of all. For one warp.
+template <int TOKENS>
+__device__ __forceinline__ void signs_before(float *x) {
+    const int lane = threadIdx.x % 32;
+    float carry = 1.0f;
+    for (int base = 0; base < TOKENS; base += 32) {
+        const float mine = base + lane < TOKENS ? x[base + lane] : 1.0f;
+        float all = mine;
+#pragma unroll
+        for (int m = 1; m < 32; m *= 2) {
+            const float other = __shfl_up_sync(0xffffffffu, all, m);
+            if (lane >= m) all *= other;
+        }
+        __syncwarp();
+        if (base + lane < TOKENS) x[base + lane] = carry * all * mine;
+        carry *= __shfl_sync(0xffffffffu, all, 31);
+    }
+    if (lane == 0) x[TOKENS] = carry;
+    __syncwarp();
+}
+
+// Puts the signs of rows, SLOTS a token, beside their decays; see decay_rows. For one warp.
+template <int TOKENS, int SLOTS>
+__device__ __forceinline__ void sign_rows(const float *before, float *sign, float *from_start, float *to_end) {
+    for (int row = threadIdx.x % 32; row < TOKENS * SLOTS; row += 32) {
+        const float here = before[row / SLOTS] * sign[row];
+        sign[row] = here;
+        from_start[row] *= here;
+        to_end[row] *= here * before[TOKENS];
+    }
+}
+
+// Multiplies by the signs between each write and each read.
+template <int N>
+__device__ __forceinline__ void sign_between(float (&d)[N][4], const float *reads, const float *writes, int row) {
+    const int lane = threadIdx.x % 32;
+    const float upper = reads[row + lane / 4], lower = reads[row + lane / 4 + 8];
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        const float2 at = *reinterpret_cast<const float2 *>(writes + n * 8 + lane % 4 * 2);
+        d[n][0] *= upper * at.x;
+        d[n][1] *= upper * at.y;
+        d[n][2] *= lower * at.x;
+        d[n][3] *= lower * at.y;
+    }
+}

@@ -130,6 +130,14 @@ __device__ __forceinline__ void fetch_tile(Tile<COLUMNS> to, const T *from, i64 
     }
 }
 
+// Zeros in every column of ROWS rows.
+template <int ROWS, int THREADS, int COLUMNS>
+__device__ __forceinline__ void clear_tile(Tile<COLUMNS> to) {
+    for (int piece = threadIdx.x; piece < ROWS * COLUMNS / 8; piece += THREADS) {
+        *reinterpret_cast<uint4 *>(to.at(piece / (COLUMNS / 8), piece % (COLUMNS / 8) * 8)) = make_uint4(0, 0, 0, 0);
+    }
+}
+
 // A row of a tile as numbers: a lane takes runs of WIDTH that lie STRIDE apart, from column `first` on.
 template <int WIDTH, int STRIDE, typename T, int COLUMNS, int N>
 __device__ __forceinline__ void load_row(float (&to)[N], Tile<COLUMNS> from, int row, int first) {

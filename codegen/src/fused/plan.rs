@@ -14,8 +14,8 @@ use crate::dtype::DType;
 use crate::kernel::{Limitation, MAX_SIZE, Spec};
 use crate::layout::{self, Axis, Layout};
 use crate::program::{self, NodeId as TokenNode};
-use chunkwise_algebra::program::{Columns, Found, NodeId, Op, Program, derive};
-use chunkwise_dsl::graph::{Dim, Expr, ParamId, StateId, Value};
+use chunkwise_algebra::program::{Columns, Found, Keys, KeysId, NodeId, Op, Program, Slot, derive};
+use chunkwise_dsl::graph::{Binary, Dim, Expr, Graph, ParamId, Shape, StateId, Unary, Value};
 use chunkwise_dsl::timeline::{Event, Factor, Timeline};
 
 /// Rows of a vector input in shared memory: `tokens * slots` of them.
@@ -53,15 +53,56 @@ pub struct Coefficient {
     pub values: Vec<Value>,
 }
 
-/// The cumulative decay of a state.
+/// The decays of a state.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Clock {
     /// The state.
     pub state: StateId,
-    /// The token's decays in order, one number each.
-    pub factors: Vec<Factor>,
-    /// Every combination of places that keys stand at, by slot: each has its rows of decays.
-    pub places: Vec<Vec<usize>>,
+    /// How they enter the products.
+    pub kind: ClockKind,
+}
+
+/// How a state's decays enter the products.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ClockKind {
+    /// One number a token and factor: cumulative, applied to accumulators.
+    Scalar {
+        /// The token's decays in order.
+        factors: Vec<Factor>,
+        /// Every combination of places that keys stand at, by slot: each has its rows of decays.
+        places: Vec<Vec<usize>>,
+        /// Whether a factor may be negative, so that signs are kept beside the logarithms.
+        signed: bool,
+    },
+    /// One number a token and key channel, all factors as one: applied to keys, run by run (`solve.cuh`).
+    ByChannel {
+        /// The decay itself, not its logarithm.
+        decay: Value,
+        /// Columns of its rows.
+        columns: u32,
+    },
+}
+
+/// Keys of a state that decays by channel, as products take them: multiplied by decays.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Decayed {
+    /// The keys.
+    pub keys: KeysId,
+    /// Their rows, by position in [`Plan::operands`].
+    pub operand: usize,
+    /// Whether they are a write's.
+    pub writes: bool,
+    /// Bit `slot`: whether it stands after the token's decay.
+    pub after: u32,
+}
+
+/// What reads find of writes of their own token, where the state decays by channel: a number for each read row and write slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Own {
+    /// The Gram matrix.
+    pub gram: NodeId,
+    /// By `read slot * write slots + write slot`; `None` where the write comes after the read.
+    pub values: Vec<Option<Value>>,
 }
 
 /// A chunk's square matrix.
@@ -100,6 +141,10 @@ pub struct Plan {
     pub coefficients: Vec<Coefficient>,
     /// Decays.
     pub clocks: Vec<Clock>,
+    /// Keys of states that decay by channel.
+    pub decayed: Vec<Decayed>,
+    /// Gram matrices of states that decay by channel, each with what they hold within tokens.
+    pub own: Vec<Own>,
     /// Square matrices, in order.
     pub squares: Vec<Square>,
     /// The operand whose tile outputs leave through; otherwise they have a tile of their own.
@@ -119,8 +164,12 @@ pub enum Root {
     Coefficient(usize, usize),
     /// A slot of a computed operand.
     Operand(usize, usize),
-    /// A decay of a clock.
+    /// A decay of a scalar clock.
     Decay(usize, usize),
+    /// The decay of a clock by channel.
+    DecayRow(usize),
+    /// A number of [`Plan::own`].
+    Own(usize, usize),
 }
 
 /// The most rows of a stack in one chunk.
@@ -170,6 +219,8 @@ pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limi
         operands: Vec::new(),
         coefficients: Vec::new(),
         clocks: Vec::new(),
+        decayed: Vec::new(),
+        own: Vec::new(),
         squares: Vec::new(),
         output: None,
         prologue: program::Program::default(),
@@ -179,7 +230,7 @@ pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limi
     };
     plan.take_inputs(spec)?;
     plan.take_operands();
-    plan.take_clocks(timeline)?;
+    plan.take_clocks()?;
     plan.take_squares();
     plan.output =
         plan.operands.iter().position(|o| o.dim == dims.1 && plan.rows(o.rows.len()) >= plan.output_rows());
@@ -247,8 +298,9 @@ impl Plan {
             if declared.per_head || inputs.iter().any(|i| i.param == param) {
                 continue;
             }
+            // Decays are f32 and used once: they go to registers.
             if decays[param.index()] {
-                return not_fused(t, "decays by a vector");
+                continue;
             }
             let size = spec.sizes[dim.index()] as u32;
             let (slots, columns, run) = (declared.count.unwrap_or(1), self.columns(dim), copy_run(size));
@@ -339,32 +391,94 @@ impl Plan {
         })
     }
 
-    fn take_clocks(&mut self, timeline: &Timeline) -> Result<(), Limitation> {
-        for state in timeline.signature.state_ids() {
-            let factors: Vec<Factor> = timeline
-                .events
-                .iter()
-                .filter_map(|e| match e {
-                    Event::Decay { state: s, factor } if *s == state => Some(*factor),
-                    _ => None,
-                })
-                .collect();
+    fn take_clocks(&mut self) -> Result<(), Limitation> {
+        for state in self.chunk.timeline.signature.state_ids() {
+            let t = &self.chunk.timeline;
+            let of_state = |e: &Event| match e {
+                Event::Decay { state: s, factor } if *s == state => Some(*factor),
+                _ => None,
+            };
+            let factors: Vec<Factor> = t.events.iter().filter_map(of_state).collect();
             if factors.is_empty() {
                 continue;
             }
-            if factors.iter().any(|f| timeline.graph.shape(f.value()).dims().next().is_some()) {
-                return not_fused(timeline, "decays by a vector");
-            }
-            let mut places: Vec<Vec<usize>> = Vec::new();
-            for keys in self.chunk.keys.iter().filter(|k| k.state == state) {
-                let here = keys.slots.iter().map(|s| s.place).collect();
-                if !places.contains(&here) {
-                    places.push(here);
-                }
-            }
-            self.clocks.push(Clock { state, factors, places });
+            let kind = match factors.iter().any(|f| t.graph.shape(f.value()) != Shape::Scalar) {
+                false => self.scalar_clock(state, factors),
+                true => self.clock_by_channel(state, &factors)?,
+            };
+            self.clocks.push(Clock { state, kind });
         }
         Ok(())
+    }
+
+    fn scalar_clock(&self, state: StateId, factors: Vec<Factor>) -> ClockKind {
+        let g = &self.chunk.timeline.graph;
+        let signed = factors.iter().any(|f| matches!(f, Factor::Raw(v) if !never_negative(g, *v)));
+        let mut places: Vec<Vec<usize>> = Vec::new();
+        for keys in self.chunk.keys.iter().filter(|k| k.state == state) {
+            let here = keys.slots.iter().map(|s| s.place).collect();
+            if !places.contains(&here) {
+                places.push(here);
+            }
+        }
+        ClockKind::Scalar { factors, places, signed }
+    }
+
+    fn clock_by_channel(&mut self, state: StateId, factors: &[Factor]) -> Result<ClockKind, Limitation> {
+        let mine = |k: &&Keys| k.state == state;
+        let mut places = self.chunk.keys.iter().filter(mine).flat_map(|k| k.slots.iter().map(|s| s.place));
+        if places.any(|place| place != 0 && place != factors.len()) {
+            return not_fused(&self.chunk.timeline, "reads or writes between two decays by channel");
+        }
+        let g = &mut self.chunk.timeline.graph;
+        let key = Shape::of(Some(self.dims.0), None);
+        let mut decay = g.constant(1.0);
+        for factor in factors {
+            let factor = match *factor {
+                Factor::Raw(v) => v,
+                Factor::Log(v) => g.unary(Unary::Exp, v),
+            };
+            decay = g.binary(Binary::Mul, decay, factor).unwrap_or(factor);
+        }
+        let decay = g.spread(decay, key);
+        let ids = (0..self.chunk.keys.len() as u32).map(KeysId);
+        for keys in ids.filter(|id| self.chunk.keys(*id).state == state) {
+            let slots = &self.chunk.keys(keys).slots;
+            let rows: Vec<Option<Value>> = slots.iter().map(|s| s.key).collect();
+            let after = slots.iter().enumerate().map(|(at, s)| u32::from(s.place > 0) << at).sum();
+            let writes = self.chunk.deposits.iter().any(|d| d.keys == keys);
+            let operand = self.operand_of(&rows).unwrap_or(0);
+            self.decayed.push(Decayed { keys, operand, writes, after });
+        }
+        for at in 0..self.chunk.nodes.len() {
+            if let Op::Gram(reads, writes) = self.chunk.nodes[at].op
+                && self.chunk.keys(reads).state == state
+            {
+                let values = self.own_pairs(reads, writes, decay);
+                self.own.push(Own { gram: NodeId(at as u32), values });
+            }
+        }
+        Ok(ClockKind::ByChannel { decay, columns: self.columns(self.dims.0) })
+    }
+
+    /// `b . a`, with the token's decay where it stands between the two.
+    fn own_pairs(&mut self, reads: KeysId, writes: KeysId, decay: Value) -> Vec<Option<Value>> {
+        let (reads, writes) = (self.chunk.keys(reads).slots.clone(), self.chunk.keys(writes).slots.clone());
+        let g = &mut self.chunk.timeline.graph;
+        let mut pair = |read: &Slot, write: &Slot| {
+            let (b, mut a) = (read.key?, write.key?);
+            if write.event > read.event {
+                return None;
+            }
+            if write.place == 0 && read.place > 0 {
+                a = g.binary(Binary::Mul, a, decay)?;
+            }
+            Some(g.contract(b, a, Shape::Scalar))
+        };
+        reads
+            .iter()
+            .flat_map(|read| writes.iter().map(|write| pair(read, write)).collect::<Vec<_>>())
+            .collect()
     }
 
     /// The left sides of products, in order.
@@ -398,13 +512,23 @@ impl Plan {
             roots.extend(rows.filter_map(|(s, v)| Some((Root::Operand(o, s), (*v)?))));
         }
         for (c, clock) in self.clocks.iter().enumerate() {
-            roots.extend(clock.factors.iter().enumerate().map(|(f, v)| (Root::Decay(c, f), v.value())));
+            match &clock.kind {
+                ClockKind::Scalar { factors, .. } => {
+                    roots.extend(factors.iter().enumerate().map(|(f, v)| (Root::Decay(c, f), v.value())));
+                }
+                ClockKind::ByChannel { decay, .. } => roots.push((Root::DecayRow(c), *decay)),
+            }
+        }
+        for (o, own) in self.own.iter().enumerate() {
+            let values = own.values.iter().enumerate();
+            roots.extend(values.filter_map(|(at, v)| Some((Root::Own(o, at), (*v)?))));
         }
         let wishes = roots.iter().map(|(root, v)| {
             let wish = match root {
                 Root::Coefficient(..) => "coefficient",
                 Root::Operand(..) => "operand",
-                Root::Decay(..) => "decay",
+                Root::Decay(..) | Root::DecayRow(_) => "decay",
+                Root::Own(..) => "own",
             };
             (*v, wish)
         });
@@ -433,12 +557,20 @@ impl Plan {
         let inverted = self.squares.iter().filter(|s| s.inverse_of.is_some());
         let floats = inverted.map(|s| s.rows * (s.rows + 8) * 4).max().unwrap_or(0);
         let rows = self.coefficients.iter().map(|c| self.rows(c.values.len()) * 4).sum::<u32>();
-        let clocks = self.clocks.iter().map(|c| {
-            (self.tokens + 4) * 4 + c.places.iter().map(|p| 3 * self.rows(p.len()) * 4).sum::<u32>()
+        let clocks = self.clocks.iter().map(|c| match &c.kind {
+            ClockKind::Scalar { places, signed, .. } => {
+                let rows: u32 = places.iter().map(|p| self.rows(p.len())).sum();
+                let (befores, each) = if *signed { (2, 4) } else { (1, 3) };
+                4 * (befores * (self.tokens + 4) + each * rows)
+            }
+            ClockKind::ByChannel { columns, .. } => 4 * columns * (self.tokens + 1),
         });
+        let decayed: u32 = self.decayed.iter().map(|d| self.rows(self.chunk.keys(d.keys).slots.len())).sum();
+        let decayed = tile(decayed, self.columns(self.dims.0));
+        let own: u32 = self.own.iter().map(|o| self.tokens * o.values.len() as u32 * 4).sum();
         let output =
             if self.output.is_none() { tile(self.output_rows(), self.columns(self.dims.1)) } else { 0 };
-        inputs + operands + output + squares + floats + rows + clocks.sum::<u32>()
+        inputs + operands + output + squares + floats + rows + clocks.sum::<u32>() + decayed + own
     }
 
     fn fits(&self, arch: Arch) -> Result<(), Limitation> {
@@ -462,4 +594,22 @@ pub fn pitch(columns: u32) -> u32 {
 /// How many 16-bit numbers one copy moves, where rows of `size` lie one after the other.
 pub fn copy_run(size: u32) -> u32 {
     [8, 4, 2].into_iter().find(|run| size.is_multiple_of(*run)).unwrap_or(1)
+}
+
+/// Whether an expression is nowhere negative, by its form alone.
+fn never_negative(g: &Graph, v: Value) -> bool {
+    match g.expr(v) {
+        Expr::Const(number) => number.0 >= 0.0,
+        Expr::Size(_) | Expr::Softmax(_) => true,
+        Expr::Unary(op, _) => {
+            use Unary::*;
+            matches!(op, Exp | Sigmoid | Softplus | Relu | Square | Sqrt | Rsqrt | Abs | Step)
+        }
+        Expr::Binary(Binary::Add | Binary::Mul | Binary::Div | Binary::Min, x, y) => {
+            never_negative(g, x) && never_negative(g, y)
+        }
+        Expr::Binary(Binary::Max, x, y) => never_negative(g, x) || never_negative(g, y),
+        Expr::Sum(x) | Expr::Spread(x) => never_negative(g, x),
+        _ => false,
+    }
 }

@@ -59,7 +59,7 @@ fn scaled(index: &str, by: u32) -> String {
 }
 
 /// `load<run, stride>(to, from)`, or its `_edge` with how much is left.
-fn moved(context: &Context<'_>, function: &str, dim: Dim, first: &str, second: &str) -> String {
+pub(super) fn moved(context: &Context<'_>, function: &str, dim: Dim, first: &str, second: &str) -> String {
     let axis = context.axis(dim);
     let left = &context.names.dims[dim.index()].left;
     match axis.padded {

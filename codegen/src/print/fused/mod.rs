@@ -11,7 +11,7 @@ use super::names::Names;
 use super::{Context, arguments, below, entry, memory, token};
 use crate::device;
 use crate::dtype::DType;
-use crate::fused::{Operand, Plan, WARP_COLUMNS, copy_run, pitch};
+use crate::fused::{Clock, ClockKind, Operand, Plan, WARP_COLUMNS, copy_run, pitch};
 use crate::kernel::{Kernel, Limitation, Spec};
 use crate::layout;
 use crate::namer::Namer;
@@ -33,6 +33,10 @@ struct Fused<'a> {
     coefficients: Vec<String>,
     /// By [`Plan::clocks`].
     clocks: Vec<ClockNames>,
+    /// By [`Plan::decayed`].
+    decayed: Vec<String>,
+    /// By [`Plan::own`].
+    own: Vec<String>,
     /// By [`Plan::squares`].
     squares: Vec<String>,
     /// The float square that inverses are made in.
@@ -42,21 +46,39 @@ struct Fused<'a> {
     first: String,
     count: String,
     there: String,
-    row: String,
     line: String,
     /// The tile that outputs leave through.
     output: String,
     namer: RefCell<Namer>,
 }
 
-/// Rows of one clock.
-struct ClockNames {
-    /// The log2 of the decays before each token; the last entry is that of the chunk.
-    before: String,
-    /// The log2 of each of a token's decays.
-    steps: Vec<String>,
-    /// By combination of places.
-    places: Vec<[String; 3]>,
+/// What one clock is called.
+enum ClockNames {
+    Scalar {
+        /// The log2 of the decays before each token; the last entry is that of the chunk.
+        before: String,
+        /// The log2 of each of a token's decays.
+        steps: Vec<String>,
+        /// Rows of keys, by combination of places.
+        rows: Vec<RowNames>,
+        /// Signs before each token, and of each of a token's decays.
+        signs: Option<(String, Vec<String>)>,
+    },
+    ByChannel {
+        /// Rows of decays.
+        decay: String,
+        /// The decays of the chunk.
+        all: String,
+    },
+}
+
+/// Numbers of the rows of keys.
+struct RowNames {
+    /// The log2 of the decay from the chunk's start.
+    log: String,
+    from_start: String,
+    to_end: String,
+    sign: Option<String>,
 }
 
 impl Fused<'_> {
@@ -84,13 +106,27 @@ impl Fused<'_> {
         self.plan.coefficient_of(values).map_or("", |c| &self.coefficients[c])
     }
 
-    /// Cumulative decays, decays from the start and to the end of the rows of keys, where their state decays.
-    fn decays(&self, id: KeysId) -> Option<&[String; 3]> {
+    /// The clock of a state.
+    fn clock(&self, state: StateId) -> Option<(&ClockKind, &ClockNames)> {
+        let at = self.plan.clocks.iter().position(|c| c.state == state)?;
+        Some((&self.plan.clocks[at].kind, &self.clocks[at]))
+    }
+
+    /// The rows of decays of keys whose state decays by one number.
+    fn decays(&self, id: KeysId) -> Option<&RowNames> {
         let keys = self.plan.chunk.keys(id);
-        let at = self.plan.clocks.iter().position(|c| c.state == keys.state)?;
+        let (ClockKind::Scalar { places, .. }, ClockNames::Scalar { rows, .. }) = self.clock(keys.state)?
+        else {
+            return None;
+        };
         let here: Vec<usize> = keys.slots.iter().map(|s| s.place).collect();
-        let place = self.plan.clocks[at].places.iter().position(|p| *p == here)?;
-        Some(&self.clocks[at].places[place])
+        Some(&rows[places.iter().position(|p| *p == here)?])
+    }
+
+    /// The tile of keys as products with the state take them: decayed, where the state decays by channel.
+    fn state_keys(&self, id: KeysId) -> String {
+        let decayed = self.plan.decayed.iter().position(|d| d.keys == id);
+        decayed.map_or_else(|| self.keys(id), |d| self.decayed[d].clone())
     }
 
     /// Groups of 8 rows of a stack: the columns of a fragment.
@@ -169,24 +205,22 @@ fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     };
     let operands = plan.operands.iter().enumerate().map(|o| operand(o, n)).collect();
     let coefficients = (0..plan.coefficients.len()).map(|c| n.fresh(&format!("c{c}"))).collect();
-    let clocks = plan.clocks.iter().map(|clock| {
-        let state = &timeline.signature.state(clock.state).name;
-        ClockNames {
-            before: n.fresh(&format!("{state}_before")),
-            steps: (0..clock.factors.len()).map(|_| n.fresh(&format!("{state}_step"))).collect(),
-            places: (0..clock.places.len())
-                .map(|p| ["log", "from_start", "to_end"].map(|what| n.fresh(&format!("{state}_{what}{p}"))))
-                .collect(),
-        }
-    });
+    let clocks =
+        plan.clocks.iter().map(|clock| clock_names(clock, &timeline.signature.state(clock.state).name, n));
     let clocks = clocks.collect();
+    let decayed = plan.decayed.iter().map(|d| {
+        let what = if d.writes { "writes" } else { "reads" };
+        n.fresh(&format!("{}_{what}_tile", timeline.signature.state(plan.chunk.keys(d.keys).state).name))
+    });
+    let decayed = decayed.collect();
+    let own = plan.own.iter().map(|_| n.fresh("own")).collect();
     let squares = plan.squares.iter().map(|s| match s.inverse_of {
         Some(_) => n.fresh("inverse_tile"),
         None => n.fresh("gram_tile"),
     });
     let squares = squares.collect();
-    let [exact, warp, column, first, count, there, row, line] =
-        ["exact", "warp", "column", "first", "count", "there", "row", "line"].map(|wish| n.fresh(wish));
+    let [exact, warp, column, first, count, there, line] =
+        ["exact", "warp", "column", "first", "count", "there", "line"].map(|wish| n.fresh(wish));
     let operands: Vec<String> = operands;
     let output = plan.output.map_or_else(|| n.fresh("output_tile"), |o| operands[o].clone());
     let context = Context {
@@ -204,6 +238,8 @@ fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         operands,
         coefficients,
         clocks,
+        decayed,
+        own,
         squares,
         exact,
         warp,
@@ -211,10 +247,32 @@ fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         first,
         count,
         there,
-        row,
         line,
         output,
         namer: RefCell::new(namer),
+    }
+}
+
+fn clock_names(clock: &Clock, state: &str, n: &mut Namer) -> ClockNames {
+    let mut fresh = |what: &str| n.fresh(&format!("{state}_{what}"));
+    match &clock.kind {
+        ClockKind::Scalar { factors, places, signed } => ClockNames::Scalar {
+            before: fresh("before"),
+            steps: factors.iter().map(|_| fresh("step")).collect(),
+            rows: places
+                .iter()
+                .map(|_| RowNames {
+                    log: fresh("log"),
+                    from_start: fresh("from_start"),
+                    to_end: fresh("to_end"),
+                    sign: signed.then(|| fresh("sign")),
+                })
+                .collect(),
+            signs: signed.then(|| (fresh("sign_before"), factors.iter().map(|_| fresh("turn")).collect())),
+        },
+        ClockKind::ByChannel { .. } => {
+            ClockNames::ByChannel { decay: fresh("decays"), all: fresh("decay_all") }
+        }
     }
 }
 
@@ -247,6 +305,7 @@ fn body(fused: &Fused<'_>, used: &[ParamId], outputs: &[recurrence::Output]) -> 
         pointers(fused, used, w);
         token::once(&fused.context, w);
         states(fused, w);
+        clear_decayed(fused, w);
         w.blank();
         let Fused { first, count, plan, context, .. } = fused;
         let length = &context.names.length;
@@ -319,6 +378,10 @@ fn shared_memory(fused: &Fused<'_>, w: &mut Writer) {
     for (operand, name) in plan.operands.iter().zip(&fused.operands).filter(|(o, _)| o.alias.is_none()) {
         tile(name, plan.rows(operand.rows.len()), operand.columns, w);
     }
+    for (decayed, name) in plan.decayed.iter().zip(&fused.decayed) {
+        let rows = plan.rows(plan.chunk.keys(decayed.keys).slots.len());
+        tile(name, rows, plan.operands[decayed.operand].columns, w);
+    }
     for (square, name) in plan.squares.iter().zip(&fused.squares) {
         tile(name, square.rows, square.columns, w);
     }
@@ -339,10 +402,26 @@ fn shared_memory(fused: &Fused<'_>, w: &mut Writer) {
     for (coefficient, name) in plan.coefficients.iter().zip(&fused.coefficients) {
         floats(name, plan.rows(coefficient.values.len()), w);
     }
+    for (own, name) in plan.own.iter().zip(&fused.own) {
+        floats(name, plan.tokens * own.values.len() as u32, w);
+    }
     for (clock, names) in plan.clocks.iter().zip(&fused.clocks) {
-        floats(&names.before, plan.tokens + 4, w);
-        for (place, names) in clock.places.iter().zip(&names.places) {
-            names.iter().for_each(|name| floats(name, plan.rows(place.len()), w));
+        match (&clock.kind, names) {
+            (ClockKind::Scalar { places, .. }, ClockNames::Scalar { before, rows, signs, .. }) => {
+                floats(before, plan.tokens + 4, w);
+                if let Some((sign, _)) = signs {
+                    floats(sign, plan.tokens + 4, w);
+                }
+                for (place, RowNames { log, from_start, to_end, sign }) in places.iter().zip(rows) {
+                    let names = [log, from_start, to_end].into_iter().chain(sign);
+                    names.for_each(|name| floats(name, plan.rows(place.len()), w));
+                }
+            }
+            (ClockKind::ByChannel { columns, .. }, ClockNames::ByChannel { decay, all }) => {
+                floats(decay, plan.tokens * columns, w);
+                floats(all, *columns, w);
+            }
+            _ => {}
         }
     }
 }
@@ -409,6 +488,14 @@ fn states(fused: &Fused<'_>, w: &mut Writer) {
             fused.warp
         ));
     });
+}
+
+/// Decayed keys are written half by half: what a product meets before that must be a number.
+fn clear_decayed(fused: &Fused<'_>, w: &mut Writer) {
+    for (decayed, tile) in fused.plan.decayed.iter().zip(&fused.decayed) {
+        let rows = fused.plan.rows(fused.plan.chunk.keys(decayed.keys).slots.len());
+        w.line(format_args!("clear_tile<{rows}, {}>({tile});", fused.threads()));
+    }
 }
 
 fn final_states(fused: &Fused<'_>, w: &mut Writer) {

@@ -1,7 +1,7 @@
 //! What a warp does for its 16 value columns: reads, the solve, outputs, the next state. Everything is transposed: rows are
 //! value columns, columns are rows of stacks. No barrier.
 
-use super::{Fused, registers};
+use super::{ClockNames, Fused, registers};
 use crate::fused::copy_run;
 use crate::kernel::Limitation;
 use crate::writer::Writer;
@@ -126,9 +126,9 @@ impl Warp<'_, '_> {
             }
             Op::Tap(keys) if fresh || fused.decays(*keys).is_none() => {
                 let s = &self.states[fused.plan.chunk.keys(*keys).state.index()];
-                w.line(format_args!("multiply_rows<{e}>({into}, {s}, {});", fused.keys(*keys)));
-                if let Some([_, from_start, _]) = fused.decays(*keys) {
-                    w.line(format_args!("scale_columns({into}, {from_start});"));
+                w.line(format_args!("multiply_rows<{e}>({into}, {s}, {});", fused.state_keys(*keys)));
+                if let Some(rows) = fused.decays(*keys) {
+                    w.line(format_args!("scale_columns({into}, {});", rows.from_start));
                 }
             }
             Op::Values(rows) if fresh => {
@@ -199,17 +199,27 @@ impl Warp<'_, '_> {
         let s = registers(fused, state);
         let packed = match fused.decays(keys) {
             None => self.operand(values, w),
-            Some([_, _, to_end]) => {
+            Some(rows) => {
                 let u = self.matrix(values, "u", w);
-                w.line(format_args!("scale_columns({u}, {to_end});"));
+                w.line(format_args!("scale_columns({u}, {});", rows.to_end));
                 self.pack(&u, values, w)
             }
         };
-        let clock = fused.plan.clocks.iter().position(|c| c.state == state);
-        if let Some(clock) = clock.filter(|_| first) {
-            let before = &fused.clocks[clock].before;
-            w.line(format_args!("scale_all({s}, exp2_fast({before}[{}]));", fused.plan.tokens));
+        let last = fused.plan.tokens;
+        match fused.clock(state).filter(|_| first) {
+            Some((_, ClockNames::ByChannel { all, .. })) => {
+                w.line(format_args!("scale_columns({s}, {all});"))
+            }
+            Some((_, ClockNames::Scalar { before, signs, .. })) => {
+                let sign = signs.as_ref().map_or(String::new(), |(sign, _)| format!(" * {sign}[{last}]"));
+                w.line(format_args!("scale_all({s}, exp2_fast({before}[{last}]){sign});"));
+            }
+            None => {}
         }
-        w.line(format_args!("multiply_columns<{}>({s}, {packed}, {});", fused.operand(), fused.keys(keys)));
+        w.line(format_args!(
+            "multiply_columns<{}>({s}, {packed}, {});",
+            fused.operand(),
+            fused.state_keys(keys)
+        ));
     }
 }

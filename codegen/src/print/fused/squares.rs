@@ -1,106 +1,239 @@
 //! The square matrices of a chunk: Gram matrices and inverses, 16 rows a warp.
+//!
+//! ```text
+//! decays by channel:   for each length h:  decay the keys run by run; add their products      (solve.cuh says why)
+//! every square:        its rows from Gram matrices and coefficients, stored
+//! every inverse:       diagonal blocks, then the blocks below them
+//! ```
 
-use super::Fused;
-use crate::fused::Square;
+use super::{ClockNames, Fused};
+use crate::fused::{ClockKind, Decayed, Square};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{KeysId, NodeId, Op};
 
+/// A square while it is made.
+struct Rows<'a> {
+    square: &'a Square,
+    /// The first of this warp's rows; past the end for a warp that has none.
+    row: String,
+    /// Gram matrices of decays by channel: accumulators that are filled already.
+    grams: Vec<(NodeId, String)>,
+}
+
 /// Every square that a product needs, into its tile.
 pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
-    let squares = || fused.plan.squares.iter().zip(&fused.squares);
-    if fused.plan.squares.is_empty() {
+    let plan = fused.plan;
+    if !plan.squares.is_empty() {
+        w.blank();
+        w.comment("Square matrices: rows are reads, columns are writes");
+    }
+    let mut taken = 0;
+    let mut all = Vec::new();
+    for square in &plan.squares {
+        // Different warps where there are enough.
+        let row = fused.fresh("row");
+        let turn = if taken % plan.warps == 0 {
+            fused.warp.clone()
+        } else {
+            format!("({} + {})", fused.warp, plan.warps - taken % plan.warps)
+        };
+        let turn = if taken % plan.warps == 0 { turn } else { format!("{turn} % {}", plan.warps) };
+        w.line(format_args!("const int {row} = {turn} * 16;"));
+        taken += square.rows / 16;
+        all.push(Rows { square, row, grams: Vec::new() });
+    }
+    by_channel(fused, &mut all, w);
+    for (rows, tile) in all.iter().zip(&fused.squares) {
+        fill(fused, rows, tile, w);
+    }
+    if all.is_empty() {
         return;
     }
-    w.blank();
-    w.comment("Square matrices: rows are reads, columns are writes");
-    for (square, tile) in squares() {
-        let rows = match square.inverse_of {
-            Some(m) => (m, format!("store_square({}, ", fused.exact)),
-            None => (square.node, format!("store_rows<{}>({tile}, ", fused.operand())),
-        };
-        row_blocks(fused, *square, rows, w);
-        if square.inverse_of.is_some() {
-            let (rows, warps) = (square.rows, fused.plan.warps);
-            fused.barrier(w);
-            w.line(format_args!("invert_diagonal<{rows}, {warps}>({});", fused.exact));
-            fused.barrier(w);
+    fused.barrier(w);
+    for (rows, tile) in all.iter().zip(&fused.squares).filter(|(rows, _)| rows.square.inverse_of.is_some()) {
+        let (size, warps) = (rows.square.rows, plan.warps);
+        w.line(format_args!("invert_diagonal<{size}, {warps}>({});", fused.exact));
+        fused.barrier(w);
+        w.line(format_args!("merge_blocks<{}, {size}, {warps}>({tile}, {});", fused.operand(), fused.exact));
+        fused.barrier(w);
+    }
+}
+
+/// The Gram matrices of states that decay by channel, and then their keys as products with the state take them.
+fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
+    let plan = fused.plan;
+    if plan.decayed.is_empty() {
+        return;
+    }
+    for rows in all.iter_mut() {
+        for own in plan.own.iter().filter(|own| uses(fused, whole(rows.square), own.gram)) {
+            let name = fused.fresh("gram");
+            w.line(format_args!("float {name}[{}][4] = {{}};", rows.square.columns / 8));
+            rows.grams.push((own.gram, name));
+        }
+    }
+    let half = fused.fresh("half");
+    w.block(format_args!("for (int {half} = {}; {half} > 0; {half} /= 2)", plan.tokens / 2), |w| {
+        for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
+            let begin = if decayed.writes { "0" } else { &half };
+            decay(fused, decayed, tile, &format!("{begin}, {half}, 2 * {half}"), w);
+        }
+        fused.barrier(w);
+        for rows in all.iter() {
+            for (node, name) in &rows.grams {
+                let Op::Gram(reads, writes) = plan.chunk.node(*node).op else { continue };
+                w.line(format_args!(
+                    "if ({} < {}) add_gram<{}, {}>({name}, {}, {}, {}, {half});",
+                    rows.row,
+                    rows.square.rows,
+                    fused.operand(),
+                    slots(fused, reads, writes),
+                    fused.state_keys(reads),
+                    fused.state_keys(writes),
+                    rows.row,
+                ));
+            }
+        }
+        fused.barrier(w);
+    });
+    for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
+        decay(fused, decayed, tile, &format!("0, {}, {}", plan.tokens, plan.tokens), w);
+    }
+    for (clock, names) in plan.clocks.iter().zip(&fused.clocks) {
+        if let (ClockKind::ByChannel { columns, .. }, ClockNames::ByChannel { decay, all }) =
+            (&clock.kind, names)
+        {
             w.line(format_args!(
-                "merge_blocks<{}, {rows}, {warps}>({tile}, {});",
-                fused.operand(),
-                fused.exact
+                "decay_chunk<{}, {}, {columns}>({all}, {decay});",
+                plan.tokens,
+                fused.threads()
             ));
         }
     }
-    fused.barrier(w);
+    if all.is_empty() {
+        fused.barrier(w);
+    }
 }
 
-fn row_blocks(fused: &Fused<'_>, square: Square, (node, store): (NodeId, String), w: &mut Writer) {
-    let (step, row) = (fused.plan.warps * 16, &fused.row);
-    let head = match square.rows <= step {
-        true => format!("if (const int {row} = {} * 16; {row} < {})", fused.warp, square.rows),
-        false => format!("for (int {row} = {} * 16; {row} < {}; {row} += {step})", fused.warp, square.rows),
-    };
-    w.block(head, |w| {
+/// Decays keys in runs: `begin, length, period`.
+fn decay(fused: &Fused<'_>, decayed: &Decayed, tile: &str, runs: &str, w: &mut Writer) {
+    let keys = fused.plan.chunk.keys(decayed.keys);
+    let Some((_, ClockNames::ByChannel { decay, .. })) = fused.clock(keys.state) else { return };
+    let function = if decayed.writes { "decay_writes" } else { "decay_reads" };
+    w.line(format_args!(
+        "{function}<{}, {}, {}, {}u, {}>({tile}, {}, {decay}, {runs});",
+        fused.operand(),
+        fused.plan.tokens,
+        keys.slots.len(),
+        decayed.after,
+        fused.threads(),
+        fused.operands[decayed.operand],
+    ));
+}
+
+/// The node whose rows are computed: what an inverse is made of, or the square itself.
+fn whole(square: &Square) -> NodeId {
+    square.inverse_of.unwrap_or(square.node)
+}
+
+/// Whether a square is made from a node.
+fn uses(fused: &Fused<'_>, square: NodeId, node: NodeId) -> bool {
+    square == node
+        || match fused.plan.chunk.node(square).op {
+            Op::Add(x, y) => uses(fused, x, node) || uses(fused, y, node),
+            Op::Scale(_, x) => uses(fused, x, node),
+            _ => false,
+        }
+}
+
+fn fill(fused: &Fused<'_>, rows: &Rows<'_>, tile: &str, w: &mut Writer) {
+    let Rows { square, row, .. } = rows;
+    w.block(format_args!("if ({row} < {})", square.rows), |w| {
         let sum = fused.fresh("sum");
         w.line(format_args!("float {sum}[{}][4] = {{}};", square.columns / 8));
-        accumulate(fused, square, node, &sum, true, w);
-        w.line(format_args!("{store}{sum}, {row});"));
+        accumulate(fused, rows, whole(square), &sum, true, w);
+        w.line(match square.inverse_of {
+            Some(_) => format!("store_square({}, {sum}, {row});", fused.exact),
+            None => format!("store_rows<{}>({tile}, {sum}, {row});", fused.operand()),
+        });
     });
 }
 
 /// Adds 16 rows of a matrix to `into`, which is zero where `fresh`.
-fn accumulate(fused: &Fused<'_>, square: Square, node: NodeId, into: &str, fresh: bool, w: &mut Writer) {
+fn accumulate(fused: &Fused<'_>, rows: &Rows<'_>, node: NodeId, into: &str, fresh: bool, w: &mut Writer) {
+    if let Some((_, gram)) = rows.grams.iter().find(|(known, _)| *known == node) {
+        own(fused, node, gram, &rows.row, w);
+        return w.line(format_args!("add_to({into}, {gram});"));
+    }
     match &fused.plan.chunk.node(node).op {
         Op::Add(x, y) => {
-            accumulate(fused, square, *x, into, fresh, w);
-            accumulate(fused, square, *y, into, false, w);
+            accumulate(fused, rows, *x, into, fresh, w);
+            accumulate(fused, rows, *y, into, false, w);
         }
-        Op::Gram(reads, writes) if fresh => gram(fused, *reads, *writes, into, w),
+        Op::Gram(reads, writes) if fresh => gram(fused, *reads, *writes, into, &rows.row, w),
         Op::Scale(by, x) => {
             let coefficient = fused.coefficient(by).to_owned();
-            inner(fused, square, *x, w, |name, w| {
-                w.line(format_args!("add_scaled_rows({into}, {name}, {coefficient}, {});", fused.row));
+            inner(fused, rows, *x, w, |name, w| {
+                w.line(format_args!("add_scaled_rows({into}, {name}, {coefficient}, {});", rows.row));
             });
         }
-        _ => inner(fused, square, node, w, |name, w| w.line(format_args!("add_to({into}, {name});"))),
+        _ => inner(fused, rows, node, w, |name, w| w.line(format_args!("add_to({into}, {name});"))),
     }
 }
 
 /// A matrix in registers of its own.
 fn inner(
     fused: &Fused<'_>,
-    square: Square,
+    rows: &Rows<'_>,
     node: NodeId,
     w: &mut Writer,
     then: impl FnOnce(&str, &mut Writer),
 ) {
     w.block("", |w| {
         let part = fused.fresh("part");
-        w.line(format_args!("float {part}[{}][4] = {{}};", square.columns / 8));
-        accumulate(fused, square, node, &part, true, w);
+        w.line(format_args!("float {part}[{}][4] = {{}};", rows.square.columns / 8));
+        accumulate(fused, rows, node, &part, true, w);
         then(&part, w);
     });
 }
 
-fn gram(fused: &Fused<'_>, reads: KeysId, writes: KeysId, into: &str, w: &mut Writer) {
+/// Read and write slots a token, as template arguments.
+fn slots(fused: &Fused<'_>, reads: KeysId, writes: KeysId) -> String {
+    let chunk = &fused.plan.chunk;
+    format!("{}, {}", chunk.keys(reads).slots.len(), chunk.keys(writes).slots.len())
+}
+
+/// What reads find of writes of their own token.
+fn own(fused: &Fused<'_>, node: NodeId, gram: &str, row: &str, w: &mut Writer) {
+    let at = fused.plan.own.iter().position(|own| own.gram == node);
+    if let (Some(at), Op::Gram(reads, writes)) = (at, &fused.plan.chunk.node(node).op) {
+        let slots = slots(fused, *reads, *writes);
+        w.line(format_args!("add_own<{slots}>({gram}, {}, {row});", fused.own[at]));
+    }
+}
+
+/// A Gram matrix of a state that decays by one number, or not.
+fn gram(fused: &Fused<'_>, reads: KeysId, writes: KeysId, into: &str, row: &str, w: &mut Writer) {
     let chunk = &fused.plan.chunk;
     let (b, a) = (chunk.keys(reads), chunk.keys(writes));
-    let (r, s) = (b.slots.len(), a.slots.len());
-    let row = &fused.row;
+    let slots = slots(fused, reads, writes);
     w.line(format_args!(
-        "gram<{}, {r}, {s}>({into}, {}, {}, {row});",
+        "gram<{}, {slots}>({into}, {}, {}, {row});",
         fused.operand(),
         fused.keys(reads),
         fused.keys(writes)
     ));
-    if let (Some([read, ..]), Some([write, ..])) = (fused.decays(reads), fused.decays(writes)) {
-        w.line(format_args!("decay_between({into}, {read}, {write}, {row});"));
+    if let (Some(read), Some(write)) = (fused.decays(reads), fused.decays(writes)) {
+        w.line(format_args!("decay_between({into}, {}, {}, {row});", read.log, write.log));
+        if let (Some(read), Some(write)) = (&read.sign, &write.sign) {
+            w.line(format_args!("sign_between({into}, {read}, {write}, {row});"));
+        }
     }
     let mut same = 0u32;
     for (i, read) in b.slots.iter().enumerate() {
         for (j, write) in a.slots.iter().enumerate() {
-            same |= u32::from(write.event < read.event) << (i * s + j);
+            same |= u32::from(write.event < read.event) << (i * a.slots.len() + j);
         }
     }
-    w.line(format_args!("mask_later<{r}, {s}, {same}u>({into}, {row});"));
+    w.line(format_args!("mask_later<{slots}, {same}u>({into}, {row});"));
 }

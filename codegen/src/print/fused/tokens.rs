@@ -6,8 +6,8 @@
 //! one warp: sums of the decays
 //! ```
 
-use super::Fused;
-use crate::fused::Root;
+use super::{ClockNames, Fused, RowNames};
+use crate::fused::{ClockKind, Root};
 use crate::print::{express, memory, token};
 use crate::program::{NodeId, Op, Step};
 use crate::writer::Writer;
@@ -68,6 +68,7 @@ pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
             }
         }
         zero_rows(fused, w);
+        no_own(fused, w);
         sums_in_token(fused, w);
     });
     fused.barrier(w);
@@ -98,14 +99,34 @@ fn input(fused: &Fused<'_>, id: NodeId, param: ParamId, entry: u32, w: &mut Writ
             fused.there, own.at, fused.first, own.step
         ));
     };
-    let Some(at) = fused.plan.inputs.iter().position(|i| i.param == param) else { return };
     let axis = context.axis(dim);
+    let Some(at) = fused.plan.inputs.iter().position(|i| i.param == param) else {
+        return global_row(fused, id, param, entry, w);
+    };
     let row = row(t, fused.plan.inputs[at].slots as usize, entry as usize);
     w.line(format_args!("float {name}[{}];", axis.registers));
     w.line(format_args!(
         "load_row<{}, {}, {}>({name}, {}, {row}, {} * {});",
         axis.run, axis.stride, context.output, fused.inputs[at], context.names.member, axis.run
     ));
+}
+
+/// A vector that no tile holds: read from memory. After the sequence's end the chunk's first token stands in.
+fn global_row(fused: &Fused<'_>, id: NodeId, param: ParamId, entry: u32, w: &mut Writer) {
+    let context = &fused.context;
+    let (name, own) = (&context.names.nodes[id.index()], &context.names.params[param.index()]);
+    let Some(dim) = context.program.node(id).dim else { return };
+    let axis = context.axis(dim);
+    let skipped = match entry * axis.size {
+        0 => String::new(),
+        by => format!(" + {}", memory::times(&format!("i64({})", own.heads), by)),
+    };
+    let from = format!(
+        "{} + ({} + ({} ? {} : 0)) * {}{skipped} + {} * {}",
+        own.at, fused.first, fused.there, context.names.token, own.step, context.names.member, axis.run
+    );
+    w.line(format_args!("float {name}[{}];", axis.registers));
+    w.line(memory::moved(context, "load", dim, name, &from));
 }
 
 /// `t * slots + slot`
@@ -130,16 +151,13 @@ fn ready(fused: &Fused<'_>, root: Root, value: NodeId, w: &mut Writer) {
                 names.member, fused.coefficients[c]
             ));
         }
-        Root::Decay(c, f) => {
-            let log2 = match plan.clocks[c].factors[f] {
-                Factor::Log(_) => format!("1.44269504f * {text}"),
-                Factor::Raw(_) => format!("log2f({text})"),
-            };
-            w.line(format_args!(
-                "const float {} = {} ? bounded_log2({log2}) : 0.0f;",
-                fused.clocks[c].steps[f], fused.there
-            ));
+        Root::Decay(c, f) => decay(fused, c, f, &text, w),
+        Root::DecayRow(c) => {
+            if let ClockNames::ByChannel { decay, .. } = &fused.clocks[c] {
+                decay_row(fused, decay, &text, w);
+            }
         }
+        Root::Own(o, at) => own(fused, o, at, &text, w),
         Root::Operand(o, slot) => {
             let operand = &plan.operands[o];
             let row = row(&names.token, operand.rows.len(), slot);
@@ -176,20 +194,96 @@ fn zero_rows(fused: &Fused<'_>, w: &mut Writer) {
     }
 }
 
+/// Pairs of a read and a later write of one token.
+fn no_own(fused: &Fused<'_>, w: &mut Writer) {
+    for (o, own_pairs) in fused.plan.own.iter().enumerate() {
+        for at in (0..own_pairs.values.len()).filter(|&at| own_pairs.values[at].is_none()) {
+            own(fused, o, at, "0.0f", w);
+        }
+    }
+}
+
+fn own(fused: &Fused<'_>, o: usize, at: usize, text: &str, w: &mut Writer) {
+    let names = &fused.context.names;
+    let row = row(&names.token, fused.plan.own[o].values.len(), at);
+    w.line(format_args!(
+        "if ({} == 0) {}[{row}] = {} ? {text} : 0.0f;",
+        names.member, fused.own[o], fused.there
+    ));
+}
+
+/// One of a token's decays, and its sign.
+fn decay(fused: &Fused<'_>, clock: usize, factor: usize, text: &str, w: &mut Writer) {
+    let (ClockKind::Scalar { factors, .. }, ClockNames::Scalar { steps, signs, .. }) =
+        (&fused.plan.clocks[clock].kind, &fused.clocks[clock])
+    else {
+        return;
+    };
+    let log2 = match (factors[factor], signs) {
+        (Factor::Log(_), _) => format!("1.44269504f * ({text})"),
+        (Factor::Raw(_), None) => format!("log2f({text})"),
+        (Factor::Raw(_), Some(_)) => format!("log2f(fabsf({text}))"),
+    };
+    let there = &fused.there;
+    w.line(format_args!("const float {} = {there} ? bounded_log2({log2}) : 0.0f;", steps[factor]));
+    if let Some((_, turns)) = signs {
+        w.line(match factors[factor] {
+            Factor::Log(_) => format!("const float {} = 1.0f;", turns[factor]),
+            Factor::Raw(_) => {
+                format!("const float {} = {there} && {text} < 0.0f ? -1.0f : 1.0f;", turns[factor])
+            }
+        });
+    }
+}
+
+/// A row of decays by channel; tokens after the sequence's end, and padding, keep everything.
+fn decay_row(fused: &Fused<'_>, decay: &str, text: &str, w: &mut Writer) {
+    let (context, plan) = (&fused.context, fused.plan);
+    let (names, dim) = (&context.names, plan.dims.0);
+    let (axis, i, columns) = (context.axis(dim), context.index(dim), plan.columns(dim));
+    let at = format!(
+        "{} * {} + {i} / {} * {} + {i} % {}",
+        names.member, axis.run, axis.run, axis.stride, axis.run
+    );
+    w.unrolled_block(i, axis.registers, |w| {
+        w.line(format_args!("const int {} = {at};", fused.line));
+        let inside =
+            if axis.size == columns { String::new() } else { format!(" && {} < {}", fused.line, axis.size) };
+        let value = format!("{}{inside} ? {text} : 1.0f", fused.there);
+        let guard = match axis.registers * plan.layout.lanes > columns {
+            true => format!("if ({} < {columns}) ", fused.line),
+            false => String::new(),
+        };
+        w.line(format_args!("{guard}{decay}[{} * {columns} + {}] = {value};", names.token, fused.line));
+    });
+}
+
 /// The decays that stand before each row in its token.
 fn sums_in_token(fused: &Fused<'_>, w: &mut Writer) {
     let names = &fused.context.names;
+    let t = &names.token;
     for (clock, own) in fused.plan.clocks.iter().zip(&fused.clocks) {
-        let sum = |count: usize| match count {
-            0 => "0.0f".to_owned(),
-            count => own.steps[..count].join(" + "),
+        let (ClockKind::Scalar { places, .. }, ClockNames::Scalar { before, steps, rows, signs }) =
+            (&clock.kind, own)
+        else {
+            continue;
+        };
+        let joined = |names: &[String], by: &str, none: &str| match names {
+            [] => none.to_owned(),
+            names => names.join(by),
         };
         w.block(format_args!("if ({} == 0)", names.member), |w| {
-            w.line(format_args!("{}[{}] = {};", own.before, names.token, sum(clock.factors.len())));
-            for (places, [log, ..]) in clock.places.iter().zip(&own.places) {
+            w.line(format_args!("{before}[{t}] = {};", joined(steps, " + ", "0.0f")));
+            if let Some((sign, turns)) = signs {
+                w.line(format_args!("{sign}[{t}] = {};", joined(turns, " * ", "1.0f")));
+            }
+            for (places, RowNames { log, sign, .. }) in places.iter().zip(rows) {
                 for (slot, &place) in places.iter().enumerate() {
-                    let row = row(&names.token, places.len(), slot);
-                    w.line(format_args!("{log}[{row}] = {};", sum(place)));
+                    let row = row(t, places.len(), slot);
+                    w.line(format_args!("{log}[{row}] = {};", joined(&steps[..place], " + ", "0.0f")));
+                    if let (Some(sign), Some((_, turns))) = (sign, signs) {
+                        w.line(format_args!("{sign}[{row}] = {};", joined(&turns[..place], " * ", "1.0f")));
+                    }
                 }
             }
         });
@@ -198,19 +292,32 @@ fn sums_in_token(fused: &Fused<'_>, w: &mut Writer) {
 
 fn cumulative(fused: &Fused<'_>, w: &mut Writer) {
     let plan = fused.plan;
-    if plan.clocks.is_empty() {
+    if plan.clocks.iter().all(|c| matches!(c.kind, ClockKind::ByChannel { .. })) {
         return;
     }
     w.block(format_args!("if ({} == 0)", fused.warp), |w| {
         for (clock, own) in plan.clocks.iter().zip(&fused.clocks) {
-            w.line(format_args!("sum_before<{}>({});", plan.tokens, own.before));
-            for (places, [log, from_start, to_end]) in clock.places.iter().zip(&own.places) {
+            let (ClockKind::Scalar { places, .. }, ClockNames::Scalar { before, rows, signs, .. }) =
+                (&clock.kind, own)
+            else {
+                continue;
+            };
+            let tokens = plan.tokens;
+            w.line(format_args!("sum_before<{tokens}>({before});"));
+            if let Some((sign, _)) = signs {
+                w.line(format_args!("signs_before<{tokens}>({sign});"));
+            }
+            for (places, RowNames { log, from_start, to_end, sign }) in places.iter().zip(rows) {
+                let slots = places.len();
                 w.line(format_args!(
-                    "decay_rows<{}, {}>({}, {log}, {from_start}, {to_end});",
-                    plan.tokens,
-                    places.len(),
-                    own.before
+                    "decay_rows<{tokens}, {slots}>({before}, {log}, {from_start}, {to_end});"
                 ));
+                if let (Some(sign), Some((all, _))) = (sign, signs) {
+                    w.line("__syncwarp();");
+                    w.line(format_args!(
+                        "sign_rows<{tokens}, {slots}>({all}, {sign}, {from_start}, {to_end});"
+                    ));
+                }
             }
         }
     });
