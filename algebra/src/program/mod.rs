@@ -29,6 +29,7 @@ mod derive;
 mod evaluate;
 mod factor;
 mod family;
+mod names;
 mod phases;
 mod print;
 mod simplify;

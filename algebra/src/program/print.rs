@@ -1,7 +1,11 @@
 //! The printer of chunk programs: the text that people and golden files read.
 //!
 //! ```text
-//! token = decay(s, exp(g)), p0, u0, p1
+//! token = in order:                         the timeline
+//!         decay(s, exp(g))
+//!         p0 = read(s)
+//!         write(s, u0)
+//!         p1 = read(s)
 //! K     = k at u0                           keys: what they are, and the read or write that they belong to
 //! K'    = k at p0
 //! Q     = q at p1
@@ -20,13 +24,13 @@
 //! Several rows a token print as a list, by slot. Matrices bear the names of the inputs that they are made of; one that is used
 //! once stands where it is used, unless it is inverted or leaves the chunk.
 
-use super::verify::operands;
+use super::build::by_channel;
+use super::names::{Names, is_number};
 use super::walk::reaches;
-use super::{Columns, Keys, KeysId, NodeId, Op, Program, SystemId};
-use chunkwise_dsl::graph::{Expr, StateId, Value};
+use super::{KeysId, NodeId, Op, Program, Sought, System, SystemId};
+use chunkwise_dsl::graph::{StateId, Value};
 use chunkwise_dsl::print::{Printer, event};
 use chunkwise_dsl::timeline::Event;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// The program's text, one line a definition.
@@ -77,12 +81,15 @@ impl Text<'_> {
     /// The token's events in order: decays and mixes as they are, reads and writes by name.
     fn token(&mut self) {
         let t = &self.p.timeline;
+        let name = |s: StateId| &t.signature.state(s).name;
         let events = t.events.iter().enumerate().map(|(n, e)| match e {
-            Event::Read(_) | Event::Write { .. } => place(self.p, n),
+            Event::Read(r) => format!("{r} = read({})", name(t.read(*r).state)),
+            Event::Write { state, .. } => format!("write({}, {})", name(*state), place(self.p, n)),
             e => event(t, &self.printer, e),
         });
-        let events = events.collect::<Vec<_>>().join(", ");
-        self.line("token", events);
+        let events: Vec<String> = events.collect();
+        self.line("token", "in order:");
+        events.into_iter().for_each(|e| self.line("", e));
     }
 
     /// Definitions of keys, values and coefficients.
@@ -97,9 +104,6 @@ impl Text<'_> {
             self.line(name, what);
         }
         for (values, name) in self.names.coefficients.clone() {
-            if self.number(&values).is_some() {
-                continue;
-            }
             let what = self.list(values.iter().map(|v| self.printer.show(*v)));
             self.line(name, what);
         }
@@ -117,10 +121,33 @@ impl Text<'_> {
         }
     }
 
+    /// What the reads of a system find, and whether that is a sum.
+    fn sought(&self, system: &System, sought: &Sought, names: &[String]) -> (String, bool) {
+        let mut sum = self.show(sought.found, false);
+        let reads = &self.names.keys[sought.keys.index()];
+        let mut is_sum = matches!(self.p.node(sought.found).op, Op::Add(..));
+        for ((member, gram), name) in system.members.iter().zip(&sought.grams).zip(names) {
+            let Some(gram) = gram else { continue };
+            is_sum = true;
+            let _ = match by_channel(&self.p.timeline, self.p.keys(member.keys).state) {
+                true => write!(sum, " + reach({reads}, {}, {name})", self.names.keys[member.keys.index()]),
+                false => write!(sum, " + {} {name}", self.show(*gram, true)),
+            };
+        }
+        (sum, is_sum)
+    }
+
+    /// `diag(c0)`, or the literal.
+    fn coefficient(&self, by: &[Value]) -> String {
+        match self.number(by) {
+            Some(number) => self.printer.factor(number),
+            None => format!("diag({})", self.names.of_coefficients(by)),
+        }
+    }
+
     /// The literal that every row is multiplied by.
     fn number(&self, by: &[Value]) -> Option<Value> {
-        let same = by.iter().all(|c| *c == by[0]) && self.p.timeline.graph.literal(by[0]).is_some();
-        same.then(|| by[0])
+        is_number(self.p, by).then(|| by[0])
     }
 
     /// `X`, where the matrix is `-1 X` and has no name.
@@ -145,20 +172,13 @@ impl Text<'_> {
         let names: Vec<String> = (0..system.members.len()).map(|m| self.member(id, m)).collect();
         self.line(names.join(", "), "rows in order:");
         for sought in &system.sought {
-            let mut sum = self.show(sought.found, false);
-            for (gram, name) in sought.grams.iter().zip(&names) {
-                if let Some(gram) = gram {
-                    let _ = write!(sum, " + {} {name}", self.show(*gram, true));
-                }
-            }
             let reads = self.list(sought.reads.iter().map(|(r, _)| r.to_string()));
-            let one = |v: &Value| self.p.timeline.graph.literal(*v) == Some(1.0);
-            let definition = match sought.reads.iter().all(|(_, scale)| one(scale)) {
-                true => format!("{reads} = {sum}"),
-                false => {
-                    let scales = self.list(sought.reads.iter().map(|(_, scale)| self.printer.factor(*scale)));
-                    format!("{reads} = {scales} * ({sum})")
-                }
+            let scale: Vec<Value> = sought.reads.iter().map(|(_, scale)| *scale).collect();
+            let (sum, is_sum) = self.sought(system, sought, &names);
+            let definition = match self.number(&scale).and_then(|v| self.p.timeline.graph.literal(v)) {
+                Some(1.0) => format!("{reads} = {sum}"),
+                _ if is_sum => format!("{reads} = {} ({sum})", self.coefficient(&scale)),
+                _ => format!("{reads} = {} {sum}", self.coefficient(&scale)),
             };
             self.line("", definition);
         }
@@ -182,10 +202,7 @@ impl Text<'_> {
         let keys = |k: &KeysId| &self.names.keys[k.index()];
         match &self.p.node(id).op {
             Op::Values(values) => self.names.of_values(values),
-            Op::Scale(by, x) => match self.number(by) {
-                Some(number) => format!("{} {}", self.printer.factor(number), self.show(*x, true)),
-                None => format!("diag({}) {}", self.names.of_coefficients(by), self.show(*x, true)),
-            },
+            Op::Scale(by, x) => format!("{} {}", self.coefficient(by), self.show(*x, true)),
             Op::Add(x, y) => {
                 let sum = match self.negated(*y) {
                     Some(y) => format!("{} - {}", self.show(*x, false), self.show(y, true)),
@@ -246,106 +263,4 @@ fn place(p: &Program, event: usize) -> String {
             format!("u{}", writes.count())
         }
     }
-}
-
-/// Names of everything that is defined once.
-struct Names {
-    keys: Vec<String>,
-    /// Stacks of values, each once.
-    values: Vec<(Vec<Option<Value>>, String)>,
-    coefficients: Vec<(Vec<Value>, String)>,
-    nodes: BTreeMap<NodeId, String>,
-}
-
-impl Names {
-    fn new(p: &Program) -> Self {
-        let signature = &p.timeline.signature;
-        let mut taken: BTreeSet<String> = signature.params.iter().map(|p| p.name.clone()).collect();
-        taken.extend(signature.states.iter().map(|s| s.name.clone()));
-        taken.extend(p.timeline.graph.names.values().cloned());
-        let mut unique = |mut name: String| {
-            while !taken.insert(name.clone()) {
-                name.push('\'');
-            }
-            name
-        };
-        let keys = p.keys.iter().map(|k| unique(of_keys(p, k))).collect();
-        let mut names = Names { keys, values: Vec::new(), coefficients: Vec::new(), nodes: BTreeMap::new() };
-        for node in &p.nodes {
-            match &node.op {
-                Op::Values(values) if !names.values.iter().any(|(v, _)| v == values) => {
-                    let name = of_inputs(p, values.iter().flatten().copied()).unwrap_or("X".into());
-                    names.values.push((values.clone(), unique(name)));
-                }
-                Op::Scale(by, _) if !names.coefficients.iter().any(|(c, _)| c == by) => {
-                    let name = unique(format!("c{}", names.coefficients.len()));
-                    names.coefficients.push((by.clone(), name));
-                }
-                _ => {}
-            }
-        }
-        let letters = letters(p);
-        for (id, letter) in &letters {
-            let alike: Vec<NodeId> =
-                letters.iter().filter(|(_, l)| *l == letter).map(|(id, _)| *id).collect();
-            let name = match alike.as_slice() {
-                [_] => letter.to_string(),
-                many => format!("{letter}{}", many.iter().filter(|other| *other < id).count()),
-            };
-            names.nodes.insert(*id, unique(name));
-        }
-        names
-    }
-
-    fn of_values(&self, values: &[Option<Value>]) -> String {
-        self.values.iter().find(|(v, _)| v == values).map_or_else(|| "?".into(), |(_, name)| name.clone())
-    }
-
-    fn of_coefficients(&self, by: &[Value]) -> String {
-        self.coefficients.iter().find(|(c, _)| c == by).map_or_else(|| "?".into(), |(_, name)| name.clone())
-    }
-}
-
-/// The matrices with a name of their own, and its letter.
-fn letters(p: &Program) -> BTreeMap<NodeId, char> {
-    let mut uses = vec![0; p.nodes.len()];
-    p.nodes.iter().flat_map(|n| operands(p, &n.op)).for_each(|x| uses[x.index()] += 1);
-    let ids = (0..p.nodes.len() as u32).map(NodeId);
-    let shared = ids.clone().filter(|id| uses[id.index()] > 1).map(|id| match p.node(id).columns {
-        Columns::Rows(_) => (id, 'L'),
-        Columns::Value(_) => (id, 'X'),
-    });
-    let special = ids.filter_map(|id| match p.node(id).op {
-        Op::Inverse(m) => Some((m, 'M')),
-        Op::Product(x, y) if matches!(p.node(x).op, Op::Inverse(_)) => Some((y, 'R')),
-        Op::Solved(..) => Some((id, 'U')),
-        _ => None,
-    });
-    let deposited = p.deposits.iter().map(|d| (d.values, 'U'));
-    let found = p.reads.iter().map(|(_, found)| (found.node, 'P'));
-    // Where a matrix is several of these, the last one names it; values have names already.
-    let mut letters: BTreeMap<NodeId, char> = shared.chain(special).chain(deposited).chain(found).collect();
-    letters.retain(|id, _| !matches!(p.node(*id).op, Op::Values(_)));
-    letters
-}
-
-fn of_keys(p: &Program, keys: &Keys) -> String {
-    let name = of_inputs(p, keys.slots.iter().filter_map(|s| s.key));
-    name.unwrap_or_else(|| "B".into())
-}
-
-/// The input that all the values are made of, or the user's name of the one value, as a matrix.
-fn of_inputs(p: &Program, values: impl Iterator<Item = Value>) -> Option<String> {
-    let g = &p.timeline.graph;
-    let values: Vec<Value> = values.collect();
-    if let ([v], true) = (values.as_slice(), values.iter().any(|v| g.names.contains_key(v))) {
-        return g.names.get(v).map(|name| name.to_uppercase());
-    }
-    let live = g.reachable(values);
-    let leaves = g.values().filter(|v| live[v.index()]).filter_map(|v| match g.expr(v) {
-        Expr::Param(param, _) => Some(p.timeline.signature.param(param).name.to_uppercase()),
-        _ => None,
-    });
-    let leaves: BTreeSet<String> = leaves.collect();
-    if leaves.len() == 1 { leaves.into_iter().next() } else { None }
 }

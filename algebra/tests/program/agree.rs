@@ -14,7 +14,7 @@ use chunkwise_dsl::timeline::{Event, Factor, Timeline};
 const LENGTHS: [(usize, &[usize]); 4] = [(0, &[4]), (1, &[1, 8]), (7, &[1, 3, 16]), (37, &[1, 8, 64])];
 
 /// Values for parameters with which no state grows: logarithms of decays below 0, keys of length 1, the rest between 0 and 1.
-fn contractive(rule: &Rule, timeline: &Timeline) -> impl Fn(usize) -> Fill {
+pub(crate) fn contractive(rule: &Rule, timeline: &Timeline) -> impl Fn(usize) -> Fill {
     let log = |v: Value| match timeline.graph.expr(v) {
         Expr::Param(p, _) => Some(p.index()),
         _ => None,

@@ -11,6 +11,8 @@
 mod ast;
 #[path = "../../../tests/properties/complete.rs"]
 mod complete;
+#[path = "../../../tests/explain/expression.rs"]
+mod expression;
 #[path = "../../../tests/properties/generate.rs"]
 mod generate;
 #[allow(dead_code, reason = "the reference by hand of tests/reference is not used here")]
@@ -34,7 +36,9 @@ mod tape;
 mod agree;
 mod broken;
 mod case;
+mod matrices;
 mod phases;
+mod reader;
 mod rules;
 mod simplify;
 mod texts;

@@ -1,8 +1,13 @@
 //! Golden texts of chunk programs. `INSTA_UPDATE=always cargo test -p chunkwise-algebra --test program` renews them.
 
+use crate::agree::contractive;
+use crate::case::Case;
+use crate::reader::{Data, compute};
 use crate::rules;
 use chunkwise_algebra::program::{Program, derive, print, simplify};
+use chunkwise_algebra::{Evaluator, Plan};
 use chunkwise_dsl::rule::Rule;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Rules that between them have every kind of decay, read, write and feedback.
@@ -56,4 +61,62 @@ fn texts_of_the_catalogue() {
 #[test]
 fn texts_of_every_class() {
     insta::assert_snapshot!(text(&rules::others(), OTHERS, Program::clone));
+}
+
+/// The tensors of a case by the names that a text uses.
+fn data(rule: &Rule, case: &Case) -> Data {
+    let inputs = case.inputs(rule);
+    let s = &rule.signature;
+    let mut rows = BTreeMap::new();
+    for (n, p) in s.params.iter().enumerate() {
+        for j in 0..p.count.unwrap_or(1) as usize {
+            let name = if p.count.is_some() { format!("{}[{j}]", p.name) } else { p.name.clone() };
+            rows.insert(name, (0..case.tokens).map(|t| inputs.params[n].row(t, j).to_vec()).collect());
+        }
+    }
+    let timeline = rule.timeline.as_ref().unwrap_or_else(|why| panic!("{why}"));
+    let states = s.state_ids().map(|id| {
+        let columns = timeline.form(id).value.map_or(1, |d| case.sizes[d.index()]);
+        let matrix = case.states[id.index()].chunks(columns).map(<[f64]>::to_vec).collect();
+        (s.state(id).name.clone(), matrix)
+    });
+    let sizes = s.dims.iter().cloned().zip(case.sizes.iter().copied()).collect();
+    Data { inputs: rows, states: states.collect(), sizes, tokens: case.tokens }
+}
+
+/// What a text says is the rule: one that knows the operations' meanings and reads the text alone gets the token loop's numbers.
+#[test]
+fn texts_compute_their_rules() {
+    let mut computed = 0;
+    for rule in rules::catalogue().iter().chain(&rules::others()) {
+        let name = &rule.signature.name;
+        let Ok(timeline) = &rule.timeline else { continue };
+        let Ok(program) = derive(timeline) else { continue };
+        let sizes = (0..rule.signature.dims.len()).map(|d| [5, 7, 4][d]).collect();
+        let case = Case::new(rule, sizes, 5, 3, contractive(rule, timeline));
+        let expected =
+            Evaluator::new(rule).forward(Plan::Recurrent, &case.inputs(rule)).expect("a token loop");
+        for program in [&program, &simplify(&program)] {
+            let text = print(program);
+            // The reader of expressions does not know these functions.
+            if ["silu(", "gelu(", "relu("].iter().any(|f| text.contains(f)) {
+                continue;
+            }
+            let ends = compute(&text, &data(rule, &case));
+            let outputs = rule.signature.outputs.iter().map(|o| &o.name).zip(&expected.outputs);
+            let states = rule.signature.states.iter().map(|s| &s.name).zip(&expected.states);
+            for (what, numbers) in outputs.chain(states) {
+                let found =
+                    ends.get(what).unwrap_or_else(|| panic!("{name} has no `{what}`:\n{text}")).concat();
+                assert_eq!(found.len(), numbers.len(), "{name}: `{what}` has another size\n{text}");
+                let largest = numbers.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
+                for (a, b) in found.iter().zip(numbers) {
+                    let wrong = (a - b).abs() > 1e-10 * largest || a.is_nan();
+                    assert!(!wrong, "{name}: `{what}` is {a}, not {b} (seed 3)\n{text}");
+                }
+            }
+            computed += 1;
+        }
+    }
+    assert!(computed >= 90, "only {computed} texts");
 }
