@@ -20,8 +20,8 @@
 mod plan;
 
 pub use plan::{
-    Clock, ClockKind, Coefficient, Decayed, Input, Operand, Own, Plan, Root, Square, WARP_COLUMNS, choose,
-    copy_run, pitch,
+    Clock, ClockKind, ClockPart, Coefficient, Decayed, Epilogue, Input, Operand, Own, Owner, Plan, Region,
+    Root, Square, WARP_COLUMNS, choose, copy_run, pitch, wide_pitch,
 };
 
 use crate::arch::Arch;
@@ -35,5 +35,5 @@ use chunkwise_dsl::timeline::Timeline;
 /// A [`Limitation`]: the rule or a size has no fused kernel.
 pub fn emit(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Kernel, Limitation> {
     let plan = choose(timeline, spec, arch)?;
-    print::fused::kernel(spec, &plan)
+    Ok(print::fused::kernel(spec, &plan))
 }

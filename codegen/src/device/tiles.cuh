@@ -58,6 +58,14 @@ struct Square {
     __device__ __forceinline__ float *at(int row, int column) const { return base + row * PITCH + column; }
 };
 
+// Rows of float in shared memory; a fragment is stored transposed without a bank conflict.
+template <int COLUMNS>
+struct Wide {
+    static constexpr int PITCH = (COLUMNS + 31) / 32 * 32 + 4;
+    float *base;
+    __device__ __forceinline__ float *at(int row, int column) const { return base + row * PITCH + column; }
+};
+
 // Four 8 x 8 matrices; lane l gives the address of row l % 8 of matrix l / 8.
 __device__ __forceinline__ void load_matrices(unsigned (&x)[4], const char *row) {
     const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(row));
@@ -429,5 +437,51 @@ __device__ __forceinline__ void store_state(f32 *to, const float (&s)[N][4], int
             const int k = n * 8 + lane % 4 * 2 + e % 2, v = column + lane / 4 + e / 2 * 8;
             if (k < K && v < V) to[k * V + v] = f32::of(s[n][e]);
         }
+    }
+}
+
+// The transpose of accumulators as 16 columns of rows of float.
+template <int N, int COLUMNS>
+__device__ __forceinline__ void store_wide(Wide<COLUMNS> to, const float (&d)[N][4], int column) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            *to.at(n * 8 + lane % 4 * 2 + e % 2, column + lane / 4 + e / 2 * 8) = d[n][e];
+        }
+    }
+}
+
+// A row of float: a lane takes runs of WIDTH that lie STRIDE apart, from column `first` on.
+template <int WIDTH, int STRIDE, int COLUMNS, int N>
+__device__ __forceinline__ void load_wide(float (&to)[N], Wide<COLUMNS> from, int row, int first) {
+#pragma unroll
+    for (int r = 0; r < N; ++r) {
+        const int column = first + r / WIDTH * STRIDE + r % WIDTH;
+        to[r] = column < COLUMNS ? *from.at(row, column) : 0.0f;
+    }
+}
+
+// The one column of a vector state: numbers as the first row of a fragment, the other rows zero.
+template <int N>
+__device__ __forceinline__ void load_numbers(float (&d)[N][4], const float *from) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        const float2 at = *reinterpret_cast<const float2 *>(from + n * 8 + lane % 4 * 2);
+        d[n][0] = lane < 4 ? at.x : 0.0f;
+        d[n][1] = lane < 4 ? at.y : 0.0f;
+        d[n][2] = d[n][3] = 0.0f;
+    }
+}
+
+// The first row of a fragment as numbers.
+template <int N>
+__device__ __forceinline__ void store_numbers(float *to, const float (&d)[N][4]) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        if (lane < 4) *reinterpret_cast<float2 *>(to + n * 8 + lane * 2) = make_float2(d[n][0], d[n][1]);
     }
 }

@@ -16,7 +16,7 @@ use crate::layout::{self, Axis, Layout};
 use crate::program::{self, NodeId as TokenNode};
 use chunkwise_algebra::program::{Columns, Found, Keys, KeysId, NodeId, Op, Program, Slot, derive};
 use chunkwise_dsl::graph::{Binary, Dim, Expr, Graph, ParamId, Shape, StateId, Unary, Value};
-use chunkwise_dsl::timeline::{Event, Factor, Timeline};
+use chunkwise_dsl::timeline::{Event, Factor, Form, Side, Timeline};
 
 /// Rows of a vector input in shared memory: `tokens * slots` of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -118,6 +118,28 @@ pub struct Square {
     pub columns: u32,
 }
 
+/// The warps that hold a state, 16 value columns each; a vector state has one column.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner {
+    /// The state.
+    pub state: StateId,
+    /// The first warp.
+    pub first: u32,
+    /// How many.
+    pub warps: u32,
+    /// Its value dim, where it has one.
+    pub value: Option<Dim>,
+}
+
+/// What outputs are made of, where they are more than reads.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Epilogue {
+    /// A token's outputs, in order.
+    pub program: program::Program,
+    /// Matrices of reads that it takes, in order; each has rows in shared memory, in f32.
+    pub reads: Vec<NodeId>,
+}
+
 /// The plan of a kernel.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -125,8 +147,12 @@ pub struct Plan {
     pub chunk: Program,
     /// Tokens of a chunk, a multiple of 16.
     pub tokens: u32,
-    /// Warps in a block, 16 value columns each.
+    /// Warps in a block.
     pub warps: u32,
+    /// Those of a matrix state: 16 value columns each.
+    pub value_warps: u32,
+    /// Who holds which state.
+    pub owners: Vec<Owner>,
     /// Blocks that share one state.
     pub blocks: u32,
     /// The type of operands.
@@ -149,6 +175,8 @@ pub struct Plan {
     pub squares: Vec<Square>,
     /// The operand whose tile outputs leave through; otherwise they have a tile of their own.
     pub output: Option<usize>,
+    /// What outputs are made of; `None` where each is a read.
+    pub epilogue: Option<Epilogue>,
     /// What is computed of each token before the products, as a token program; its outputs are [`Plan::roots`].
     pub prologue: program::Program,
     /// What the prologue's outputs are, in order.
@@ -170,6 +198,52 @@ pub enum Root {
     DecayRow(usize),
     /// A number of [`Plan::own`].
     Own(usize, usize),
+}
+
+/// A part of shared memory, by position in the plan's lists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Region {
+    /// The tile of an input.
+    Input(usize),
+    /// The tile of a computed operand.
+    Operand(usize),
+    /// The tile of decayed keys.
+    Decayed(usize),
+    /// The tile of a square.
+    Square(usize),
+    /// The float square that inverses are made in.
+    Exact,
+    /// The tile that outputs leave through.
+    Output,
+    /// Rows of reads for the epilogue.
+    Read(usize),
+    /// A coefficient's rows.
+    Coefficient(usize),
+    /// Pairs within tokens.
+    Own(usize),
+    /// A part of a clock.
+    Clock(usize, ClockPart),
+}
+
+/// A part of a clock; the last four are by combination of places.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClockPart {
+    /// Rows of decays by channel.
+    Decays,
+    /// The chunk's decays by channel.
+    All,
+    /// The log2 of the decays before each token, and of all.
+    Before,
+    /// Their signs.
+    SignBefore,
+    /// The log2 of the decay from the chunk's start to each row.
+    Log(usize),
+    /// The decay from the chunk's start.
+    FromStart(usize),
+    /// The decay to the chunk's end.
+    ToEnd(usize),
+    /// The sign of the decay from the chunk's start.
+    Sign(usize),
 }
 
 /// The most rows of a stack in one chunk.
@@ -196,22 +270,42 @@ pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limi
         }
     }
     let chunk = derive(timeline).map_err(|e| Limitation::NotFused(e.to_string()))?;
-    if !chunk.systems.is_empty() {
-        return not_fused(timeline, "has feedback that is not linear");
-    }
+    supported(&chunk)?;
     let dims = matrix_dims(timeline)?;
     let size = |dim: Dim| spec.sizes[dim.index()] as u32;
     let slots = chunk.stacks.iter().map(|s| s.slots as u32).max().unwrap_or(1);
-    let tokens = ROWS / slots / 16 * 16;
+    let mut tokens = ROWS / slots / 16 * 16;
     if tokens == 0 {
         return not_fused(timeline, "has more than four reads or writes of one kind a token");
     }
     let tiles = size(dims.1).div_ceil(WARP_COLUMNS);
     let blocks = tiles.div_ceil(MOST_WARPS);
-    let warps = tiles.div_ceil(blocks).max(LEAST_WARPS);
+    let owners = owners(timeline, tiles.div_ceil(blocks));
+    // Shorter chunks where longer ones do not fit.
+    loop {
+        let plan = with_tokens(&chunk, spec, (dims, &owners, blocks), tokens)?;
+        match plan.fits(arch) {
+            Err(_) if tokens > 16 => tokens /= 2,
+            other => return other.map(|()| plan),
+        }
+    }
+}
+
+/// The plan with chunks of this length.
+fn with_tokens(
+    chunk: &Program,
+    spec: &Spec,
+    (dims, owners, blocks): ((Dim, Dim), &[Owner], u32),
+    tokens: u32,
+) -> Result<Plan, Limitation> {
+    let value_warps = owners.iter().filter(|o| o.value.is_some()).map(|o| o.warps).max().unwrap_or(1);
+    let warps = owners.iter().map(|o| o.first + o.warps).max().unwrap_or(1).max(LEAST_WARPS);
     let mut plan = Plan {
+        chunk: chunk.clone(),
         tokens,
         warps,
+        value_warps,
+        owners: owners.to_vec(),
         blocks,
         operand: spec.dtype,
         dims,
@@ -223,20 +317,32 @@ pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limi
         own: Vec::new(),
         squares: Vec::new(),
         output: None,
+        epilogue: None,
         prologue: program::Program::default(),
         roots: Vec::new(),
-        layout: token_layout(timeline, spec, dims, warps, blocks),
-        chunk,
+        layout: token_layout(&chunk.timeline, spec, dims, (warps, value_warps), blocks),
     };
     plan.take_inputs(spec)?;
     plan.take_operands();
     plan.take_clocks()?;
     plan.take_squares();
-    plan.output =
-        plan.operands.iter().position(|o| o.dim == dims.1 && plan.rows(o.rows.len()) >= plan.output_rows());
     plan.take_prologue()?;
-    plan.fits(arch)?;
+    plan.take_epilogue()?;
     Ok(plan)
+}
+
+/// Matrix states first: each has warps of its own, 16 value columns each; a vector state has one warp.
+fn owners(timeline: &Timeline, value_warps: u32) -> Vec<Owner> {
+    let mut first = 0;
+    let mut states: Vec<StateId> = timeline.signature.state_ids().collect();
+    states.sort_by_key(|s| timeline.form(*s).value.is_none());
+    let owner = |state: StateId| {
+        let value = timeline.form(state).value;
+        let warps = if value.is_some() { value_warps } else { 1 };
+        first += warps;
+        Owner { state, first: first - warps, warps, value }
+    };
+    states.into_iter().map(owner).collect()
 }
 
 fn not_fused<T>(timeline: &Timeline, why: &str) -> Result<T, Limitation> {
@@ -246,24 +352,67 @@ fn not_fused<T>(timeline: &Timeline, why: &str) -> Result<T, Limitation> {
     )))
 }
 
-/// The dims of the states, which have to be alike.
+/// What the printer can say of a chunk program: each state on its own, its rows linear in its own reads.
+fn supported(chunk: &Program) -> Result<(), Limitation> {
+    let t = &chunk.timeline;
+    if !chunk.systems.is_empty() {
+        return not_fused(t, "has feedback that is not linear");
+    }
+    let value_side = |e: &Event| match e {
+        Event::Decay { state, factor } => t.side(*state, factor.value()) == Side::Value,
+        _ => false,
+    };
+    if t.events.iter().any(value_side) {
+        return not_fused(t, "decays its value channels");
+    }
+    if t.coupled().contains(&true) {
+        return not_fused(t, "has coupled states");
+    }
+    let alone = |node: NodeId, state: StateId| states_of(chunk, node).iter().all(|s| *s == state);
+    let deposits = chunk.deposits.iter().all(|d| alone(d.values, chunk.keys(d.keys).state));
+    match deposits && chunk.reads.iter().all(|(r, found)| alone(found.node, t.read(*r).state)) {
+        true => Ok(()),
+        false => not_fused(t, "stores reads of one state in another"),
+    }
+}
+
+/// The states that a matrix is made from.
+fn states_of(chunk: &Program, node: NodeId) -> Vec<StateId> {
+    match &chunk.node(node).op {
+        Op::Gram(reads, writes) => vec![chunk.keys(*reads).state, chunk.keys(*writes).state],
+        Op::Tap(keys) => vec![chunk.keys(*keys).state],
+        Op::Scale(_, x) | Op::Inverse(x) => states_of(chunk, *x),
+        Op::Add(x, y) | Op::Product(x, y) => [states_of(chunk, *x), states_of(chunk, *y)].concat(),
+        Op::Values(_) | Op::Reach { .. } | Op::Solved(..) => Vec::new(),
+    }
+}
+
+/// The key and the value dim, which all states share.
 fn matrix_dims(timeline: &Timeline) -> Result<(Dim, Dim), Limitation> {
-    match timeline.forms.as_slice() {
-        [form] => match (form.key, form.value) {
-            (Some(key), Some(value)) if key != value => Ok((key, value)),
-            _ => not_fused(timeline, "has a vector state"),
-        },
-        _ => not_fused(timeline, "has several states"),
+    let matrix = |f: &Form| f.key.zip(f.value);
+    let Some((key, value)) = timeline.forms.iter().find_map(matrix).filter(|(key, value)| key != value)
+    else {
+        return not_fused(timeline, "has no matrix state");
+    };
+    match timeline.forms.iter().all(|f| f.key == Some(key) && f.value.is_none_or(|v| v == value)) {
+        true => Ok((key, value)),
+        false => not_fused(timeline, "has states of different dims"),
     }
 }
 
 /// A group of lanes holds a token's vectors, 8 numbers or so a lane.
-fn token_layout(timeline: &Timeline, spec: &Spec, dims: (Dim, Dim), warps: u32, blocks: u32) -> Layout {
+fn token_layout(
+    timeline: &Timeline,
+    spec: &Spec,
+    dims: (Dim, Dim),
+    (warps, value_warps): (u32, u32),
+    blocks: u32,
+) -> Layout {
     let size = |dim: Dim| spec.sizes[dim.index()] as u32;
-    let lanes = (size(dims.0).max(WARP_COLUMNS * warps) / 8).next_power_of_two().clamp(4, 32);
+    let lanes = (size(dims.0).max(WARP_COLUMNS * value_warps) / 8).next_power_of_two().clamp(4, 32);
     let axes = (0..timeline.signature.dims.len()).map(|at| {
         let dim = Dim(at as u32);
-        let here = if dim == dims.1 { size(dim).min(WARP_COLUMNS * warps) } else { size(dim) };
+        let here = if dim == dims.1 { size(dim).min(WARP_COLUMNS * value_warps) } else { size(dim) };
         Axis { size: size(dim), ..layout::lane_axis(here, lanes) }
     });
     let axes = axes.collect();
@@ -274,7 +423,7 @@ impl Plan {
     /// Columns of a tile of this dim: all of a key dim, the block's of the value dim.
     pub fn columns(&self, dim: Dim) -> u32 {
         if dim == self.dims.1 {
-            self.warps * WARP_COLUMNS
+            self.value_warps * WARP_COLUMNS
         } else {
             self.layout.axis(dim).size.div_ceil(16) * 16
         }
@@ -325,6 +474,7 @@ impl Plan {
 
     fn take_operands(&mut self) {
         let (key, value) = self.dims;
+        self.chunk.timeline.graph.constant(0.0);
         let mut wanted: Vec<(Vec<Option<Value>>, Dim)> = Vec::new();
         let mut scales: Vec<Vec<Value>> = Vec::new();
         for keys in &self.chunk.keys {
@@ -332,6 +482,7 @@ impl Plan {
         }
         for node in &self.chunk.nodes {
             match &node.op {
+                Op::Values(rows) if node.columns == Columns::Value(None) => scales.push(self.numbers(rows)),
                 Op::Values(rows) => wanted.push((rows.clone(), value)),
                 Op::Scale(by, _) => {
                     scales.push(by.clone());
@@ -351,6 +502,13 @@ impl Plan {
                 self.operands.push(Operand { columns: self.columns(dim), rows, dim, alias });
             }
         }
+    }
+
+    /// The values of a vector state's writes, by slot: one number each.
+    pub fn numbers(&self, rows: &[Option<Value>]) -> Vec<Value> {
+        let mut g = self.chunk.timeline.graph.clone();
+        let zero = g.constant(0.0);
+        rows.iter().map(|v| v.unwrap_or(zero)).collect()
     }
 
     /// What the rows of reads are multiplied by before they leave, by slot; `None` where nothing is.
@@ -534,43 +692,133 @@ impl Plan {
         });
         self.prologue = program::expressions(&self.chunk.timeline, &wishes.collect::<Vec<_>>())?;
         self.roots = roots.into_iter().map(|(root, _)| root).collect();
-        self.check_reductions()
+        self.check_reductions(&self.prologue)
+    }
+
+    /// Outputs that are reads leave as they are; all others are computed, token by token, from rows of reads.
+    fn take_epilogue(&mut self) -> Result<(), Limitation> {
+        let t = &self.chunk.timeline;
+        let rows_of = |v: &Value| match t.graph.expr(*v) {
+            Expr::Read(r) => {
+                self.chunk.reads.iter().find(|(read, _)| *read == r).map(|(_, found)| found.node)
+            }
+            _ => None,
+        };
+        let matrix = |node: NodeId| self.chunk.node(node).columns == Columns::Value(Some(self.dims.1));
+        if t.outputs.iter().all(|v| rows_of(v).is_some_and(matrix)) {
+            let fits = |o: &Operand| o.dim == self.dims.1 && self.rows(o.rows.len()) >= self.output_rows();
+            self.output = self.operands.iter().position(fits);
+            return Ok(());
+        }
+        for output in &t.signature.outputs {
+            if output.shape.dims().any(|dim| dim != self.dims.1) {
+                return not_fused(t, "has an output of another dim than the states' values");
+            }
+        }
+        let roots: Vec<(Value, &str)> =
+            t.outputs.iter().zip(&t.signature.outputs).map(|(v, o)| (*v, o.name.as_str())).collect();
+        let program = program::expressions(t, &roots)?;
+        self.check_reductions(&program)?;
+        let mut reads: Vec<NodeId> = self.chunk.reads.iter().map(|(_, found)| found.node).collect();
+        reads.sort();
+        reads.dedup();
+        self.epilogue = Some(Epilogue { program, reads });
+        Ok(())
     }
 
     /// A sum over the value dim needs all of it in one block.
-    fn check_reductions(&self) -> Result<(), Limitation> {
-        let sums = |id: TokenNode| self.prologue.node(id).dim == Some(self.dims.1);
-        let reduced = self.prologue.nodes.iter().any(|n| n.op.is_reduction() && n.op.operands().any(sums));
+    fn check_reductions(&self, program: &program::Program) -> Result<(), Limitation> {
+        let sums = |id: TokenNode| program.node(id).dim == Some(self.dims.1);
+        let reduced = program.nodes.iter().any(|n| n.op.is_reduction() && n.op.operands().any(sums));
         match reduced && self.blocks > 1 {
             true => not_fused(&self.chunk.timeline, "sums over a value dim of more than 128"),
             false => Ok(()),
         }
     }
 
+    /// What a block keeps in shared memory, in order, each with its bytes: a multiple of 16.
+    pub fn regions(&self) -> Vec<(Region, u32)> {
+        let tile = |rows: u32, columns: u32| rows * pitch(columns);
+        let mut all = Vec::new();
+        for (at, i) in self.inputs.iter().enumerate() {
+            all.push((Region::Input(at), tile(self.tokens * i.slots, i.columns)));
+        }
+        for (at, o) in self.operands.iter().enumerate().filter(|(_, o)| o.alias.is_none()) {
+            all.push((Region::Operand(at), tile(self.rows(o.rows.len()), o.columns)));
+        }
+        for (at, d) in self.decayed.iter().enumerate() {
+            let rows = self.rows(self.chunk.keys(d.keys).slots.len());
+            all.push((Region::Decayed(at), tile(rows, self.operands[d.operand].columns)));
+        }
+        for (at, s) in self.squares.iter().enumerate() {
+            all.push((Region::Square(at), tile(s.rows, s.columns)));
+        }
+        if let Some(rows) = self.exact_rows() {
+            all.push((Region::Exact, rows * (rows + 8) * 4));
+        }
+        match (&self.epilogue, self.output) {
+            (Some(epilogue), _) => {
+                let reads = epilogue.reads.iter().enumerate();
+                all.extend(reads.map(|(at, node)| (Region::Read(at), self.read_floats(*node) * 4)));
+            }
+            (None, None) => all.push((Region::Output, tile(self.output_rows(), self.columns(self.dims.1)))),
+            (None, Some(_)) => {}
+        }
+        for (at, c) in self.coefficients.iter().enumerate() {
+            all.push((Region::Coefficient(at), self.rows(c.values.len()) * 4));
+        }
+        for (at, own) in self.own.iter().enumerate() {
+            all.push((Region::Own(at), self.tokens * own.values.len() as u32 * 4));
+        }
+        for (at, clock) in self.clocks.iter().enumerate() {
+            self.clock_regions(at, clock, &mut all);
+        }
+        all
+    }
+
+    fn clock_regions(&self, at: usize, clock: &Clock, all: &mut Vec<(Region, u32)>) {
+        let mut push = |part: ClockPart, numbers: u32| all.push((Region::Clock(at, part), numbers * 4));
+        match &clock.kind {
+            ClockKind::Scalar { places, signed, .. } => {
+                push(ClockPart::Before, self.tokens + 4);
+                if *signed {
+                    push(ClockPart::SignBefore, self.tokens + 4);
+                }
+                for (place, slots) in places.iter().enumerate() {
+                    let rows = self.rows(slots.len());
+                    push(ClockPart::Log(place), rows);
+                    push(ClockPart::FromStart(place), rows);
+                    push(ClockPart::ToEnd(place), rows);
+                    if *signed {
+                        push(ClockPart::Sign(place), rows);
+                    }
+                }
+            }
+            ClockKind::ByChannel { columns, .. } => {
+                push(ClockPart::Decays, self.tokens * columns);
+                push(ClockPart::All, *columns);
+            }
+        }
+    }
+
     /// Bytes of shared memory.
     pub fn shared(&self) -> u32 {
-        let tile = |rows: u32, columns: u32| rows * pitch(columns);
-        let inputs: u32 = self.inputs.iter().map(|i| tile(self.tokens * i.slots, i.columns)).sum();
-        let own = self.operands.iter().filter(|o| o.alias.is_none());
-        let operands: u32 = own.map(|o| tile(self.rows(o.rows.len()), o.columns)).sum();
-        let squares: u32 = self.squares.iter().map(|s| tile(s.rows, s.columns)).sum();
-        let inverted = self.squares.iter().filter(|s| s.inverse_of.is_some());
-        let floats = inverted.map(|s| s.rows * (s.rows + 8) * 4).max().unwrap_or(0);
-        let rows = self.coefficients.iter().map(|c| self.rows(c.values.len()) * 4).sum::<u32>();
-        let clocks = self.clocks.iter().map(|c| match &c.kind {
-            ClockKind::Scalar { places, signed, .. } => {
-                let rows: u32 = places.iter().map(|p| self.rows(p.len())).sum();
-                let (befores, each) = if *signed { (2, 4) } else { (1, 3) };
-                4 * (befores * (self.tokens + 4) + each * rows)
-            }
-            ClockKind::ByChannel { columns, .. } => 4 * columns * (self.tokens + 1),
-        });
-        let decayed: u32 = self.decayed.iter().map(|d| self.rows(self.chunk.keys(d.keys).slots.len())).sum();
-        let decayed = tile(decayed, self.columns(self.dims.0));
-        let own: u32 = self.own.iter().map(|o| self.tokens * o.values.len() as u32 * 4).sum();
-        let output =
-            if self.output.is_none() { tile(self.output_rows(), self.columns(self.dims.1)) } else { 0 };
-        inputs + operands + output + squares + floats + rows + clocks.sum::<u32>() + decayed + own
+        self.regions().iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Rows of the float square that inverses are made in.
+    pub fn exact_rows(&self) -> Option<u32> {
+        self.squares.iter().filter(|s| s.inverse_of.is_some()).map(|s| s.rows).max()
+    }
+
+    /// Numbers that the rows of a matrix of reads take, for the epilogue.
+    pub fn read_floats(&self, node: NodeId) -> u32 {
+        let of = self.chunk.node(node);
+        let rows = self.rows(self.chunk.slots(of.rows));
+        match of.columns {
+            Columns::Value(Some(dim)) => rows * wide_pitch(self.columns(dim)),
+            _ => rows,
+        }
     }
 
     fn fits(&self, arch: Arch) -> Result<(), Limitation> {
@@ -589,6 +837,11 @@ impl Plan {
 /// Bytes between rows of a tile: an odd number of 16-byte pieces, as in `tiles.cuh`.
 pub fn pitch(columns: u32) -> u32 {
     (columns / 8 | 1) * 16
+}
+
+/// Numbers between rows of f32, as in `tiles.cuh`: fragments are stored transposed without a bank conflict.
+pub fn wide_pitch(columns: u32) -> u32 {
+    columns.div_ceil(32) * 32 + 4
 }
 
 /// How many 16-bit numbers one copy moves, where rows of `size` lie one after the other.

@@ -1,10 +1,11 @@
 //! The identifiers of one kernel. The rule's own names come first, so that `q` is `q` and a loop variable gives way.
 
 use crate::namer::Namer;
-use crate::program::Program;
+use crate::program::{Node, Program};
 use chunkwise_dsl::timeline::Timeline;
 
 /// Variables of one parameter.
+#[derive(Clone)]
 pub(super) struct ParamNames {
     pub(super) pointer: String,
     pub(super) at: String,
@@ -13,6 +14,7 @@ pub(super) struct ParamNames {
 }
 
 /// Variables of one state.
+#[derive(Clone)]
 pub(super) struct StateNames {
     pub(super) registers: String,
     pub(super) initial: String,
@@ -20,6 +22,7 @@ pub(super) struct StateNames {
 }
 
 /// Variables of one output.
+#[derive(Clone)]
 pub(super) struct OutputNames {
     pub(super) pointer: String,
     pub(super) at: String,
@@ -27,6 +30,7 @@ pub(super) struct OutputNames {
 }
 
 /// Variables of one dim.
+#[derive(Clone)]
 pub(super) struct DimNames {
     /// The first element that a lane holds.
     pub(super) first: String,
@@ -35,6 +39,7 @@ pub(super) struct DimNames {
 }
 
 /// Every identifier.
+#[derive(Clone)]
 pub(super) struct Names {
     pub(super) kernel: String,
     /// By node; empty where the node is not stored.
@@ -136,6 +141,14 @@ impl Names {
             scratch,
             turn,
         }
+    }
+}
+
+impl Names {
+    /// The same names for everything but the values, which are those of another program of the same kernel.
+    pub(super) fn with(&self, program: &Program, n: &mut Namer) -> Names {
+        let name = |node: &Node| if node.stored { n.fresh(&node.wish) } else { String::new() };
+        Names { nodes: program.nodes.iter().map(name).collect(), next: Vec::new(), ..self.clone() }
     }
 }
 

@@ -3,6 +3,7 @@
 //! A chunk reads from top to bottom as the equations do: inputs, what each token computes, square matrices, and then what
 //! each warp does for its value columns on its own: reads, the solve, outputs, the next state.
 
+mod epilogue;
 mod recurrence;
 mod squares;
 mod tokens;
@@ -11,12 +12,12 @@ use super::names::Names;
 use super::{Context, arguments, below, entry, memory, token};
 use crate::device;
 use crate::dtype::DType;
-use crate::fused::{Clock, ClockKind, Operand, Plan, WARP_COLUMNS, copy_run, pitch};
-use crate::kernel::{Kernel, Limitation, Spec};
+use crate::fused::{Clock, ClockKind, ClockPart, Operand, Owner, Plan, Region, WARP_COLUMNS, copy_run};
+use crate::kernel::{Kernel, Spec};
 use crate::layout;
 use crate::namer::Namer;
 use crate::writer::Writer;
-use chunkwise_algebra::program::{KeysId, StackId};
+use chunkwise_algebra::program::{Columns, KeysId, StackId};
 use chunkwise_dsl::graph::{ParamId, Shape, StateId, Value};
 use std::cell::RefCell;
 
@@ -47,8 +48,12 @@ struct Fused<'a> {
     count: String,
     there: String,
     line: String,
-    /// The tile that outputs leave through.
+    /// The tile that outputs leave through, where each is a read.
     output: String,
+    /// By [`Epilogue::reads`](crate::fused::Epilogue): the rows that outputs are made from.
+    reads: Vec<String>,
+    /// What prints the epilogue's expressions.
+    after: Option<Context<'a>>,
     namer: RefCell<Namer>,
 }
 
@@ -70,6 +75,24 @@ enum ClockNames {
         /// The decays of the chunk.
         all: String,
     },
+}
+
+impl ClockNames {
+    fn part(&self, part: ClockPart) -> &str {
+        match (self, part) {
+            (ClockNames::ByChannel { decay, .. }, ClockPart::Decays) => decay,
+            (ClockNames::ByChannel { all, .. }, ClockPart::All) => all,
+            (ClockNames::Scalar { before, .. }, ClockPart::Before) => before,
+            (ClockNames::Scalar { signs: Some((before, _)), .. }, ClockPart::SignBefore) => before,
+            (ClockNames::Scalar { rows, .. }, ClockPart::Log(at)) => &rows[at].log,
+            (ClockNames::Scalar { rows, .. }, ClockPart::FromStart(at)) => &rows[at].from_start,
+            (ClockNames::Scalar { rows, .. }, ClockPart::ToEnd(at)) => &rows[at].to_end,
+            (ClockNames::Scalar { rows, .. }, ClockPart::Sign(at)) => {
+                rows[at].sign.as_deref().unwrap_or_default()
+            }
+            _ => "",
+        }
+    }
 }
 
 /// Numbers of the rows of keys.
@@ -145,10 +168,7 @@ impl Fused<'_> {
 }
 
 /// Prints a plan.
-///
-/// # Errors
-/// [`Limitation::NotFused`]: outputs that are more than reads.
-pub fn kernel(spec: &Spec, plan: &Plan) -> Result<Kernel, Limitation> {
+pub fn kernel(spec: &Spec, plan: &Plan) -> Kernel {
     let fused = name(spec, plan);
     let used = used_params(plan);
     let run = |shape: Shape| {
@@ -159,27 +179,28 @@ pub fn kernel(spec: &Spec, plan: &Plan) -> Result<Kernel, Limitation> {
         DType::F32 => 4 * run(shape).min(4),
         dtype => dtype.size() * run(shape),
     });
-    let outputs = recurrence::outputs(&fused)?;
-    let body = body(&fused, &used, &outputs);
+    let body = body(&fused, &used);
     let entry = entry(&fused.context, &arguments, &body);
     let mut w = Writer::default();
     header(&fused, spec, &mut w);
     w.section(&device::embed(&entry));
     w.section(&entry);
-    Ok(Kernel {
+    Kernel {
         name: fused.context.names.kernel.clone(),
         source: w.finish(),
         arguments,
         threads: fused.threads(),
         shared: plan.shared(),
         blocks_per_head: plan.blocks,
-    })
+    }
 }
 
 /// Parameters that the chunk uses.
 fn used_params(plan: &Plan) -> Vec<ParamId> {
-    let inputs = plan.prologue.inputs(false).chain(plan.prologue.inputs(true)).map(|(_, param, _)| param);
-    let mut params: Vec<ParamId> = inputs.chain(plan.inputs.iter().map(|i| i.param)).collect();
+    let programs = [Some(&plan.prologue), plan.epilogue.as_ref().map(|e| &e.program)];
+    let inputs = programs.into_iter().flatten().flat_map(|p| p.inputs(false).chain(p.inputs(true)));
+    let mut params: Vec<ParamId> =
+        inputs.map(|(_, param, _)| param).chain(plan.inputs.iter().map(|i| i.param)).collect();
     params.sort();
     params.dedup();
     params
@@ -191,7 +212,7 @@ fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let n = &mut namer;
     let names = Names::new(timeline, &plan.prologue, "fused", n);
     let decays = layout::decay_params(timeline);
-    let params = (0..timeline.signature.params.len() as u32)
+    let params: Vec<DType> = (0..timeline.signature.params.len() as u32)
         .map(|p| layout::dtype_of(timeline, &decays, ParamId(p), spec.dtype))
         .collect();
     let inputs: Vec<String> = plan
@@ -222,15 +243,15 @@ fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let [exact, warp, column, first, count, there, line] =
         ["exact", "warp", "column", "first", "count", "there", "line"].map(|wish| n.fresh(wish));
     let operands: Vec<String> = operands;
+    let reads = plan.epilogue.iter().flat_map(|e| &e.reads).map(|_| n.fresh("reads")).collect();
     let output = plan.output.map_or_else(|| n.fresh("output_tile"), |o| operands[o].clone());
-    let context = Context {
-        timeline,
-        program: &plan.prologue,
-        layout: &plan.layout,
-        names,
-        params,
-        output: spec.dtype,
-    };
+    let after = plan.epilogue.as_ref().map(|epilogue| {
+        let program = &epilogue.program;
+        let names = names.with(program, n);
+        Context { timeline, program, layout: &plan.layout, names, params: params.clone(), output: spec.dtype }
+    });
+    let program = &plan.prologue;
+    let context = Context { timeline, program, layout: &plan.layout, names, params, output: spec.dtype };
     Fused {
         plan,
         context,
@@ -249,6 +270,8 @@ fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         there,
         line,
         output,
+        reads,
+        after,
         namer: RefCell::new(namer),
     }
 }
@@ -298,12 +321,15 @@ fn header(fused: &Fused<'_>, spec: &Spec, w: &mut Writer) {
 }
 
 /// The braces and all between them.
-fn body(fused: &Fused<'_>, used: &[ParamId], outputs: &[recurrence::Output]) -> String {
+fn body(fused: &Fused<'_>, used: &[ParamId]) -> String {
     let mut rest = Writer::default();
     rest.block("", |w| {
         shared_memory(fused, w);
         pointers(fused, used, w);
         token::once(&fused.context, w);
+        if let Some(after) = &fused.after {
+            token::once(after, w);
+        }
         states(fused, w);
         clear_decayed(fused, w);
         w.blank();
@@ -317,8 +343,9 @@ fn body(fused: &Fused<'_>, used: &[ParamId], outputs: &[recurrence::Output]) -> 
             tokens::fetch(fused, w);
             tokens::compute(fused, w);
             squares::print(fused, w);
-            recurrence::print(fused, outputs, w);
+            recurrence::print(fused, w);
             fused.barrier(w);
+            epilogue::print(fused, w);
         });
         final_states(fused, w);
     });
@@ -362,67 +389,62 @@ fn position<'a>(fused: &'a Fused<'_>) -> Vec<(&'a str, String)> {
 
 /// Everything that a block shares, one after the other.
 fn shared_memory(fused: &Fused<'_>, w: &mut Writer) {
-    let plan = fused.plan;
     w.blank();
     w.comment("Shared memory");
     w.line("extern __shared__ uint4 memory[];");
     w.line("char *const shared = reinterpret_cast<char *>(memory);");
     let mut at = 0;
-    let mut tile = |name: &str, rows: u32, columns: u32, w: &mut Writer| {
-        w.line(format_args!("const Tile<{columns}> {name}{{shared + {at}}};"));
-        at += rows * pitch(columns);
-    };
-    for (input, name) in plan.inputs.iter().zip(&fused.inputs) {
-        tile(name, plan.tokens * input.slots, input.columns, w);
+    for (region, bytes) in fused.plan.regions() {
+        let (ty, name) = region_name(fused, region);
+        let place = format!("shared + {at}");
+        w.line(match ty {
+            Some(tile @ Type::Tile(_)) => format!("const {tile} {name}{{{place}}};"),
+            Some(floats) => format!("const {floats} {name}{{reinterpret_cast<float *>({place})}};"),
+            None => format!("float *const {name} = reinterpret_cast<float *>({place});"),
+        });
+        at += bytes;
     }
-    for (operand, name) in plan.operands.iter().zip(&fused.operands).filter(|(o, _)| o.alias.is_none()) {
-        tile(name, plan.rows(operand.rows.len()), operand.columns, w);
-    }
-    for (decayed, name) in plan.decayed.iter().zip(&fused.decayed) {
-        let rows = plan.rows(plan.chunk.keys(decayed.keys).slots.len());
-        tile(name, rows, plan.operands[decayed.operand].columns, w);
-    }
-    for (square, name) in plan.squares.iter().zip(&fused.squares) {
-        tile(name, square.rows, square.columns, w);
-    }
-    if plan.output.is_none() {
-        tile(&fused.output, plan.output_rows(), plan.columns(plan.dims.1), w);
-    }
-    if let Some(rows) = plan.squares.iter().filter(|s| s.inverse_of.is_some()).map(|s| s.rows).max() {
-        w.line(format_args!(
-            "const Square<{rows}> {}{{reinterpret_cast<float *>(shared + {at})}};",
-            fused.exact
-        ));
-        at += rows * (rows + 8) * 4;
-    }
-    let mut floats = |name: &str, count: u32, w: &mut Writer| {
-        w.line(format_args!("float *const {name} = reinterpret_cast<float *>(shared + {at});"));
-        at += count * 4;
-    };
-    for (coefficient, name) in plan.coefficients.iter().zip(&fused.coefficients) {
-        floats(name, plan.rows(coefficient.values.len()), w);
-    }
-    for (own, name) in plan.own.iter().zip(&fused.own) {
-        floats(name, plan.tokens * own.values.len() as u32, w);
-    }
-    for (clock, names) in plan.clocks.iter().zip(&fused.clocks) {
-        match (&clock.kind, names) {
-            (ClockKind::Scalar { places, .. }, ClockNames::Scalar { before, rows, signs, .. }) => {
-                floats(before, plan.tokens + 4, w);
-                if let Some((sign, _)) = signs {
-                    floats(sign, plan.tokens + 4, w);
-                }
-                for (place, RowNames { log, from_start, to_end, sign }) in places.iter().zip(rows) {
-                    let names = [log, from_start, to_end].into_iter().chain(sign);
-                    names.for_each(|name| floats(name, plan.rows(place.len()), w));
-                }
-            }
-            (ClockKind::ByChannel { columns, .. }, ClockNames::ByChannel { decay, all }) => {
-                floats(decay, plan.tokens * columns, w);
-                floats(all, *columns, w);
-            }
-            _ => {}
+}
+
+/// The type of a matrix in shared memory, with its columns.
+enum Type {
+    Tile(u32),
+    Square(u32),
+    Wide(u32),
+}
+
+impl std::fmt::Display for Type {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Type::Tile(columns) => write!(f, "Tile<{columns}>"),
+            Type::Square(columns) => write!(f, "Square<{columns}>"),
+            Type::Wide(columns) => write!(f, "Wide<{columns}>"),
         }
+    }
+}
+
+/// What a region is called, and what it is; `None` is a list of numbers.
+fn region_name<'a>(fused: &'a Fused<'_>, region: Region) -> (Option<Type>, &'a str) {
+    let plan = fused.plan;
+    let decayed = |at: usize| plan.operands[plan.decayed[at].operand].columns;
+    match region {
+        Region::Input(at) => (Some(Type::Tile(plan.inputs[at].columns)), &fused.inputs[at]),
+        Region::Operand(at) => (Some(Type::Tile(plan.operands[at].columns)), &fused.operands[at]),
+        Region::Decayed(at) => (Some(Type::Tile(decayed(at))), &fused.decayed[at]),
+        Region::Square(at) => (Some(Type::Tile(plan.squares[at].columns)), &fused.squares[at]),
+        Region::Exact => (plan.exact_rows().map(Type::Square), &fused.exact),
+        Region::Output => (Some(Type::Tile(plan.columns(plan.dims.1))), &fused.output),
+        Region::Read(at) => {
+            let node = plan.epilogue.as_ref().map(|e| plan.chunk.node(e.reads[at]).columns);
+            let columns = match node {
+                Some(Columns::Value(Some(dim))) => Some(Type::Wide(plan.columns(dim))),
+                _ => None,
+            };
+            (columns, &fused.reads[at])
+        }
+        Region::Coefficient(at) => (None, &fused.coefficients[at]),
+        Region::Own(at) => (None, &fused.own[at]),
+        Region::Clock(at, part) => (None, fused.clocks[at].part(part)),
     }
 }
 
@@ -451,7 +473,9 @@ fn pointers(fused: &Fused<'_>, used: &[ParamId], w: &mut Writer) {
         ));
     }
     for (output, own) in context.timeline.signature.outputs.iter().zip(&names.outputs) {
-        let size = memory::row_size(context, output.shape.dims().next());
+        let dim = output.shape.dims().next();
+        let column = dim.map_or(String::new(), |_| format!(" + {}", fused.column));
+        let size = memory::row_size(context, dim);
         let head = memory::times(&format!("i64({})", names.head), size);
         w.line(format_args!(
             "const i64 {} = {};",
@@ -459,35 +483,58 @@ fn pointers(fused: &Fused<'_>, used: &[ParamId], w: &mut Writer) {
             memory::times(&format!("i64({})", names.heads), size)
         ));
         w.line(format_args!(
-            "{} *{} = {} + {} * {} + {head} + {};",
-            context.output, own.at, own.pointer, names.start, own.step, fused.column
+            "{} *{} = {} + {} * {} + {head}{column};",
+            context.output, own.at, own.pointer, names.start, own.step
         ));
     }
 }
 
-/// `K, V, N` of a state's fragments.
-fn fragments(fused: &Fused<'_>) -> String {
-    let (key, value) = fused.plan.dims;
-    let size = |dim| fused.plan.layout.axis(dim).size;
-    format!("<{}, {}>", size(key), size(value))
-}
-
 fn states(fused: &Fused<'_>, w: &mut Writer) {
     w.blank();
-    w.comment("The state, transposed: this warp's 16 value columns");
-    each_state(fused, |names, size| {
-        let name = &names.registers;
-        w.line(format_args!("float {name}[{}][4] = {{}};", fused.key_eighths()));
-        w.line(format_args!(
-            "if ({}) load_state{}({name}, {} + {} * {size}, {} + {} * 16);",
-            names.initial,
-            fragments(fused),
-            names.initial,
-            fused.context.names.place,
-            fused.column,
-            fused.warp
-        ));
-    });
+    w.comment("The states, transposed: 16 value columns of a warp; a vector state is one column of one warp");
+    for owner in &fused.plan.owners {
+        let names = &fused.context.names.states[owner.state.index()];
+        w.line(format_args!("float {}[{}][4] = {{}};", names.registers, fused.key_eighths()));
+        move_state(fused, owner, "load_state", &names.initial, w);
+    }
+}
+
+fn final_states(fused: &Fused<'_>, w: &mut Writer) {
+    for owner in &fused.plan.owners {
+        let names = &fused.context.names.states[owner.state.index()];
+        move_state(fused, owner, "store_state", &names.end, w);
+    }
+}
+
+/// Moves a state between its warps and memory, where it is wanted.
+fn move_state(fused: &Fused<'_>, owner: &Owner, function: &str, pointer: &str, w: &mut Writer) {
+    let (plan, warp) = (fused.plan, &fused.warp);
+    let names = &fused.context.names;
+    let size = |dim| plan.layout.axis(dim).size;
+    let (k, v) = (size(plan.dims.0), owner.value.map_or(1, size));
+    let mut conditions = vec![pointer.to_owned()];
+    if owner.first > 0 {
+        conditions.push(format!("{warp} >= {}", owner.first));
+    }
+    if owner.first + owner.warps < plan.warps {
+        conditions.push(format!("{warp} < {}", owner.first + owner.warps));
+    }
+    if owner.value.is_none() && plan.blocks > 1 && function == "store_state" {
+        conditions.push(format!("{} == 0", fused.column));
+    }
+    let column = match owner.value {
+        Some(_) if owner.first == 0 => format!("{} + {warp} * 16", fused.column),
+        Some(_) => format!("{} + ({warp} - {}) * 16", fused.column, owner.first),
+        None => "0".to_owned(),
+    };
+    let (memory, registers) =
+        (format!("{pointer} + {} * {}", names.place, k * v), &names.states[owner.state.index()].registers);
+    let both = if function == "load_state" {
+        format!("{registers}, {memory}")
+    } else {
+        format!("{memory}, {registers}")
+    };
+    w.line(format_args!("if ({}) {function}<{k}, {v}>({both}, {column});", conditions.join(" && ")));
 }
 
 /// Decayed keys are written half by half: what a product meets before that must be a number.
@@ -495,29 +542,6 @@ fn clear_decayed(fused: &Fused<'_>, w: &mut Writer) {
     for (decayed, tile) in fused.plan.decayed.iter().zip(&fused.decayed) {
         let rows = fused.plan.rows(fused.plan.chunk.keys(decayed.keys).slots.len());
         w.line(format_args!("clear_tile<{rows}, {}>({tile});", fused.threads()));
-    }
-}
-
-fn final_states(fused: &Fused<'_>, w: &mut Writer) {
-    each_state(fused, |names, size| {
-        w.line(format_args!(
-            "if ({}) store_state{}({} + {} * {size}, {}, {} + {} * 16);",
-            names.end,
-            fragments(fused),
-            names.end,
-            fused.context.names.place,
-            names.registers,
-            fused.column,
-            fused.warp
-        ));
-    });
-}
-
-fn each_state(fused: &Fused<'_>, mut body: impl FnMut(&super::names::StateNames, u32)) {
-    let (key, value) = fused.plan.dims;
-    let size = fused.plan.layout.axis(key).size * fused.plan.layout.axis(value).size;
-    for state in fused.context.timeline.signature.state_ids() {
-        body(&fused.context.names.states[state.index()], size);
     }
 }
 

@@ -2,82 +2,151 @@
 //! value columns, columns are rows of stacks. No barrier.
 
 use super::{ClockNames, Fused, registers};
-use crate::fused::copy_run;
-use crate::kernel::Limitation;
+use crate::fused::{Owner, copy_run};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{Columns, Found, KeysId, NodeId, Op};
-use chunkwise_dsl::graph::{Expr, Value};
+use chunkwise_dsl::graph::{Expr, ReadId};
 use std::collections::BTreeMap;
-
-/// How an output leaves the kernel: rows of a matrix, as they are.
-pub(super) struct Output {
-    /// The matrix and its slot.
-    found: Found,
-    /// The output's position.
-    index: usize,
-}
-
-/// Where outputs come from.
-///
-/// # Errors
-/// [`Limitation::NotFused`]: an output that is more than a read.
-pub(super) fn outputs(fused: &Fused<'_>) -> Result<Vec<Output>, Limitation> {
-    let chunk = &fused.plan.chunk;
-    let (t, g) = (&chunk.timeline, &chunk.timeline.graph);
-    let of = |(index, value): (usize, &Value)| {
-        let found = match g.expr(*value) {
-            Expr::Read(r) => chunk.reads.iter().find(|(read, _)| *read == r).map(|(_, found)| *found),
-            _ => None,
-        };
-        found.map(|found| Output { found, index }).ok_or_else(|| {
-            Limitation::NotFused(format!(
-                "the fused plan of `{}` is not built: output `{}` is more than a read",
-                t.signature.name, t.signature.outputs[index].name
-            ))
-        })
-    };
-    t.outputs.iter().enumerate().map(of).collect()
-}
 
 /// The matrices that a warp has evaluated so far.
 struct Warp<'a, 'b> {
     fused: &'a Fused<'b>,
-    /// The states as operands, by state.
-    states: Vec<String>,
+    owner: &'a Owner,
+    /// The state as an operand.
+    state: String,
+    /// The first of this warp's value columns in a tile.
+    column: String,
     /// Accumulators, by node.
     known: BTreeMap<NodeId, String>,
     /// Operands, by node.
     packed: BTreeMap<NodeId, String>,
 }
 
-pub(super) fn print(fused: &Fused<'_>, outputs: &[Output], w: &mut Writer) {
+/// What each warp does for the state that it holds.
+pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     let plan = fused.plan;
     w.blank();
     w.comment("This warp's value columns");
-    let mut states = Vec::new();
-    for state in fused.context.timeline.signature.state_ids() {
-        let s = registers(fused, state);
-        let operand = fused.fresh(&format!("{s}_operand"));
-        w.line(format_args!("unsigned {operand}[{}][4];", fused.key_eighths() / 2));
-        w.line(format_args!("pack_pairs<{}>({operand}, {s});", fused.operand()));
-        states.push(operand);
-    }
-    let mut warp = Warp { fused, states, known: BTreeMap::new(), packed: BTreeMap::new() };
-    // Outputs may take the place of the values that they are made from.
-    for deposit in &plan.chunk.deposits {
-        warp.matrix(deposit.values, "u", w);
-    }
-    for output in outputs {
-        warp.output(output, w);
-    }
-    for (at, deposit) in plan.chunk.deposits.iter().enumerate() {
-        let state = plan.chunk.keys(deposit.keys).state;
-        let first = plan.chunk.deposits[..at].iter().all(|d| plan.chunk.keys(d.keys).state != state);
-        warp.deposit(deposit.keys, deposit.values, first, w);
+    for owner in &plan.owners {
+        let (first, end) = (owner.first, owner.first + owner.warps);
+        let name = &fused.warp;
+        let mine = match (first, end) {
+            (0, end) if end == plan.warps => String::new(),
+            (0, end) => format!("if ({name} < {end})"),
+            (first, end) if end == first + 1 => format!("if ({name} == {first})"),
+            (first, end) => format!("if ({name} >= {first} && {name} < {end})"),
+        };
+        let column = if first == 0 { format!("{name} * 16") } else { format!("({name} - {first}) * 16") };
+        w.block(mine, |w| {
+            let s = registers(fused, owner.state);
+            let state = fused.fresh(&format!("{s}_operand"));
+            w.line(format_args!("unsigned {state}[{}][4];", fused.key_eighths() / 2));
+            w.line(format_args!("pack_pairs<{}>({state}, {s});", fused.operand()));
+            let (known, packed) = (BTreeMap::new(), BTreeMap::new());
+            Warp { fused, owner, state, column, known, packed }.print(w);
+        });
     }
 }
 
 impl Warp<'_, '_> {
+    fn print(&mut self, w: &mut Writer) {
+        let (plan, state) = (self.fused.plan, self.owner.state);
+        let mine = |keys: KeysId| plan.chunk.keys(keys).state == state;
+        let deposits: Vec<_> = plan.chunk.deposits.iter().filter(|d| mine(d.keys)).collect();
+        // Outputs may take the place of the values that they are made from.
+        for deposit in &deposits {
+            self.matrix(deposit.values, "u", w);
+        }
+        match &plan.epilogue {
+            None => self.send_outputs(w),
+            Some(epilogue) => self.keep_reads(&epilogue.reads, w),
+        }
+        for (at, deposit) in deposits.iter().enumerate() {
+            self.deposit(deposit.keys, deposit.values, at == 0, w);
+        }
+    }
+
+    /// Whether a matrix of reads is of this warp's state.
+    fn reads_here(&self, node: NodeId) -> bool {
+        let chunk = &self.fused.plan.chunk;
+        let of = |(read, found): &(ReadId, Found)| {
+            found.node == node && chunk.timeline.read(*read).state == self.owner.state
+        };
+        chunk.reads.iter().any(of)
+    }
+
+    /// Reads, multiplied by what their keys were parted from.
+    fn reads(&mut self, node: NodeId, w: &mut Writer) -> String {
+        let p = self.matrix(node, "p", w);
+        if let Some(by) = self.fused.plan.scale_of(node) {
+            w.line(format_args!("scale_columns({p}, {});", self.fused.coefficient(&by)));
+        }
+        p
+    }
+
+    /// Every output is a read: it goes to memory as it is.
+    fn send_outputs(&mut self, w: &mut Writer) {
+        let fused = self.fused;
+        let chunk = &fused.plan.chunk;
+        let mut sent: Vec<NodeId> = Vec::new();
+        for (index, value) in chunk.timeline.outputs.iter().enumerate() {
+            let Expr::Read(r) = chunk.timeline.graph.expr(*value) else { continue };
+            let Some((_, found)) = chunk.reads.iter().find(|(read, _)| *read == r) else { continue };
+            if !self.reads_here(found.node) {
+                continue;
+            }
+            if !sent.contains(&found.node) {
+                let p = self.reads(found.node, w);
+                w.line("__syncwarp();");
+                w.line(format_args!(
+                    "store_columns<{}>({}, {p}, {});",
+                    fused.operand(),
+                    fused.output,
+                    self.column
+                ));
+                w.line("__syncwarp();");
+                sent.push(found.node);
+            }
+            self.send(index, *found, w);
+        }
+    }
+
+    fn send(&self, index: usize, found: Found, w: &mut Writer) {
+        let fused = self.fused;
+        let (plan, own) = (fused.plan, &fused.context.names.outputs[index]);
+        let size = plan.layout.axis(plan.dims.1).size;
+        let left = if plan.blocks > 1 { format!("{size} - {}", fused.column) } else { size.to_string() };
+        w.line(format_args!(
+            "send_columns<{}, {}, {}>({} + {} * {}, {}, {}, {}, {}, {}, {left});",
+            plan.tokens,
+            plan.chunk.slots(plan.chunk.node(found.node).rows),
+            copy_run(size),
+            own.at,
+            fused.first,
+            own.step,
+            own.step,
+            fused.output,
+            found.slot,
+            self.column,
+            fused.count,
+        ));
+    }
+
+    /// Reads that the epilogue takes.
+    fn keep_reads(&mut self, nodes: &[NodeId], w: &mut Writer) {
+        for (at, node) in nodes.iter().enumerate() {
+            if !self.reads_here(*node) {
+                continue;
+            }
+            let p = self.reads(*node, w);
+            let rows = &self.fused.reads[at];
+            match self.owner.value {
+                Some(_) => w.line(format_args!("store_wide({rows}, {p}, {});", self.column)),
+                None => w.line(format_args!("store_numbers({rows}, {p});")),
+            }
+        }
+    }
+
     /// Accumulators of a matrix, evaluated where they are new.
     fn matrix(&mut self, node: NodeId, wish: &str, w: &mut Writer) -> String {
         if let Some(name) = self.known.get(&node) {
@@ -125,15 +194,22 @@ impl Warp<'_, '_> {
                 w.line(format_args!("multiply_lower<{e}, {slots}>({into}, {packed}, {tile});"));
             }
             Op::Tap(keys) if fresh || fused.decays(*keys).is_none() => {
-                let s = &self.states[fused.plan.chunk.keys(*keys).state.index()];
-                w.line(format_args!("multiply_rows<{e}>({into}, {s}, {});", fused.state_keys(*keys)));
+                w.line(format_args!(
+                    "multiply_rows<{e}>({into}, {}, {});",
+                    self.state,
+                    fused.state_keys(*keys)
+                ));
                 if let Some(rows) = fused.decays(*keys) {
                     w.line(format_args!("scale_columns({into}, {});", rows.from_start));
                 }
             }
+            Op::Values(rows) if fresh && self.owner.value.is_none() => {
+                let numbers = fused.coefficient(&fused.plan.numbers(rows)).to_owned();
+                w.line(format_args!("load_numbers({into}, {numbers});"));
+            }
             Op::Values(rows) if fresh => {
                 let tile = fused.plan.operand_of(rows).map_or("", |o| &fused.operands[o]);
-                w.line(format_args!("load_columns<{e}>({into}, {tile}, {} * 16);", fused.warp));
+                w.line(format_args!("load_columns<{e}>({into}, {tile}, {});", self.column));
             }
             Op::Scale(by, x) if fresh => {
                 self.accumulate(*x, into, true, w);
@@ -157,39 +233,6 @@ impl Warp<'_, '_> {
             (_, Columns::Rows(writes)) => format!("{}, {}", chunk.slots(of.rows), chunk.slots(writes)),
         };
         (tile, slots)
-    }
-
-    fn output(&mut self, output: &Output, w: &mut Writer) {
-        let fused = self.fused;
-        let (plan, context) = (fused.plan, &fused.context);
-        let Found { node, slot, .. } = output.found;
-        let known = self.known.contains_key(&node);
-        let p = self.matrix(node, "p", w);
-        let tile = &fused.output;
-        if !known {
-            if let Some(by) = plan.scale_of(node) {
-                w.line(format_args!("scale_columns({p}, {});", fused.coefficient(&by)));
-            }
-            w.line("__syncwarp();");
-            w.line(format_args!("store_columns<{}>({tile}, {p}, {} * 16);", fused.operand(), fused.warp));
-            w.line("__syncwarp();");
-        }
-        let own = &context.names.outputs[output.index];
-        let size = plan.layout.axis(plan.dims.1).size;
-        let run = copy_run(size);
-        let left = if plan.blocks > 1 { format!("{size} - {}", fused.column) } else { size.to_string() };
-        w.line(format_args!(
-            "send_columns<{}, {}, {run}>({} + {} * {}, {}, {tile}, {slot}, {} * 16, {}, {left});",
-            plan.tokens,
-            plan.chunk.slots(plan.chunk.node(node).rows),
-            own.at,
-            fused.first,
-            own.step,
-            own.step,
-            fused.warp,
-            fused.count,
-        ));
-        w.line("__syncwarp();");
     }
 
     /// `S^T <- decay S^T + U^T (decay * A)`

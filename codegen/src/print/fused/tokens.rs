@@ -6,9 +6,9 @@
 //! one warp: sums of the decays
 //! ```
 
-use super::{ClockNames, Fused, RowNames};
+use super::{ClockNames, Fused, RowNames, epilogue};
 use crate::fused::{ClockKind, Root};
-use crate::print::{express, memory, token};
+use crate::print::{Context, express, memory, token};
 use crate::program::{NodeId, Op, Step};
 use crate::writer::Writer;
 use chunkwise_dsl::graph::{Dim, ParamId};
@@ -62,7 +62,7 @@ pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
         w.line(format_args!("const bool {} = {t} < {};", fused.there, fused.count));
         for step in &plan.prologue.steps {
             match step {
-                Step::Define(id) => define(fused, *id, w),
+                Step::Define(id) => define(fused, &fused.context, *id, w),
                 Step::Output { index, value } => ready(fused, plan.roots[*index], *value, w),
                 _ => {}
             }
@@ -75,17 +75,32 @@ pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
     cumulative(fused, w);
 }
 
-fn define(fused: &Fused<'_>, id: NodeId, w: &mut Writer) {
-    let context = &fused.context;
+/// The loop over the chunk's tokens, a group of lanes each.
+pub(super) fn each_token(fused: &Fused<'_>, w: &mut Writer, body: impl FnOnce(&mut Writer)) {
+    let (plan, names) = (fused.plan, &fused.context.names);
+    let (t, groups) = (&names.token, plan.layout.groups());
+    let each = plan.warps * groups;
+    let start = match groups {
+        1 => fused.warp.clone(),
+        groups => format!("{} * {groups} + {}", fused.warp, names.group),
+    };
+    w.block(format_args!("for (int {t} = {start}; {t} < {}; {t} += {each})", plan.tokens), |w| {
+        w.line(format_args!("const bool {} = {t} < {};", fused.there, fused.count));
+        body(w);
+    });
+}
+
+/// Defines a value of the prologue or the epilogue.
+pub(super) fn define(fused: &Fused<'_>, context: &Context<'_>, id: NodeId, w: &mut Writer) {
     let node = context.program.node(id);
     match node.op {
-        Op::Input(param, entry) if !node.constant => input(fused, id, param, entry.unwrap_or(0), w),
+        Op::Input(param, entry) if !node.constant => input(fused, context, id, param, entry.unwrap_or(0), w),
+        Op::Tap(read) => epilogue::take(fused, context, id, read, w),
         _ => token::define(context, id, w),
     }
 }
 
-fn input(fused: &Fused<'_>, id: NodeId, param: ParamId, entry: u32, w: &mut Writer) {
-    let context = &fused.context;
+fn input(fused: &Fused<'_>, context: &Context<'_>, id: NodeId, param: ParamId, entry: u32, w: &mut Writer) {
     let name = &context.names.nodes[id.index()];
     let own = &context.names.params[param.index()];
     let t = &context.names.token;
@@ -101,7 +116,7 @@ fn input(fused: &Fused<'_>, id: NodeId, param: ParamId, entry: u32, w: &mut Writ
     };
     let axis = context.axis(dim);
     let Some(at) = fused.plan.inputs.iter().position(|i| i.param == param) else {
-        return global_row(fused, id, param, entry, w);
+        return global_row(fused, context, id, param, entry, w);
     };
     let row = row(t, fused.plan.inputs[at].slots as usize, entry as usize);
     w.line(format_args!("float {name}[{}];", axis.registers));
@@ -112,8 +127,14 @@ fn input(fused: &Fused<'_>, id: NodeId, param: ParamId, entry: u32, w: &mut Writ
 }
 
 /// A vector that no tile holds: read from memory. After the sequence's end the chunk's first token stands in.
-fn global_row(fused: &Fused<'_>, id: NodeId, param: ParamId, entry: u32, w: &mut Writer) {
-    let context = &fused.context;
+fn global_row(
+    fused: &Fused<'_>,
+    context: &Context<'_>,
+    id: NodeId,
+    param: ParamId,
+    entry: u32,
+    w: &mut Writer,
+) {
     let (name, own) = (&context.names.nodes[id.index()], &context.names.params[param.index()]);
     let Some(dim) = context.program.node(id).dim else { return };
     let axis = context.axis(dim);
@@ -130,7 +151,7 @@ fn global_row(fused: &Fused<'_>, id: NodeId, param: ParamId, entry: u32, w: &mut
 }
 
 /// `t * slots + slot`
-fn row(t: &str, slots: usize, slot: usize) -> String {
+pub(super) fn row(t: &str, slots: usize, slot: usize) -> String {
     match (slots, slot) {
         (1, _) => t.to_owned(),
         (slots, 0) => format!("{t} * {slots}"),
