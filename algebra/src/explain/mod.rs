@@ -12,7 +12,7 @@
 //!
 //! The text is a pure function of the rule and a [`Setting`]: signature and layouts, the token's events, the class and
 //! what decides it, the equations of one chunk, their phases, the costs. Every line is derived from the events of the
-//! timeline; nothing here knows a rule by name.
+//! timeline; nothing here knows a rule by name. The chunk program that kernels are made from stands beside the equations.
 //!
 //! Passes: `system` takes the timeline apart, `derive` writes the equations as formulas, `phases` shares Gram matrices
 //! and cuts by dependence on the state, `cost` counts; `page` and `why` lay the results out.

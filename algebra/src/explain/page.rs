@@ -6,6 +6,7 @@ use super::phases::{self, Phase, Placed};
 use super::system::{self, System};
 use super::text::{Page, pad, thousands, width};
 use super::why;
+use crate::program as chunk_program;
 use chunkwise_dsl::class::{Feedback, classify};
 use chunkwise_dsl::diagnostic::Diagnostic;
 use chunkwise_dsl::print::{self, Printer};
@@ -56,6 +57,7 @@ fn affine(page: &mut Page, t: &Timeline, setting: &Setting) {
         let placed = phases::cut(&mut equations);
         cut(page, &equations, &placed);
     }
+    program(page, forward);
     backward(page, forward);
     costs(page, &cost::costs(&s, setting), t, setting);
 }
@@ -262,6 +264,18 @@ fn cut(page: &mut Page, e: &Equations, placed: &[Placed]) {
             }
         }
         by_name(page, &mut names);
+    }
+}
+
+/// The form that kernels are made from, where the rule has one.
+fn program(page: &mut Page, t: &Timeline) {
+    if let Ok(program) = chunk_program::derive(t) {
+        page.section(
+            "the chunk program",
+            "what kernels are made from: operands are inputs where they can be",
+        );
+        let text = chunk_program::print(&chunk_program::simplify(&program));
+        text.lines().for_each(|line| page.line(&format!("  {line}")));
     }
 }
 

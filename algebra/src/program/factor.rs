@@ -6,7 +6,7 @@
 use chunkwise_dsl::graph::{Binary, Expr, Graph, Shape, Unary, Value};
 
 /// The number under the root in `l2norm(x) = x / sqrt(sum(x^2) + 1e-6)`.
-const NORM_EPSILON: f64 = 1e-6;
+pub(super) const NORM_EPSILON: f64 = 1e-6;
 
 /// `v` as `(scalar, rest)` with `v = scalar * rest` in exact arithmetic; the rest has the shape of `v`.
 pub(super) fn factor(g: &mut Graph, v: Value) -> (Value, Value) {

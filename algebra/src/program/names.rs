@@ -7,9 +7,10 @@
 //!
 //! No two are alike, none is that of an input or state, and the same program gives the same names.
 
+use super::factor::NORM_EPSILON;
 use super::verify::operands;
 use super::{Columns, Keys, NodeId, Op, Program, Sought};
-use chunkwise_dsl::graph::{Expr, Value};
+use chunkwise_dsl::graph::{Binary, Expr, Unary, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of everything that is defined once.
@@ -74,6 +75,30 @@ impl Names {
     pub(super) fn of_coefficients(&self, by: &[Value]) -> String {
         self.coefficients.iter().find(|(c, _)| c == by).map_or_else(|| "?".into(), |(_, name)| name.clone())
     }
+}
+
+/// The program with a name for each factor that makes a vector one of unit length: `unit_k`, for `rsqrt(sum(square(k)) + ..)`.
+pub(super) fn with_units(p: &Program) -> Program {
+    let mut p = p.clone();
+    let g = &mut p.timeline.graph;
+    let scaled = |v: Value| {
+        let Expr::Unary(Unary::Rsqrt, length) = g.expr(v) else { return None };
+        let Expr::Binary(Binary::Add, sum, epsilon) = g.expr(length) else { return None };
+        let Expr::Sum(squares) = g.expr(sum) else { return None };
+        let Expr::Unary(Unary::Square, x) = g.expr(squares) else { return None };
+        (g.literal(epsilon) == Some(NORM_EPSILON)).then_some((v, x))
+    };
+    let units: Vec<(Value, Value)> = g.values().filter_map(scaled).collect();
+    for (v, x) in units {
+        let of = match (g.expr(x), g.names.get(&x)) {
+            (Expr::Param(param, None), _) => format!("_{}", p.timeline.signature.param(param).name),
+            (Expr::Param(param, Some(n)), _) => format!("_{}{n}", p.timeline.signature.param(param).name),
+            (_, Some(name)) => format!("_{name}"),
+            _ => String::new(),
+        };
+        g.names.entry(v).or_insert(format!("unit{of}"));
+    }
+    p
 }
 
 /// The matrices with a name of their own, and its letter.

@@ -25,7 +25,7 @@
 //! once stands where it is used, unless it is inverted or leaves the chunk.
 
 use super::build::by_channel;
-use super::names::{Names, is_number};
+use super::names::{Names, is_number, with_units};
 use super::walk::reaches;
 use super::{KeysId, NodeId, Op, Program, Sought, System, SystemId};
 use chunkwise_dsl::graph::{StateId, Value};
@@ -35,6 +35,7 @@ use std::fmt::Write;
 
 /// The program's text, one line a definition.
 pub fn print(program: &Program) -> String {
+    let program = &with_units(program);
     let t = &program.timeline;
     let roots = program.roots();
     let printer = Printer::new(&t.signature, &t.graph, &t.givens, &roots);
