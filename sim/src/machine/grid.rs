@@ -30,6 +30,8 @@ pub(crate) struct Run<'a> {
     pub(crate) memory: global::Launch<'a>,
     /// Where each variable of the module lies in its space.
     pub(crate) variables: Vec<u64>,
+    /// How many threads run blocks.
+    pub(crate) threads: usize,
 }
 
 impl Run<'_> {
@@ -61,18 +63,21 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Report, Error> {
         end: AtomicU64::new(blocks),
         outcome: Mutex::new(Outcome { tally: Tally::new(run.program.kernel.code.len()), first: None }),
     };
-    let most = rayon::current_num_threads().min(usize::try_from(blocks).unwrap_or(usize::MAX));
-    let threads = if run.options.threads == 0 { most } else { most.min(run.options.threads) };
-    if threads == 1 {
-        work(run, &progress);
-    } else {
-        rayon::scope(|scope| (0..threads).for_each(|_| scope.spawn(|_| work(run, &progress))));
+    match run.threads {
+        1 => work(run, &progress),
+        threads => rayon::scope(|scope| (0..threads).for_each(|_| scope.spawn(|_| work(run, &progress)))),
     }
     let outcome = progress.outcome.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     match outcome.first {
         Some((block, found)) => Err(Error::Violation(Box::new(violation(run, block, *found)))),
         None => Ok(outcome.tally.report(&run.program.kernel, run.options.lines)),
     }
+}
+
+/// How many threads run the blocks of a launch.
+pub(crate) fn threads(launch: &Launch, options: &Options) -> usize {
+    let most = rayon::current_num_threads().min(usize::try_from(launch.blocks()).unwrap_or(usize::MAX));
+    if options.threads == 0 { most } else { most.min(options.threads) }
 }
 
 /// Takes blocks and runs them until none is left.

@@ -243,6 +243,8 @@ impl Kernel {
         let params = Constant::new("param", &arguments.pack(&program.kernel)?);
         let variables = program.loaded.place(memory)?;
         let memory = memory.launch(options.checks);
-        grid::run(&Run { program, launch: *launch, options: *options, params, memory, variables })
+        let threads = grid::threads(launch, options);
+        let memory = if threads == 1 { memory.by_one_thread() } else { memory };
+        grid::run(&Run { program, launch: *launch, options: *options, params, memory, variables, threads })
     }
 }

@@ -97,14 +97,17 @@ fn store(
 /// Registers of a fragment of the 32-bit bank, at most: those of A in `m16n8k16` of halves, and all others of 16 rows.
 const MOST: usize = 4;
 
+/// Room for the fragments of a multiplication, A, B, C and D, kept so that nobody has to clear it.
+#[derive(Default, Debug)]
+pub(crate) struct Fragments([[Lanes; MOST]; 4]);
+
 fn multiply_add(warp: &mut Warp, mask: u32, multiply: &Multiply) {
-    let registers = &mut warp.registers;
+    let (registers, Fragments([a, b, c, d])) = (&mut warp.registers, &mut warp.fragments);
     match multiply.multiplier {
         Multiplier::Word(mma) => {
-            let [mut a, mut b, mut c, mut d] = [[[0; 32]; MOST]; 4];
-            let a = fill(registers, &multiply.a, &mut a);
-            let b = fill(registers, &multiply.b, &mut b);
-            let c = fill(registers, &multiply.c, &mut c);
+            let a = fill(registers, &multiply.a, a);
+            let b = fill(registers, &multiply.b, b);
+            let c = fill(registers, &multiply.c, c);
             let d = &mut d[..c.len()];
             mma.run(a, b, c, d);
             for (dst, value) in multiply.d.iter().zip(d) {

@@ -19,6 +19,7 @@ use super::execute;
 use super::faults;
 use super::registers::{ALL, Registers, lanes};
 use super::splits::{Key, Split, Splits, Turn};
+use super::tensor::Fragments;
 use crate::check::{Fault, Wrong};
 use crate::decode::Instruction;
 use crate::decode::op::{Op, Src32};
@@ -52,6 +53,8 @@ pub(crate) struct Warp {
     pub(crate) registers: Registers,
     /// Where its lanes are.
     pub(crate) splits: Splits,
+    /// Room for matrices.
+    pub(crate) fragments: Fragments,
 }
 
 /// Runs a warp for at most `slice` instructions.

@@ -16,31 +16,18 @@ use super::Lanes;
 
 /// How elements lie in a register.
 pub(super) trait Unpack {
-    /// The elements of a register of 32 lanes, slot by slot; all formats are part of `f32`.
-    type Planes: AsRef<[[f32; 32]]> + Copy;
-    /// A register of zeros, unpacked.
-    const ZERO: Self::Planes;
-    /// Unpacks a register.
-    fn unpack(lanes: &Lanes) -> Self::Planes;
-}
-
-/// One element of each lane.
-#[inline(always)]
-fn plane(lanes: &Lanes, widen: impl Fn(u32) -> f32) -> [f32; 32] {
-    let mut values = [0.0; 32];
-    for (value, &word) in values.iter_mut().zip(lanes) {
-        *value = widen(word);
-    }
-    values
+    /// How many there are.
+    const SLOTS: usize;
+    /// One of them; all formats are part of `f32`.
+    fn element(word: u32, slot: usize) -> f32;
 }
 
 impl<H: Half> Unpack for H {
-    type Planes = [[f32; 32]; 2];
-    const ZERO: Self::Planes = [[0.0; 32]; 2];
+    const SLOTS: usize = 2;
 
     #[inline(always)]
-    fn unpack(lanes: &Lanes) -> Self::Planes {
-        [plane(lanes, |word| H::widen(word as u16)), plane(lanes, |word| H::widen((word >> 16) as u16))]
+    fn element(word: u32, slot: usize) -> f32 {
+        H::widen((word >> (16 * slot)) as u16)
     }
 }
 
@@ -48,12 +35,11 @@ impl<H: Half> Unpack for H {
 pub(super) struct Tf32;
 
 impl Unpack for Tf32 {
-    type Planes = [[f32; 32]; 1];
-    const ZERO: Self::Planes = [[0.0; 32]; 1];
+    const SLOTS: usize = 1;
 
     #[inline(always)]
-    fn unpack(lanes: &Lanes) -> Self::Planes {
-        [plane(lanes, |word| f32::from_bits(word & 0xffff_e000))]
+    fn element(word: u32, _: usize) -> f32 {
+        f32::from_bits(word & 0xffff_e000)
     }
 }
 
@@ -61,12 +47,11 @@ impl Unpack for Tf32 {
 pub(super) struct E4m3;
 
 impl Unpack for E4m3 {
-    type Planes = [[f32; 32]; 4];
-    const ZERO: Self::Planes = [[0.0; 32]; 4];
+    const SLOTS: usize = 4;
 
     #[inline(always)]
-    fn unpack(lanes: &Lanes) -> Self::Planes {
-        [0, 8, 16, 24].map(|bit| plane(lanes, |word| packed::widen((word >> bit) as u8, Byte::E4m3)))
+    fn element(word: u32, slot: usize) -> f32 {
+        packed::widen((word >> (8 * slot)) as u8, Byte::E4m3)
     }
 }
 
@@ -74,12 +59,11 @@ impl Unpack for E4m3 {
 pub(super) struct E5m2;
 
 impl Unpack for E5m2 {
-    type Planes = [[f32; 32]; 4];
-    const ZERO: Self::Planes = [[0.0; 32]; 4];
+    const SLOTS: usize = 4;
 
     #[inline(always)]
-    fn unpack(lanes: &Lanes) -> Self::Planes {
-        [0, 8, 16, 24].map(|bit| plane(lanes, |word| packed::widen((word >> bit) as u8, Byte::E5m2)))
+    fn element(word: u32, slot: usize) -> f32 {
+        packed::widen((word >> (8 * slot)) as u8, Byte::E5m2)
     }
 }
 
@@ -138,17 +122,13 @@ fn floats_by<A: Unpack, B: Unpack, T: Total, const K: usize, const RA: usize, co
     d: &mut [Lanes],
 ) {
     let (Some(c), Some(d)) = (c.get(..T::REGISTERS), d.get_mut(..T::REGISTERS)) else { return };
-    let mut left = [A::ZERO; RA];
-    for (planes, lanes) in left.iter_mut().zip(a) {
-        *planes = A::unpack(lanes);
-    }
     let right = read_b::<B, K, RB>(b);
     for start in (0..16).step_by(TOGETHER) {
         let (half, group) = (start / 8, start % 8);
-        let (mut rows, mut sums) = ([[0.0; K]; TOGETHER], [[0.0; 8]; TOGETHER]);
-        for row in 0..TOGETHER {
-            rows[row] = row_of::<A, K, RA>(&left, half, group + row);
-            sums[row] = T::read(c, half, group + row);
+        let rows = read_a::<A, K, RA>(a, half, group);
+        let mut sums = [[0.0; 8]; TOGETHER];
+        for (row, sums) in sums.iter_mut().enumerate() {
+            *sums = T::read(c, half, group + row);
         }
         for (k, column) in right.iter().enumerate() {
             for (sums, row) in sums.iter_mut().zip(&rows) {
@@ -161,37 +141,50 @@ fn floats_by<A: Unpack, B: Unpack, T: Total, const K: usize, const RA: usize, co
     }
 }
 
-/// A row of A: the registers of its half, their slots, four threads each.
+/// One element of each lane.
 #[inline(always)]
-fn row_of<A: Unpack, const K: usize, const RA: usize>(
-    left: &[A::Planes; RA],
+fn plane<U: Unpack, const LANES: usize>(lanes: &[u32; LANES], slot: usize) -> [f32; LANES] {
+    let mut elements = [0.0; LANES];
+    for (element, &word) in elements.iter_mut().zip(lanes) {
+        *element = U::element(word, slot);
+    }
+    elements
+}
+
+/// Rows of A from row `8 half + group` on: the registers of the half, their slots, four threads each.
+#[inline(always)]
+fn read_a<A: Unpack, const K: usize, const RA: usize>(
+    a: &[Lanes; RA],
     half: usize,
     group: usize,
-) -> [f64; K] {
-    let mut row = [0.0; K];
+) -> [[f64; K]; TOGETHER] {
+    let mut rows = [[0.0; K]; TOGETHER];
     for index in 0..RA / 2 {
-        let planes = left[2 * index + half].as_ref();
-        for (slot, plane) in planes.iter().enumerate() {
-            let block = (index * planes.len() + slot) % (K / 4);
-            for thread in 0..4 {
-                row[4 * block + thread] = plane[4 * group + thread].into();
+        let (lanes, _) = a[2 * index + half].as_chunks::<{ 4 * TOGETHER }>();
+        for slot in 0..A::SLOTS {
+            let block = (index * A::SLOTS + slot) % (K / 4);
+            let elements = plane::<A, _>(&lanes[group / TOGETHER % lanes.len()], slot);
+            for (row, elements) in rows.iter_mut().zip(elements.as_chunks::<4>().0) {
+                for (thread, element) in elements.iter().enumerate() {
+                    row[4 * block + thread] = (*element).into();
+                }
             }
         }
     }
-    row
+    rows
 }
 
 /// B by rows, in the order register, slot, thread; its columns in the order of [`Row`].
 #[inline(always)]
 fn read_b<B: Unpack, const K: usize, const RB: usize>(b: &[Lanes; RB]) -> [Row; K] {
     let mut right = [[0.0; 8]; K];
-    let mut blocks = right.as_chunks_mut::<4>().0.iter_mut();
-    for lanes in b {
-        let planes = B::unpack(lanes);
-        for (plane, block) in planes.as_ref().iter().zip(blocks.by_ref()) {
-            for (group, values) in plane.as_chunks::<4>().0.iter().enumerate() {
-                for (row, &value) in block.iter_mut().zip(values) {
-                    row[group % 2 * 4 + group / 2] = value.into();
+    for (register, lanes) in b.iter().enumerate() {
+        for slot in 0..B::SLOTS {
+            let block = (register * B::SLOTS + slot) % (K / 4);
+            let elements = plane::<B, _>(lanes, slot);
+            for (group, elements) in elements.as_chunks::<4>().0.iter().enumerate() {
+                for (thread, element) in elements.iter().enumerate() {
+                    right[4 * block + thread][group % 2 * 4 + group / 2] = (*element).into();
                 }
             }
         }

@@ -24,7 +24,9 @@
 //! Allocations lie apart by more than their own size, so that a wrong index lands nowhere; their addresses are multiples of
 //! what was asked for and of no more, so that a kernel cannot rely on more. Pages come into being when they are touched.
 
+mod judge;
 mod page;
+mod sector;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -253,7 +255,7 @@ impl Global {
         for shard in &mut self.histories {
             shard.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         }
-        Launch { global: self, strictness }
+        Launch { global: self, strictness, alone: false }
     }
 
     /// The allocation that holds a range.
@@ -331,9 +333,16 @@ impl fmt::Display for Allocation {
 pub struct Launch<'a> {
     global: &'a Global,
     strictness: Strictness,
+    /// Whether one thread alone runs all blocks.
+    alone: bool,
 }
 
 impl<'a> Launch<'a> {
+    /// The same, promised to be used by one thread at a time, which costs less.
+    pub(crate) fn by_one_thread(self) -> Launch<'a> {
+        Launch { alone: true, ..self }
+    }
+
     /// The memory as the block of that linear index (up to 2^32) uses it.
     pub fn view(self, block: u64) -> View<'a> {
         View::new(self, block)

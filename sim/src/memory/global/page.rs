@@ -4,6 +4,7 @@
 //! Blocks run on several threads and reach the same pages, so that all is atomic words, read and written in no particular
 //! order: what a kernel's weak accesses mean on a GPU.
 
+use super::sector::{SECTOR, Sector};
 use super::trace::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -16,15 +17,19 @@ const WORDS: usize = PAGE as usize / 4;
 /// The records of a page's words.
 pub(super) type Trace = [Cell; WORDS];
 
+/// The records of a page's sectors.
+type Sectors = [Sector; (PAGE / SECTOR) as usize];
+
 /// A page. Bytes that nobody wrote are `0xff`.
 #[derive(Debug)]
 pub(super) struct Page {
     words: [AtomicU32; WORDS],
     /// A bit a byte, 32 bytes a word.
     written: [AtomicU32; PAGE as usize / 32],
+    sectors: OnceLock<Box<Sectors>>,
     trace: OnceLock<Box<Trace>>,
-    /// Whether the trace has been used since it was last cleared.
-    traced: AtomicBool,
+    /// Whether the sectors, and the trace, have been used since they were last cleared.
+    used: [AtomicBool; 2],
 }
 
 impl Page {
@@ -32,8 +37,9 @@ impl Page {
         Page {
             words: std::array::from_fn(|_| AtomicU32::new(u32::MAX)),
             written: std::array::from_fn(|_| AtomicU32::new(0)),
+            sectors: OnceLock::new(),
             trace: OnceLock::new(),
-            traced: AtomicBool::new(false),
+            used: Default::default(),
         }
     }
 
@@ -81,21 +87,37 @@ impl Page {
         }
     }
 
+    /// The record of the sector that holds this byte.
+    #[inline]
+    pub(super) fn sector(&self, at: u64) -> &Sector {
+        use_of(&self.used[0]);
+        let sectors = self.sectors.get_or_init(|| Box::new(std::array::from_fn(|_| Sector::default())));
+        &sectors[(at % PAGE / SECTOR) as usize]
+    }
+
     /// The records of all words.
     #[inline]
     pub(super) fn trace(&self) -> &Trace {
-        if !self.traced.load(Relaxed) {
-            self.traced.store(true, Relaxed);
-        }
+        use_of(&self.used[1]);
         self.trace.get_or_init(|| Box::new(std::array::from_fn(|_| Cell::default())))
     }
 
     /// A launch begins.
     pub(super) fn clear_trace(&mut self) {
-        if std::mem::take(self.traced.get_mut())
-            && let Some(trace) = self.trace.get_mut()
-        {
+        let [sectors, words] = self.used.each_mut().map(|used| std::mem::take(used.get_mut()));
+        if let (true, Some(sectors)) = (sectors, self.sectors.get_mut()) {
+            sectors.fill_with(Sector::default);
+        }
+        if let (true, Some(trace)) = (words, self.trace.get_mut()) {
             trace.fill_with(Cell::default);
         }
+    }
+}
+
+/// Notes a use.
+#[inline]
+fn use_of(used: &AtomicBool) {
+    if !used.load(Relaxed) {
+        used.store(true, Relaxed);
     }
 }

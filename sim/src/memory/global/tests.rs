@@ -69,7 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Runs a program on both; steps that would fault are left out, but for the one of number
 /// `fatal`, which ends it. Gives how many there are.
-fn run(steps: &[Step], written: bool, fatal: Option<usize>) -> Result<usize, TestCaseError> {
+fn run(steps: &[Step], (written, alone): (bool, bool), fatal: Option<usize>) -> Result<usize, TestCaseError> {
     let mut memory = Global::new();
     let base = memory.alloc_named(BYTES.into(), 32, "x").unwrap_or_default();
     let mut model = Model::new(BLOCKS, WARPS as usize, BYTES as usize);
@@ -78,6 +78,7 @@ fn run(steps: &[Step], written: bool, fatal: Option<usize>) -> Result<usize, Tes
         model.bytes.fill(Some(9));
     }
     let launch = memory.launch(Strictness::Lanes);
+    let launch = if alone { launch.by_one_thread() } else { launch };
     let mut views: Vec<View> = (0..BLOCKS).map(|block| launch.view(block as u64)).collect();
     let mut clocks = vec![Clocks::new(32 * WARPS); BLOCKS];
     let mut faulty = 0;
@@ -147,12 +148,12 @@ proptest! {
 
     #[test]
     fn random_launches_are_judged_as_by_the_reference(
-        steps in prop::collection::vec(step(), 1..100), written: bool,
+        steps in prop::collection::vec(step(), 1..100), written: bool, alone: bool,
     ) {
         // Once without faults, and once up to each of them.
-        let faulty = run(&steps, written, None)?;
+        let faulty = run(&steps, (written, alone), None)?;
         for fatal in 1..=faulty {
-            run(&steps, written, Some(fatal))?;
+            run(&steps, (written, alone), Some(fatal))?;
         }
     }
 }

@@ -1,4 +1,5 @@
 //! The compact record of one word of global memory during a launch: 32 bytes, of which a word that is only read needs 16.
+//! What whole sectors see has records of its own, see `sector`.
 //!
 //! ```text
 //! writer    block 7, warp 1, lane 0, instruction 52
@@ -19,8 +20,11 @@ use crate::memory::clock::{Clocks, time};
 use crate::memory::history::{Actor, Entry, History, Kind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+/// Bits of a stamp in a `read`.
+pub(super) const LAST_BITS: u32 = 23;
+
 /// Beyond so many barriers a block's own races are no longer told.
-const LAST_STAMP: u32 = (1 << 23) - 1;
+const LAST_STAMP: u32 = (1 << LAST_BITS) - 1;
 
 /// `write`: the word has a history.
 const WIDE: u64 = 1 << 4;
@@ -77,12 +81,12 @@ impl<'a> Now<'a> {
         Actor { clocks, block: block.into(), warp, lane, site: Site(self.site), by_lane: false }
     }
 
-    fn pack(&self, lane: u32) -> u64 {
+    pub(super) fn pack(&self, lane: u32) -> u64 {
         u64::from(self.block) << 32 | u64::from(self.site << 10 | self.warp << 5 | lane)
     }
 
     /// Whether what that warp of this block did at that stamp comes before now.
-    fn after(&self, warp: u32, stamp: u32) -> bool {
+    pub(super) fn after(&self, warp: u32, stamp: u32) -> bool {
         warp == self.warp
             || stamp <= self.floor
             || stamp <= self.clocks.known(self.warp, warp)
@@ -90,7 +94,7 @@ impl<'a> Now<'a> {
     }
 
     /// One of these warps whose accesses at that stamp do not come before now.
-    fn beside(&self, warps: u32, stamp: u32) -> Option<u32> {
+    pub(super) fn beside(&self, warps: u32, stamp: u32) -> Option<u32> {
         if stamp <= self.floor || warps == 1 << self.warp {
             return None;
         }
@@ -98,7 +102,8 @@ impl<'a> Now<'a> {
     }
 }
 
-fn unpack(who: u64) -> Party {
+/// Who made a record.
+pub(super) fn unpack(who: u64) -> Party {
     let low = who as u32;
     Party { block: who >> 32, warp: low >> 5 & 31, lane: low & 31, site: Site(low >> 10) }
 }
@@ -192,6 +197,11 @@ impl Cell {
         Outcome::Stored
     }
 
+    /// Whether it has a history instead.
+    pub(super) fn is_wide(&self) -> bool {
+        self.write.load(Relaxed) & WIDE != 0
+    }
+
     /// What the compact record has against an access. (A history says for itself.)
     #[inline]
     pub(super) fn objection(&self, now: &Now, bytes: u32, writes: bool, constant: bool) -> Option<Objection> {
@@ -209,8 +219,12 @@ impl Cell {
         if writes { self.objection_of_readers(now, bytes) } else { None }
     }
 
+    #[inline]
     fn objection_of_readers(&self, now: &Now, bytes: u32) -> Option<Objection> {
         let read = self.read.load(Relaxed);
+        if read == 0 {
+            return None;
+        }
         let wide = self.write.load(Relaxed) & WIDE != 0;
         let first = unpack(self.reader.load(Relaxed));
         if constant_bytes(read) & bytes != 0 {

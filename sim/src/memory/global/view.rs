@@ -1,44 +1,48 @@
 //! What the warps of one block do to global memory.
 
-use super::page::{PAGE, Page, Trace};
-use super::trace::{Cell, Now, Objection, Outcome};
+use super::page::{PAGE, Page};
+use super::sector::{Row, SECTOR};
 use super::{Allocation, Launch};
 use crate::check::{Fault, Party, Wrong};
 use crate::memory::clock::Clocks;
 use crate::memory::history::Kind;
-use crate::memory::lanes::{Shape, bytes_of, clash, lanes_of, low_bits};
+use crate::memory::lanes::{Shape, clash, lanes_of, low_bits};
 use crate::memory::{Access, Lanes, Order, Strictness, Traffic};
-use std::sync::PoisonError;
-use std::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst, fence};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The memory as one block uses it.
 #[derive(Debug)]
 pub struct View<'a> {
-    launch: Launch<'a>,
-    block: u64,
+    pub(super) launch: Launch<'a>,
+    pub(super) block: u64,
     /// The allocation that was used last: most likely the next one.
     last: &'a Allocation,
-    /// The words of the access at hand; kept for its room.
-    touched: Vec<Touch<'a>>,
+    /// What the access at hand touches; kept for its room.
+    pub(super) touched: Vec<Touch<'a>>,
 }
 
-/// A page, and its trace if there are checks.
+/// A page, and which of its addresses are allocated.
 #[derive(Clone, Copy, Debug)]
 struct Place<'a> {
     page: &'a Page,
-    trace: Option<&'a Trace>,
+    start: u64,
+    end: u64,
 }
 
-/// Words that some lanes touch, and the first of these lanes.
+/// What neighbouring lanes touch of one sector.
 #[derive(Clone, Copy, Debug)]
-struct Touch<'a> {
-    /// Their records, in a row.
-    cells: &'a [Cell],
-    /// Of the first word.
-    address: u64,
-    lane: u32,
-    /// The bytes of a single word that are touched; all, if there are several.
-    bytes: u32,
+pub(super) struct Touch<'a> {
+    pub(super) page: &'a Page,
+    /// Where the sector starts.
+    pub(super) start: u64,
+    /// Which of its bytes are touched, a bit each.
+    pub(super) bytes: u32,
+    /// By word a byte, the first lane that touches it.
+    pub(super) lanes: u64,
+    /// The lanes as a row that begins where the sector does,
+    pub(super) row: Row,
+    /// if they are one.
+    pub(super) is_row: bool,
 }
 
 impl<'a> View<'a> {
@@ -107,36 +111,7 @@ impl<'a> View<'a> {
         Ok(traffic(access))
     }
 
-    /// The page that holds all lanes' bytes, if one does, and they are aligned.
-    #[inline]
-    fn common_place(&mut self, access: &Access) -> Option<Place<'a>> {
-        let first = access.address[access.mask.trailing_zeros() as usize & 31];
-        let (mut spread, mut low) = (0, 0);
-        for (lane, address) in access.address.iter().enumerate() {
-            let address = if access.mask >> lane & 1 == 1 { *address } else { first };
-            spread |= address ^ first;
-            low |= address;
-        }
-        let size = u64::from(access.bytes);
-        if spread >= PAGE || low & (size - 1) != 0 {
-            return None;
-        }
-        if !self.last.holds(first, size) {
-            self.last = self.launch.global.holder(first, size)?;
-        }
-        let last = self.last;
-        let inside = last.holds(first & !(PAGE - 1), PAGE)
-            || lanes_of(access.mask).all(|lane| last.holds(access.address[lane], size));
-        inside.then(|| self.place(last.page(first)))
-    }
-
-    #[inline]
-    fn place(&self, page: &'a Page) -> Place<'a> {
-        Place { page, trace: (self.launch.strictness > Strictness::Bounds).then(|| page.trace()) }
-    }
-
     /// The page of a lane's bytes.
-    #[inline]
     fn find(&mut self, access: &Access, lane: usize, writes: bool) -> Result<Place<'a>, Fault> {
         let (address, size) = (access.address[lane], u64::from(access.bytes));
         if !self.last.holds(address, size) {
@@ -151,39 +126,48 @@ impl<'a> View<'a> {
         if address & (size - 1) != 0 {
             return Err(fault(access, lane, Wrong::Misaligned, writes));
         }
-        Ok(self.place(self.last.page(address)))
+        let (base, page) = (self.last.base, address & !(PAGE - 1));
+        let end = (base + self.last.bytes).min(page + PAGE);
+        Ok(Place { page: self.last.page(address), start: base.max(page), end })
     }
 
-    /// Notes the words that a lane touches.
+    /// Notes the bytes that a lane touches.
     #[inline]
-    fn touch(&mut self, access: &Access, lane: usize, trace: &'a Trace) {
-        let at = access.address[lane];
-        let (address, bytes) = (at & !3, bytes_of(at, access.bytes));
-        // Neighbours that touch the same words: a broadcast, or halves of one word.
-        if let Some(last) = self.touched.last_mut()
-            && last.address == address
-        {
-            last.bytes |= bytes;
-            return;
+    fn touch(&mut self, access: &Access, lane: usize, page: &'a Page) {
+        let (at, size) = (access.address[lane], access.bytes.trailing_zeros());
+        let (start, place) = (at & !(SECTOR - 1), at as u32 & (SECTOR as u32 - 1));
+        let bytes = (u32::MAX >> (32 - access.bytes)) << place;
+        let row = Row { lane: (lane as u32).wrapping_sub(place >> size), size };
+        // A byte for each word that is touched.
+        let words = (u64::MAX >> (64 - 8 * access.bytes.div_ceil(4))) << (8 * (place / 4));
+        let lanes = lane as u64 * 0x0101_0101_0101_0101 & words;
+        match self.touched.last_mut().filter(|last| last.start == start) {
+            Some(last) if last.bytes & bytes == bytes => {}
+            Some(last) => {
+                if last.bytes >> (place & !3) & 0xf == 0 {
+                    last.lanes |= lanes;
+                }
+                last.bytes |= bytes;
+                last.is_row &= last.row == row;
+            }
+            None => self.touched.push(Touch { page, start, bytes, lanes, row, is_row: true }),
         }
-        let start = (at % PAGE) as usize / 4;
-        let cells = &trace[start..start + access.bytes.div_ceil(4) as usize];
-        self.touched.push(Touch { cells, address, lane: lane as u32, bytes });
     }
 
     /// Moves data from memory.
     fn fetch(&mut self, access: &Access, out: &mut [Lanes; 4], writes: bool) -> Result<(), Fault> {
         self.touched.clear();
-        let common = self.common_place(access);
         let checked = self.launch.strictness > Strictness::Bounds;
+        let mut place: Option<Place> = None;
         for lane in lanes_of(access.mask) {
-            let Place { page, trace } = match common {
+            let found = match place.filter(|place| place.holds(access, lane)) {
                 Some(place) => place,
                 None => self.find(access, lane, writes)?,
             };
-            let at = access.address[lane];
-            if let Some(trace) = trace {
-                self.touch(access, lane, trace);
+            place = Some(found);
+            let (at, page) = (access.address[lane], found.page);
+            if checked {
+                self.touch(access, lane, page);
             }
             if checked && !page.is_written(at, access.bytes) {
                 let detail = format!("in {}", self.last);
@@ -213,15 +197,17 @@ impl<'a> View<'a> {
     /// Moves data to memory.
     fn put(&mut self, access: &Access, data: &[Lanes; 4]) -> Result<(), Fault> {
         self.touched.clear();
-        let common = self.common_place(access);
+        let checked = self.launch.strictness > Strictness::Bounds;
+        let mut place: Option<Place> = None;
         for lane in lanes_of(access.mask) {
-            let Place { page, trace } = match common {
+            let found = match place.filter(|place| place.holds(access, lane)) {
                 Some(place) => place,
                 None => self.find(access, lane, true)?,
             };
-            let at = access.address[lane];
-            if let Some(trace) = trace {
-                self.touch(access, lane, trace);
+            place = Some(found);
+            let (at, page) = (access.address[lane], found.page);
+            if checked {
+                self.touch(access, lane, page);
             }
             page.set_written(at, access.bytes);
             match access.bytes {
@@ -244,80 +230,14 @@ impl<'a> View<'a> {
         }
         Ok(())
     }
+}
 
-    /// Judges and records what `find` noted.
-    fn check(&mut self, clocks: &Clocks, access: &Access, kind: Kind, writes: bool) -> Result<(), Fault> {
-        if self.launch.strictness == Strictness::Bounds {
-            return Ok(());
-        }
-        let now = Now::new(clocks, self.block as u32, access.warp, access.site);
-        let constant = access.order == Order::Constant;
-        let mut stored = false;
-        for touch in &self.touched {
-            let Touch { cells, lane, bytes, .. } = *touch;
-            for (word, cell) in cells.iter().enumerate() {
-                if writes && let Some(objection) = cell.objection(&now, bytes, true, false) {
-                    return Err(self.fault(access, touch, objection, writes));
-                }
-                let outcome = match kind {
-                    Kind::Read => cell.read(&now, lane, bytes, constant),
-                    Kind::Write => cell.write(&now, lane, bytes),
-                    _ => Outcome::Wide,
-                };
-                stored |= outcome == Outcome::Stored;
-                if outcome == Outcome::Wide {
-                    self.check_wide(&now, access, touch, word, kind)?;
-                }
-            }
-        }
-        if stored {
-            fence(SeqCst);
-        }
-        if kind.is_strong() {
-            return Ok(());
-        }
-        for touch in &self.touched {
-            for cell in touch.cells {
-                if let Some(objection) = cell.objection(&now, touch.bytes, writes, constant) {
-                    return Err(self.fault(access, touch, objection, writes));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// An access to a word that has, or needs, a history.
-    fn check_wide(
-        &self,
-        now: &Now,
-        access: &Access,
-        touch: &Touch,
-        word: usize,
-        kind: Kind,
-    ) -> Result<(), Fault> {
-        let address = touch.address + 4 * word as u64;
-        let constant = access.order == Order::Constant;
-        let histories = self.launch.global.histories(address);
-        let mut histories = histories.lock().unwrap_or_else(PoisonError::into_inner);
-        let history = histories.entry(address).or_default();
-        match touch.cells[word].record_wide(history, now, touch.lane, touch.bytes, kind, constant) {
-            Some(objection) => Err(self.fault(access, touch, objection, kind.writes())),
-            None => Ok(()),
-        }
-    }
-
-    fn fault(&self, access: &Access, touch: &Touch, objection: Objection, writes: bool) -> Fault {
-        let (wrong, other) = objection;
-        let elsewhere = other.is_some_and(|(party, _)| party.block != self.block);
-        let detail = match wrong {
-            Wrong::ReadOnly => "what ld.global.nc reads, nobody may write during the launch",
-            _ if elsewhere => "blocks run in any order, and no barrier orders them: only atomics may meet",
-            _ => "",
-        };
-        let place = self.launch.global.holder(touch.address, 1).map(|a| format!("in {a}"));
-        let detail = [detail, place.as_deref().unwrap_or_default()];
-        let detail = detail.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
-        Fault { other, detail, ..fault(access, touch.lane as usize, wrong, writes) }
+impl Place<'_> {
+    /// Whether a lane's bytes are in the page, and aligned.
+    #[inline]
+    fn holds(&self, access: &Access, lane: usize) -> bool {
+        let (address, size) = (access.address[lane], u64::from(access.bytes));
+        address >= self.start && address < self.end && self.end - address >= size && address & (size - 1) == 0
     }
 }
 
@@ -345,7 +265,7 @@ fn traffic(access: &Access) -> Traffic {
     Traffic { sectors: count as u32, ..Traffic::default() }
 }
 
-fn fault(access: &Access, lane: usize, wrong: Wrong, writes: bool) -> Fault {
+pub(super) fn fault(access: &Access, lane: usize, wrong: Wrong, writes: bool) -> Fault {
     Fault {
         wrong,
         lane: lane as u32,
