@@ -1,25 +1,27 @@
 //! The chunk program: what happens to one chunk of tokens, as matrices. The compiler's middle stage.
 //!
 //! ```text
-//! gated_deltanet       M  = a0 diag(c0) gram(K, K)          one row and column a token, strictly below the diagonal
-//!                      R  = diag(x0) V + diag(c0) tap(K)
-//!                      U  = inverse(M) R
-//!                      P1 = tap(Q) + gram(Q, K) U
-//!                      S  = carry(S) + deposit(K, U)
+//! gated_deltanet       M = diag(c0) gram(K', K)             one row and column a token, strictly below the diagonal
+//!                      R = diag(c1) V + diag(c0) tap(K')
+//!                      U = inverse(M) R
+//!                      P = tap(Q) + gram(Q, K) U
+//!                      s = carry(s) + deposit(K, U)
 //! ```
 //!
 //! Rows are tokens, or tokens times the slots of a [`Stack`]: row `t * slots + slot`. The operations that know the state's
-//! decay take [`Keys`], which know where in the token they stand:
+//! decay take [`Keys`], which know where in the token they stand (`K'` is the same `k` as `K`, at a read):
 //!
 //! | operation | meaning |
 //! |---|---|
 //! | `gram(B, A)` | `L[t, s] = sum_k b_t[k] a_s[k] D(t, s)[k]` where the write `s` is before the read `t`, otherwise 0 |
 //! | `tap(B)` | `p_t = S0^T (D(t, 0) * b_t)`: what a read finds of the chunk's first state |
+//! | `reach(B, A, U)` | `gram(B, A) U`, where value channels decay as well: row `s` of `U` also times `E(t, s)` |
 //! | `carry(S)`, `deposit(A, U)` | `D(C, 0) S0`, `sum_s (D(C, s) * a_s) u_s^T`: what the next chunk's first state is made of |
 //!
-//! where `D(t, s)` is the product of the decays that stand between the two on the timeline. Every scalar factor of a key
-//! is moved to the coefficients beside it ([`derive()`]), so that reads and writes on one direction share one operand, and
-//! an operand is an input as it lies in memory wherever it can be.
+//! where `D(t, s)` is the product of the decays that stand between the two on the timeline (of mixes too: a matrix between the
+//! states that meet), and `E` that of the value side. Writes with feedback that is not linear are a [`System`]. Every scalar
+//! factor of a key is moved to the coefficients beside it ([`derive()`]), so that reads and writes on one direction share one
+//! operand, and an operand is an input as it lies in memory wherever it can be.
 //!
 //! Source: `math/timeline.py` of the design; the solve is the UT transform of Yang et al. 2024, arXiv 2406.06484.
 
@@ -29,6 +31,7 @@ mod derive;
 mod evaluate;
 mod factor;
 mod family;
+mod matrices;
 mod names;
 mod phases;
 mod print;
@@ -37,7 +40,7 @@ mod verify;
 mod walk;
 
 pub use derive::derive;
-pub use evaluate::forward;
+pub use evaluate::{Walk, forward, run};
 pub use phases::{Phase, phases};
 pub use print::print;
 pub use simplify::{RULES, Rule, simplify, simplify_by};

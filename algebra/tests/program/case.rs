@@ -70,6 +70,11 @@ impl Case {
 
 /// Names the first tensor that is off by more than rounding, relative to its largest number.
 pub(crate) fn difference(found: &Outputs<f64>, expected: &Outputs<f64>) -> Option<String> {
+    farther(1e-11, found, expected)
+}
+
+/// Names the first tensor that is farther off than a part of its largest number.
+pub(crate) fn farther(part: f64, found: &Outputs<f64>, expected: &Outputs<f64>) -> Option<String> {
     let tensors =
         |o: &Outputs<f64>| -> Vec<Vec<f64>> { o.outputs.iter().chain(&o.states).cloned().collect() };
     let (found, expected) = (tensors(found), tensors(expected));
@@ -83,7 +88,7 @@ pub(crate) fn difference(found: &Outputs<f64>, expected: &Outputs<f64>) -> Optio
         let size = y.iter().fold(1e-3f64, |m, y| m.max(y.abs()));
         let error =
             x.iter().zip(y).fold(0.0, |m: f64, (x, y)| if (x - y).abs() <= m { m } else { (x - y).abs() });
-        if error.is_nan() || error > 1e-11 * size {
+        if error.is_nan() || error > part * size {
             return Some(format!("tensor {n} (outputs, then states) is off by {:.1e}", error / size));
         }
     }

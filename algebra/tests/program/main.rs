@@ -36,6 +36,8 @@ mod tape;
 mod agree;
 mod broken;
 mod case;
+mod dual;
+mod extremes;
 mod matrices;
 mod phases;
 mod reader;
