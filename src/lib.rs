@@ -47,15 +47,17 @@ pub use chunkwise_codegen::Arch;
 pub use chunkwise_dsl::rule::Rule;
 pub use chunkwise_macros::rule;
 pub use chunkwise_runtime::{
-    Bind, Bindings, Data, Device, Element, Error, Executable, Options, PlanChoice, Result, RuleExt, Tensor,
-    Tensors, io,
+    Bind, Bindings, Data, Device, Element, Error, Executable, Options, PlanChoice, Precision, Result,
+    RuleExt, Tensor, Tensors, io,
 };
 
 pub use papers::all as rules;
 
 /// Everything a program that declares and runs rules needs: `use chunkwise::prelude::*;`.
 pub mod prelude {
-    pub use crate::{Bind, Bindings, Device, Options, PlanChoice, Rule, RuleExt, Tensor, Tensors, rule};
+    pub use crate::{
+        Bind, Bindings, Device, Options, PlanChoice, Precision, Rule, RuleExt, Tensor, Tensors, rule,
+    };
 }
 
 /// What the code that `#[rule]` makes refers to; no part of the interface.

@@ -145,6 +145,10 @@ pub struct Emit {
     /// The algorithm: recurrent, fused, split, segmented
     #[arg(long, value_name = "PLAN", default_value = "recurrent", value_parser = plan)]
     pub plan: PlanChoice,
+    /// How tensor cores round their operands: in one pass, or split in two. Plans without tensor cores round no operand
+    /// and refuse `high`
+    #[arg(long, value_name = "PRECISION", default_value = "fast")]
+    pub precision: Precision,
     /// Which kernel
     #[arg(long, value_name = "PASS", default_value = "forward")]
     pub pass: Pass,
@@ -188,8 +192,8 @@ pub struct Run {
     /// Scalars, decays, `PerHead` tensors and states are f32, or f64 under f64
     #[arg(long, value_name = "TYPE", value_parser = dtype)]
     pub dtype: Option<DType>,
-    /// How tensor cores round their operands: in one pass, or split in two. It concerns CUDA plans that use tensor
-    /// cores; others do not round operands, and refuse `high` instead of ignoring it
+    /// How tensor cores round their operands: in one pass, or split in two. Plans without tensor cores round no operand
+    /// and refuse `high`
     #[arg(long, value_name = "PRECISION", default_value = "fast")]
     pub precision: Precision,
     /// Also run the backward pass, and write gradients
@@ -238,6 +242,10 @@ pub struct Check {
     /// Element type of the token vectors and the output: f64, f32, bf16, f16
     #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = dtype)]
     pub dtype: DType,
+    /// How tensor cores round their operands: in one pass, or split in two. Plans without tensor cores round no operand
+    /// and refuse `high`
+    #[arg(long, value_name = "PRECISION", default_value = "fast")]
+    pub precision: Precision,
     /// How many draws of every case
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub cases: u32,
@@ -326,6 +334,15 @@ pub enum Precision {
     Fast,
     /// Split operands
     High,
+}
+
+impl From<Precision> for chunkwise_codegen::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Fast => chunkwise_codegen::Precision::Fast,
+            Precision::High => chunkwise_codegen::Precision::High,
+        }
+    }
 }
 
 /// The largest size of a dim that a command takes: far above any use, far below overflow.

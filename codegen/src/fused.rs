@@ -20,8 +20,8 @@
 mod plan;
 
 pub use plan::{
-    Clock, ClockKind, ClockPart, Coefficient, Decayed, Epilogue, Input, Operand, Own, Owner, Plan, Region,
-    Root, Square, WARP_COLUMNS, choose, copy_run, pitch, wide_pitch,
+    Clock, ClockKind, ClockPart, Coefficient, Decayed, Epilogue, Input, Operand, Own, Owner, Part, Plan,
+    Region, Root, Square, WARP_COLUMNS, choose, copy_run, pitch, wide_pitch,
 };
 
 use crate::arch::Arch;

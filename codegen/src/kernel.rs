@@ -29,6 +29,18 @@ pub struct Spec {
     /// Type of the token vectors other than decays, and of the outputs: f32, f16 or bf16. Scalars, decays, `PerHead`
     /// tensors and states are f32.
     pub dtype: DType,
+    /// How tensor cores round their operands.
+    pub precision: Precision,
+}
+
+/// How tensor cores round their operands. Inputs in f32 are always split.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Precision {
+    /// Once, to 16 bits.
+    #[default]
+    Fast,
+    /// As the sum of two numbers of 16 bits, where rounding loses anything: two or three products for one.
+    High,
 }
 
 /// A generated kernel.

@@ -33,5 +33,5 @@ pub mod writer;
 
 pub use arch::Arch;
 pub use dtype::DType;
-pub use kernel::{Argument, Kernel, Limitation, Role};
+pub use kernel::{Argument, Kernel, Limitation, Precision, Role};
 pub use plan::Plan;

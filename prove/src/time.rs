@@ -98,7 +98,10 @@ impl Timed {
         let rule = rule(self.rule).ok_or_else(|| Error::bug(format!("no rule `{}`", self.rule)))?;
         let timeline = rule.timeline.as_ref().map_err(|why| Error::limitation(&why.message, &why.hint))?;
         let sizes = vec![self.size; rule.signature.dims.len()];
-        let kernel = emit(timeline, &Spec { sizes, dtype: DType::BF16 })?;
+        let kernel = emit(
+            timeline,
+            &Spec { sizes, dtype: DType::BF16, precision: chunkwise_codegen::Precision::Fast },
+        )?;
         let inputs = self.inputs(rule, &kernel)?;
         let options =
             Options { plan: PlanChoice::Recurrent, dtype: Some(Element::BF16), ..Options::default() };

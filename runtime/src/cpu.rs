@@ -47,6 +47,7 @@ impl Cpu {
 
     /// Checks the tensors, chooses types and plan, and runs one pass.
     pub(crate) fn run(&self, bindings: &Bindings<'_>, options: &Options, pass: Pass) -> Result<Tensors> {
+        options.rounds_no_operand()?;
         let plan = self.plan(options)?;
         let problem = validate(&self.rule.signature, bindings, pass)?;
         let precision = precision(&problem, &self.vectors, options)?;

@@ -19,6 +19,7 @@ use crate::jit::Jit;
 use crate::tensor::Element;
 use crate::validate::Pass;
 use chunkwise_codegen::Arch;
+pub use chunkwise_codegen::Precision;
 use chunkwise_dsl::rule::Rule;
 use std::fmt;
 use std::str::FromStr;
@@ -146,11 +147,27 @@ pub struct Options {
     /// The element type of the token vectors other than decays and of the outputs. `F64` computes everything in f64;
     /// `F32`, `F16` and `BF16` compute in f32 and round to the type. `None` follows the inputs.
     pub dtype: Option<Element>,
+    /// How tensor cores round their operands, in plans that use them. [`Precision::High`] is refused by all others: they
+    /// round no operand.
+    pub precision: Precision,
+}
+
+impl Options {
+    /// Refuses [`Precision::High`] where nothing rounds operands.
+    pub(crate) fn rounds_no_operand(&self) -> Result<()> {
+        match self.precision {
+            Precision::Fast => Ok(()),
+            Precision::High => Err(Error::limitation(
+                "precision `high` splits the operands of tensor cores, and this plan uses none: it rounds no operand",
+                "leave it out, or choose the plan `fused` on a GPU or in the simulator",
+            )),
+        }
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { plan: PlanChoice::Auto, chunk: 64, dtype: None }
+        Options { plan: PlanChoice::Auto, chunk: 64, dtype: None, precision: Precision::Fast }
     }
 }
 

@@ -27,6 +27,6 @@ mod tensor;
 mod validate;
 
 pub use bind::{Bind, Bindings, Tensors};
-pub use device::{Device, Executable, Options, PlanChoice, RuleExt};
+pub use device::{Device, Executable, Options, PlanChoice, Precision, RuleExt};
 pub use error::{Error, Message, Messages, Result};
 pub use tensor::{Data, Element, Tensor};

@@ -110,7 +110,8 @@ fn each_class_shows_what_it_needs_and_nothing_else() {
 fn the_delta_rule_solves_with_its_own_keys() {
     let rule = catalogue().iter().find(|e| e.name == "gated_deltanet").and_then(|e| e.rule).unwrap()();
     let text = page(rule);
-    let found: Vec<&str> = equations(&text).lines().filter(|l| l.starts_with("  T ") || l.starts_with("  U ")).collect();
+    let found: Vec<&str> =
+        equations(&text).lines().filter(|l| l.starts_with("  T ") || l.starts_with("  U ")).collect();
     assert_eq!(
         found,
         [

@@ -24,7 +24,14 @@ fn timeline(rule: &Rule) -> &Timeline {
 
 /// The kernel with every dim of one size.
 fn kernel(rule: &Rule, size: usize, dtype: DType) -> Result<Kernel, Limitation> {
-    emit(timeline(rule), &Spec { sizes: vec![size; rule.signature.dims.len()], dtype })
+    emit(
+        timeline(rule),
+        &Spec {
+            sizes: vec![size; rule.signature.dims.len()],
+            dtype,
+            precision: chunkwise_codegen::Precision::Fast,
+        },
+    )
 }
 
 /// What is wrong with the compiled text, if anything.

@@ -52,7 +52,8 @@ impl Subject {
             Plan::Chunkwise(chunk) => (PlanChoice::Chunkwise, chunk),
         };
         let executable = rule.on(&Device::cpu()).map_err(|e| e.to_string())?;
-        let executable = executable.with_options(Options { plan, chunk, dtype: Some(element) });
+        let executable =
+            executable.with_options(Options { plan, chunk, dtype: Some(element), ..Options::default() });
         let outputs = rule.signature.outputs.iter().map(|o| &o.name);
         let states = rule.signature.states.iter().map(|s| &s.name);
         let cotangents = outputs.chain(states).map(|name| format!("d{name}")).collect();

@@ -19,6 +19,7 @@ pub mod roles;
 
 use cases::Case;
 use chunkwise::{Device, Element, Error, Options, PlanChoice, Rule, RuleExt, Tensor, Tensors};
+use chunkwise_codegen::Precision;
 use chunkwise_codegen::dtype::DType;
 
 /// What is checked.
@@ -32,6 +33,8 @@ pub struct Setup<'a> {
     pub chunk: usize,
     /// Element type of the token vectors and outputs.
     pub dtype: DType,
+    /// How tensor cores round their operands.
+    pub precision: Precision,
     /// Sizes of the dims, by `Dim`.
     pub sizes: Vec<usize>,
     /// A kernel to run in place of the generated one: the file's name and its text.
@@ -67,7 +70,8 @@ pub fn run(setup: &Setup<'_>, plan: PlanChoice, case: &Case, seed: u64) -> Resul
         ));
     }
     let (inputs, reference) = tame_inputs(setup, case, seed)?;
-    let options = Options { plan, chunk: setup.chunk, dtype: Some(element(setup.dtype)) };
+    let options =
+        Options { plan, chunk: setup.chunk, dtype: Some(element(setup.dtype)), precision: setup.precision };
     let mut executable = setup.rule.on(&setup.device)?.with_options(options);
     if let Some((file, text)) = &setup.kernel {
         executable = executable.with_kernel(file, text)?;

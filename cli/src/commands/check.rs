@@ -27,6 +27,7 @@ pub fn check(arguments: &Check, output: &mut Output) -> Outcome {
         device: Device::parse(&arguments.device)?,
         chunk: arguments.chunk.unwrap_or(16),
         dtype: arguments.dtype,
+        precision: arguments.precision.into(),
         sizes: dims::sizes(&rule.signature, &arguments.dims, |index| SIZES[index % SIZES.len()])?,
         kernel: arguments.kernel.as_deref().map(source::kernel).transpose()?,
     };

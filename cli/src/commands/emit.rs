@@ -5,10 +5,9 @@ use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::{dims, source};
 use chunkwise::{PlanChoice, Rule};
-use chunkwise_codegen::dtype::DType;
 use chunkwise_codegen::kernel::Spec;
 use chunkwise_codegen::kernel::{Kernel, Limitation, MAX_SIZE};
-use chunkwise_codegen::{Arch, Plan};
+use chunkwise_codegen::{Arch, Plan, Precision};
 use chunkwise_runtime::jit::{Jit, Source};
 use chunkwise_runtime::nvrtc::Nvrtc;
 
@@ -21,7 +20,14 @@ pub fn emit(arguments: &Emit, output: &mut Output) -> Outcome {
     let rule = found.rule();
     let plan = plan(arguments)?;
     let sizes = dims::sizes(&rule.signature, &arguments.dims, |_| 128)?;
-    let kernel = kernel(rule, plan, arguments.arch, arguments.dtype, &sizes)?;
+    let spec = Spec { sizes, dtype: arguments.dtype, precision: arguments.precision.into() };
+    if plan == Plan::Recurrent && spec.precision == Precision::High {
+        return Err(Failure::mistake(
+            "--precision high splits the operands of tensor cores, and the recurrent plan uses none",
+            "leave it out, or add `--plan fused`",
+        ));
+    }
+    let kernel = kernel(rule, plan, arguments.arch, spec)?;
     if !arguments.ptx && !arguments.log {
         output.text(header(arguments, &kernel))?;
         return output.text(&kernel.source);
@@ -67,7 +73,7 @@ fn plan(arguments: &Emit) -> Outcome<Plan> {
 ///
 /// # Errors
 /// A mistake for sizes that no kernel takes; a limitation that says what there is instead.
-pub(crate) fn kernel(rule: &Rule, plan: Plan, arch: Arch, dtype: DType, sizes: &[usize]) -> Outcome<Kernel> {
+pub(crate) fn kernel(rule: &Rule, plan: Plan, arch: Arch, spec: Spec) -> Outcome<Kernel> {
     let name = &rule.signature.name;
     let timeline = rule.timeline.as_ref().map_err(|why| {
         Failure::limitation(
@@ -75,7 +81,6 @@ pub(crate) fn kernel(rule: &Rule, plan: Plan, arch: Arch, dtype: DType, sizes: &
             "the cpu device runs it",
         )
     })?;
-    let spec = Spec { sizes: sizes.to_vec(), dtype };
     plan.emit(timeline, &spec, arch).map_err(|limitation| refused(name, &limitation))
 }
 

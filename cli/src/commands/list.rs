@@ -18,7 +18,8 @@ use crate::table::{Align, table};
 use chunkwise::catalogue::Entry;
 use chunkwise::{Device, Element, Options, PlanChoice, Rule, RuleExt};
 use chunkwise_codegen::dtype::DType;
-use chunkwise_codegen::{Arch, Plan};
+use chunkwise_codegen::kernel::Spec;
+use chunkwise_codegen::{Arch, Plan, Precision};
 use chunkwise_dsl::class::classify;
 
 /// Runs the command.
@@ -90,7 +91,8 @@ fn cuda(rule: &Rule) -> String {
     let with = |(plan, name): (Plan, &str)| {
         let has_kernel = |size: &usize| {
             let sizes = vec![*size; rule.signature.dims.len()];
-            emit::kernel(rule, plan, Arch::Sm80, DType::BF16, &sizes).is_ok()
+            let spec = Spec { sizes, dtype: DType::BF16, precision: Precision::Fast };
+            emit::kernel(rule, plan, Arch::Sm80, spec).is_ok()
         };
         match [128, 64, 32, 16].into_iter().find(has_kernel)? {
             128 => Some(name.to_owned()),

@@ -3,10 +3,10 @@
 //! Everything that can be known to fail is checked before the work: the rule, the device, the output's path. The output
 //! appears whole or not at all (`runtime::io`).
 
-use crate::args::{Precision, Run};
+use crate::args::Run;
 use crate::check::element;
 use crate::commands::note_chunk_without_chunks;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::output::Output;
 use crate::{counters, source};
 use chunkwise::{Device, Options, PlanChoice, RuleExt, Tensors, io};
@@ -43,16 +43,11 @@ pub fn run(arguments: &Run, output: &mut Output) -> Outcome {
 fn options(arguments: &Run) -> Outcome<Options> {
     let plan = arguments.plan.unwrap_or(PlanChoice::Auto);
     note_chunk_without_chunks(arguments.plan, arguments.chunk);
-    if arguments.precision == Precision::High {
-        return Err(Failure::limitation(
-            "--precision high splits the operands of tensor cores, and no plan of this version uses tensor cores",
-            "leave it out: the cpu device computes in f32, or in f64 with `--dtype f64`, and rounds no operand",
-        ));
-    }
     Ok(Options {
         plan,
         chunk: arguments.chunk.unwrap_or(Options::default().chunk),
         dtype: arguments.dtype.map(element),
+        precision: arguments.precision.into(),
     })
 }
 

@@ -62,9 +62,9 @@ __device__ __forceinline__ void invert_diagonal(Square<ROWS> m) {
 
 // Rounds (I - M)^-1 into a tile, where `m` holds M below its diagonal blocks and their inverses on it. A warp makes a block
 // column, transposed: T_ij^T = (sum_k T_kj^T M_ik^T) T_ii^T for i > j, each T_kj^T reused as it is. Blocks above the diagonal
-// are not written.
-template <typename E, int ROWS, int WARPS>
-__device__ __forceinline__ void merge_blocks(Tile<ROWS> to, Square<ROWS> m) {
+// are not written. SPLIT writes what rounding loses into a second tile.
+template <typename E, int ROWS, int WARPS, bool SPLIT>
+__device__ __forceinline__ void merge_blocks(Tile<ROWS> to, Tile<ROWS> rest, Square<ROWS> m) {
     constexpr int BLOCKS = ROWS / 16;
     const int lane = threadIdx.x % 32;
     for (int j = threadIdx.x / 32; j < BLOCKS; j += WARPS) {
@@ -82,10 +82,12 @@ __device__ __forceinline__ void merge_blocks(Tile<ROWS> to, Square<ROWS> m) {
         }
         unsigned first_high[4], first_low[4];
         pack_split<E>(first_high, first_low, x);
-        char *corner = to.at(j * 16 + lane / 4, j * 16 + lane % 4 * 2);
+        const int row = lane / 4, column = j * 16 + lane % 4 * 2;
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
-            *reinterpret_cast<unsigned *>(corner + e % 2 * 8 * to.PITCH + e / 2 * 16) = first_high[e];
+            const int r = j * 16 + row + e % 2 * 8, c = column + e / 2 * 8;
+            *reinterpret_cast<unsigned *>(to.at(r, c)) = first_high[e];
+            if (SPLIT) *reinterpret_cast<unsigned *>(rest.at(r, c)) = first_low[e];
         }
         // The transpose of a 16 x 16 operand: its 8 x 8 matrices 1 and 2 change places.
 #pragma unroll
@@ -108,10 +110,11 @@ __device__ __forceinline__ void merge_blocks(Tile<ROWS> to, Square<ROWS> m) {
             pack_split<E>(sum_high, sum_low, sum);
             multiply_block<E>(block, sum_high, sum_low, m, i * 16, i * 16);
             pack_split<E>(high[i], low[i], block);
-            char *at = to.at(i * 16 + lane / 4, j * 16 + lane % 4 * 2);
 #pragma unroll
             for (int e = 0; e < 4; ++e) {
-                *reinterpret_cast<unsigned *>(at + e / 2 * 8 * to.PITCH + e % 2 * 16) = transpose_8x8(high[i][e]);
+                const int r = i * 16 + row + e / 2 * 8, c = column + e % 2 * 8;
+                *reinterpret_cast<unsigned *>(to.at(r, c)) = transpose_8x8(high[i][e]);
+                if (SPLIT) *reinterpret_cast<unsigned *>(rest.at(r, c)) = transpose_8x8(low[i][e]);
             }
         }
     }
@@ -168,9 +171,32 @@ __device__ __forceinline__ void decay_rows(const float *before, float *cumulativ
 // The decays of TOKENS tokens lie in rows of COLUMNS numbers. Bit `slot` of AFTER says that the slot stands after its token's
 // decay.
 
+// A tile of rounded numbers, and one of what rounding lost, where there is one.
+template <int COLUMNS>
+struct Split {
+    Tile<COLUMNS> high, low;
+};
+
+// Multiplies two neighbours of a row.
+template <typename E, bool SPLIT, int COLUMNS>
+__device__ __forceinline__ void decay_pair(Split<COLUMNS> to, Split<COLUMNS> from, int row, int column, float2 by) {
+    const unsigned key = *reinterpret_cast<const unsigned *>(from.high.at(row, column));
+    float2 x = make_float2(E::low(key), E::high(key));
+    if (SPLIT && from.low.base) {
+        const unsigned rest = *reinterpret_cast<const unsigned *>(from.low.at(row, column));
+        x.x += E::low(rest);
+        x.y += E::high(rest);
+    }
+    x.x *= by.x;
+    x.y *= by.y;
+    const unsigned rounded = E::of(x.x, x.y);
+    *reinterpret_cast<unsigned *>(to.high.at(row, column)) = rounded;
+    if (SPLIT) *reinterpret_cast<unsigned *>(to.low.at(row, column)) = E::of(x.x - E::low(rounded), x.y - E::high(rounded));
+}
+
 // Multiplies the read keys of each run's tokens, SLOTS a token, by the decays since the run's begin.
-template <typename E, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, int COLUMNS>
-__device__ __forceinline__ void decay_reads(Tile<COLUMNS> to, Tile<COLUMNS> from, const float *decay, int begin, int length,
+template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, int COLUMNS>
+__device__ __forceinline__ void decay_reads(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
                                             int period) {
     constexpr int PAIRS = COLUMNS / 2;
     for (int item = threadIdx.x; item < PAIRS * (TOKENS / period); item += THREADS) {
@@ -183,9 +209,7 @@ __device__ __forceinline__ void decay_reads(Tile<COLUMNS> to, Tile<COLUMNS> from
 #pragma unroll
             for (int slot = 0; slot < SLOTS; ++slot) {
                 const float2 by = AFTER >> slot & 1u ? after : since;
-                const unsigned key = *reinterpret_cast<const unsigned *>(from.at(t * SLOTS + slot, column));
-                *reinterpret_cast<unsigned *>(to.at(t * SLOTS + slot, column)) =
-                    E::of(E::low(key) * by.x, E::high(key) * by.y);
+                decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, by);
             }
             since = after;
         }
@@ -193,8 +217,8 @@ __device__ __forceinline__ void decay_reads(Tile<COLUMNS> to, Tile<COLUMNS> from
 }
 
 // Multiplies the write keys of each run's tokens by the decays until the run's end; see decay_reads.
-template <typename E, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, int COLUMNS>
-__device__ __forceinline__ void decay_writes(Tile<COLUMNS> to, Tile<COLUMNS> from, const float *decay, int begin, int length,
+template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, int COLUMNS>
+__device__ __forceinline__ void decay_writes(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
                                              int period) {
     constexpr int PAIRS = COLUMNS / 2;
     for (int item = threadIdx.x; item < PAIRS * (TOKENS / period); item += THREADS) {
@@ -207,9 +231,7 @@ __device__ __forceinline__ void decay_writes(Tile<COLUMNS> to, Tile<COLUMNS> fro
 #pragma unroll
             for (int slot = 0; slot < SLOTS; ++slot) {
                 const float2 by = AFTER >> slot & 1u ? until : before;
-                const unsigned key = *reinterpret_cast<const unsigned *>(from.at(t * SLOTS + slot, column));
-                *reinterpret_cast<unsigned *>(to.at(t * SLOTS + slot, column)) =
-                    E::of(E::low(key) * by.x, E::high(key) * by.y);
+                decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, by);
             }
             until = before;
         }

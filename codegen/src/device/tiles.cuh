@@ -138,6 +138,27 @@ __device__ __forceinline__ void fetch_tile(Tile<COLUMNS> to, const T *from, i64 
     }
 }
 
+// Copies the rows of `count` tokens of f32 into two tiles, the rounded numbers and what rounding lost; see fetch_tile.
+template <typename E, int ROWS, int SLOTS, int RUN, int THREADS, int COLUMNS>
+__device__ __forceinline__ void fetch_split(Tile<COLUMNS> high, Tile<COLUMNS> low, const f32 *from, i64 step, i64 entry,
+                                            int count, int left) {
+    constexpr int PIECES = COLUMNS / 2;
+#pragma unroll 4
+    for (int piece = threadIdx.x; piece < ROWS * PIECES; piece += THREADS) {
+        const int row = piece / PIECES, column = piece % PIECES * 2;
+        const f32 *at = from + row / SLOTS * step + row % SLOTS * entry + column;
+        float2 x = make_float2(0.0f, 0.0f);
+        if (row / SLOTS < count) {
+            if (RUN > 1 && column < left) x = *reinterpret_cast<const float2 *>(at);
+            if (RUN == 1 && column < left) x.x = at[0].wide();
+            if (RUN == 1 && column + 1 < left) x.y = at[1].wide();
+        }
+        const unsigned rounded = E::of(x.x, x.y);
+        *reinterpret_cast<unsigned *>(high.at(row, column)) = rounded;
+        *reinterpret_cast<unsigned *>(low.at(row, column)) = E::of(x.x - E::low(rounded), x.y - E::high(rounded));
+    }
+}
+
 // Zeros in every column of ROWS rows.
 template <int ROWS, int THREADS, int COLUMNS>
 __device__ __forceinline__ void clear_tile(Tile<COLUMNS> to) {
@@ -156,6 +177,22 @@ __device__ __forceinline__ void load_row(float (&to)[N], Tile<COLUMNS> from, int
 #pragma unroll
         for (int e = 0; e < WIDTH; ++e) to[r * WIDTH + e] = run.at[e].wide();
     }
+}
+
+// Adds a row of a tile; see load_row.
+template <int WIDTH, int STRIDE, typename T, int COLUMNS, int N>
+__device__ __forceinline__ void add_row(float (&to)[N], Tile<COLUMNS> from, int row, int first) {
+    float x[N];
+    load_row<WIDTH, STRIDE, T>(x, from, row, first);
+#pragma unroll
+    for (int i = 0; i < N; ++i) to[i] += x[i];
+}
+
+// What rounding loses of numbers.
+template <typename T, int N>
+__device__ __forceinline__ void subtract_rounded_row(float (&x)[N]) {
+#pragma unroll
+    for (int i = 0; i < N; ++i) x[i] -= T::of(x[i]).wide();
 }
 
 // Numbers as a row of a tile, or zeros where there is no such token; see load_row.
@@ -177,6 +214,34 @@ __device__ __forceinline__ void pack_pairs(unsigned (&a)[N / 2][4], const float 
     for (int n = 0; n < N; ++n) {
         a[n / 2][n % 2 * 2] = E::of(c[n][0], c[n][1]);
         a[n / 2][n % 2 * 2 + 1] = E::of(c[n][2], c[n][3]);
+    }
+}
+
+// What rounding loses of accumulators.
+template <typename E, int N>
+__device__ __forceinline__ void subtract_rounded(float (&c)[N][4]) {
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; e += 2) {
+            const unsigned rounded = E::of(c[n][e], c[n][e + 1]);
+            c[n][e] -= E::low(rounded);
+            c[n][e + 1] -= E::high(rounded);
+        }
+    }
+}
+
+// What pack_pairs loses of accumulators, as operands.
+template <typename E, int N>
+__device__ __forceinline__ void pack_rest(unsigned (&a)[N / 2][4], const float (&c)[N][4]) {
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 2; ++e) {
+            const float x = c[n][e * 2], y = c[n][e * 2 + 1];
+            const unsigned rounded = E::of(x, y);
+            a[n / 2][n % 2 * 2 + e] = E::of(x - E::low(rounded), y - E::high(rounded));
+        }
     }
 }
 
@@ -358,6 +423,18 @@ __device__ __forceinline__ void load_columns(float (&d)[N][4], Tile<COLUMNS> fro
             d[n + e / 2][e % 2 * 2] = E::low(x[e]);
             d[n + e / 2][e % 2 * 2 + 1] = E::high(x[e]);
         }
+    }
+}
+
+// Adds the transpose of 16 columns of a tile.
+template <typename E, int N, int COLUMNS>
+__device__ __forceinline__ void add_columns(float (&d)[N][4], Tile<COLUMNS> from, int column) {
+    float x[N][4];
+    load_columns<E>(x, from, column);
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) d[n][e] += x[n][e];
     }
 }
 

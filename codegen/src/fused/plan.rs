@@ -11,7 +11,7 @@
 
 use crate::arch::Arch;
 use crate::dtype::DType;
-use crate::kernel::{Limitation, MAX_SIZE, Spec};
+use crate::kernel::{Limitation, MAX_SIZE, Precision, Spec};
 use crate::layout::{self, Axis, Layout};
 use crate::program::{self, NodeId as TokenNode};
 use chunkwise_algebra::program::{Columns, Found, Keys, KeysId, NodeId, Op, Program, Slot, derive};
@@ -157,6 +157,10 @@ pub struct Plan {
     pub blocks: u32,
     /// The type of operands.
     pub operand: DType,
+    /// The type of token vectors.
+    pub dtype: DType,
+    /// Whether operands are split in two where rounding loses anything.
+    pub split: bool,
     /// The dim of keys, and of values.
     pub dims: (Dim, Dim),
     /// Vector inputs.
@@ -204,13 +208,13 @@ pub enum Root {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Region {
     /// The tile of an input.
-    Input(usize),
+    Input(usize, Part),
     /// The tile of a computed operand.
-    Operand(usize),
+    Operand(usize, Part),
     /// The tile of decayed keys.
-    Decayed(usize),
+    Decayed(usize, Part),
     /// The tile of a square.
-    Square(usize),
+    Square(usize, Part),
     /// The float square that inverses are made in.
     Exact,
     /// The tile that outputs leave through.
@@ -223,6 +227,15 @@ pub enum Region {
     Own(usize),
     /// A part of a clock.
     Clock(usize, ClockPart),
+}
+
+/// A tile of a split operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// The rounded numbers.
+    High,
+    /// What rounding lost.
+    Low,
 }
 
 /// A part of a clock; the last four are by combination of places.
@@ -260,7 +273,7 @@ const MOST_WARPS: u32 = 8;
 /// # Errors
 /// A [`Limitation`]: the rule has no chunk program, the type or a size has no fused kernel, or shared memory is too small.
 pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limitation> {
-    if !matches!(spec.dtype, DType::BF16 | DType::F16) {
+    if spec.dtype == DType::F64 {
         return Err(Limitation::DType(spec.dtype));
     }
     for (at, name) in timeline.signature.dims.iter().enumerate() {
@@ -307,7 +320,9 @@ fn with_tokens(
         value_warps,
         owners: owners.to_vec(),
         blocks,
-        operand: spec.dtype,
+        operand: if spec.dtype == DType::F16 { DType::F16 } else { DType::BF16 },
+        dtype: spec.dtype,
+        split: spec.dtype == DType::F32 || spec.precision == Precision::High,
         dims,
         inputs: Vec::new(),
         operands: Vec::new(),
@@ -705,7 +720,7 @@ impl Plan {
             _ => None,
         };
         let matrix = |node: NodeId| self.chunk.node(node).columns == Columns::Value(Some(self.dims.1));
-        if t.outputs.iter().all(|v| rows_of(v).is_some_and(matrix)) {
+        if self.dtype != DType::F32 && t.outputs.iter().all(|v| rows_of(v).is_some_and(matrix)) {
             let fits = |o: &Operand| o.dim == self.dims.1 && self.rows(o.rows.len()) >= self.output_rows();
             self.output = self.operands.iter().position(fits);
             return Ok(());
@@ -736,23 +751,19 @@ impl Plan {
         }
     }
 
+    /// Whether an input's tile has a second one, of what rounding lost.
+    pub fn input_split(&self) -> bool {
+        self.dtype == DType::F32
+    }
+
+    /// Whether an operand's tile has a second one.
+    pub fn operand_split(&self, operand: &Operand) -> bool {
+        if operand.alias.is_some() { self.input_split() } else { self.split }
+    }
+
     /// What a block keeps in shared memory, in order, each with its bytes: a multiple of 16.
     pub fn regions(&self) -> Vec<(Region, u32)> {
-        let tile = |rows: u32, columns: u32| rows * pitch(columns);
-        let mut all = Vec::new();
-        for (at, i) in self.inputs.iter().enumerate() {
-            all.push((Region::Input(at), tile(self.tokens * i.slots, i.columns)));
-        }
-        for (at, o) in self.operands.iter().enumerate().filter(|(_, o)| o.alias.is_none()) {
-            all.push((Region::Operand(at), tile(self.rows(o.rows.len()), o.columns)));
-        }
-        for (at, d) in self.decayed.iter().enumerate() {
-            let rows = self.rows(self.chunk.keys(d.keys).slots.len());
-            all.push((Region::Decayed(at), tile(rows, self.operands[d.operand].columns)));
-        }
-        for (at, s) in self.squares.iter().enumerate() {
-            all.push((Region::Square(at), tile(s.rows, s.columns)));
-        }
+        let mut all = self.tiles();
         if let Some(rows) = self.exact_rows() {
             all.push((Region::Exact, rows * (rows + 8) * 4));
         }
@@ -761,7 +772,9 @@ impl Plan {
                 let reads = epilogue.reads.iter().enumerate();
                 all.extend(reads.map(|(at, node)| (Region::Read(at), self.read_floats(*node) * 4)));
             }
-            (None, None) => all.push((Region::Output, tile(self.output_rows(), self.columns(self.dims.1)))),
+            (None, None) => {
+                all.push((Region::Output, self.output_rows() * pitch(self.columns(self.dims.1))));
+            }
             (None, Some(_)) => {}
         }
         for (at, c) in self.coefficients.iter().enumerate() {
@@ -772,6 +785,32 @@ impl Plan {
         }
         for (at, clock) in self.clocks.iter().enumerate() {
             self.clock_regions(at, clock, &mut all);
+        }
+        all
+    }
+
+    /// Tiles of operands, each with its second one where it is split.
+    fn tiles(&self) -> Vec<(Region, u32)> {
+        let mut all = Vec::new();
+        let mut tile =
+            |of: fn(usize, Part) -> Region, at: usize, (rows, columns): (u32, u32), split: bool| {
+                all.push((of(at, Part::High), rows * pitch(columns)));
+                if split {
+                    all.push((of(at, Part::Low), rows * pitch(columns)));
+                }
+            };
+        for (at, i) in self.inputs.iter().enumerate() {
+            tile(Region::Input, at, (self.tokens * i.slots, i.columns), self.input_split());
+        }
+        for (at, o) in self.operands.iter().enumerate().filter(|(_, o)| o.alias.is_none()) {
+            tile(Region::Operand, at, (self.rows(o.rows.len()), o.columns), self.split);
+        }
+        for (at, d) in self.decayed.iter().enumerate() {
+            let rows = self.rows(self.chunk.keys(d.keys).slots.len());
+            tile(Region::Decayed, at, (rows, self.operands[d.operand].columns), self.split);
+        }
+        for (at, s) in self.squares.iter().enumerate() {
+            tile(Region::Square, at, (s.rows, s.columns), self.split);
         }
         all
     }
@@ -836,7 +875,7 @@ impl Plan {
 
 /// Bytes between rows of a tile: an odd number of 16-byte pieces, as in `tiles.cuh`.
 pub fn pitch(columns: u32) -> u32 {
-    (columns / 8 | 1) * 16
+    ((columns / 8) | 1) * 16
 }
 
 /// Numbers between rows of f32, as in `tiles.cuh`: fragments are stored transposed without a bank conflict.

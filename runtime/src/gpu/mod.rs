@@ -158,8 +158,16 @@ impl<D: Driver> Gpu<D> {
         }
         let problem = validate(&self.timeline.signature, bindings, pass)?;
         let precision = precision(&problem, &self.vectors, options)?;
-        let spec = Spec { sizes: problem.layout.sizes.clone(), dtype: dtype(precision.tokens)? };
-        let loaded = self.load(plan(options.plan)?, spec)?;
+        let plan = plan(options.plan)?;
+        if plan == Plan::Recurrent {
+            options.rounds_no_operand()?;
+        }
+        let spec = Spec {
+            sizes: problem.layout.sizes.clone(),
+            dtype: dtype(precision.tokens)?,
+            precision: options.precision,
+        };
+        let loaded = self.load(plan, spec)?;
         Ok((problem, loaded))
     }
 

@@ -43,7 +43,7 @@ fn head_axis(name: &str) -> usize {
 }
 
 fn on_cpu(rule: &Rule, plan: PlanChoice, chunk: usize) -> Executable {
-    rule.on(&Device::cpu()).unwrap().with_options(Options { plan, chunk, dtype: None })
+    rule.on(&Device::cpu()).unwrap().with_options(Options { plan, chunk, ..Options::default() })
 }
 
 /// Both plans, with a chunk that does not divide the lengths used here.

@@ -12,7 +12,7 @@ use super::names::Names;
 use super::{Context, arguments, below, entry, memory, token};
 use crate::device;
 use crate::dtype::DType;
-use crate::fused::{Clock, ClockKind, ClockPart, Operand, Owner, Plan, Region, WARP_COLUMNS, copy_run};
+use crate::fused::{Clock, ClockKind, ClockPart, Operand, Owner, Part, Plan, Region, WARP_COLUMNS, copy_run};
 use crate::kernel::{Kernel, Spec};
 use crate::layout;
 use crate::namer::Namer;
@@ -21,25 +21,39 @@ use chunkwise_algebra::program::{Columns, KeysId, StackId};
 use chunkwise_dsl::graph::{ParamId, Shape, StateId, Value};
 use std::cell::RefCell;
 
+/// A tile of rounded numbers, and one of what rounding lost, where there is one.
+#[derive(Clone)]
+struct TileName {
+    high: String,
+    low: Option<String>,
+}
+
+/// Numbers in registers as the left operand of a product: rounded, and what rounding lost.
+#[derive(Clone)]
+struct Packed {
+    high: String,
+    low: Option<String>,
+}
+
 /// Everything a printer function may look at.
 struct Fused<'a> {
     plan: &'a Plan,
     /// Names, and what prints the prologue's expressions.
     context: Context<'a>,
     /// By [`Plan::inputs`].
-    inputs: Vec<String>,
+    inputs: Vec<TileName>,
     /// By [`Plan::operands`]: the name of the tile, also where it is an input's.
-    operands: Vec<String>,
+    operands: Vec<TileName>,
     /// By [`Plan::coefficients`].
     coefficients: Vec<String>,
     /// By [`Plan::clocks`].
     clocks: Vec<ClockNames>,
     /// By [`Plan::decayed`].
-    decayed: Vec<String>,
+    decayed: Vec<TileName>,
     /// By [`Plan::own`].
     own: Vec<String>,
     /// By [`Plan::squares`].
-    squares: Vec<String>,
+    squares: Vec<TileName>,
     /// The float square that inverses are made in.
     exact: String,
     warp: String,
@@ -119,10 +133,41 @@ impl Fused<'_> {
         self.plan.warps * 32
     }
 
+    /// The same, of one number.
+    fn element(&self) -> DType {
+        self.plan.operand
+    }
+
+    /// A product of parts: `head(into, a, b, tail)` for the rounded parts, and for each part that rounding lost.
+    fn product(&self, (head, into, tail): (&str, &str, &str), a: &Packed, b: &TileName, w: &mut Writer) {
+        if let Some(low) = &a.low {
+            w.line(format_args!("{head}({into}, {low}, {}{tail});", b.high));
+        }
+        if let Some(low) = &b.low {
+            w.line(format_args!("{head}({into}, {}, {low}{tail});", a.high));
+        }
+        w.line(format_args!("{head}({into}, {}, {}{tail});", a.high, b.high));
+    }
+
+    /// Packs accumulators of `rows` columns of 8.
+    fn pack(&self, from: &str, eighths: u32, wish: &str, w: &mut Writer) -> Packed {
+        let high = self.fresh(wish);
+        w.line(format_args!("unsigned {high}[{}][4];", eighths / 2));
+        w.line(format_args!("pack_pairs<{}>({high}, {from});", self.operand()));
+        let low = self.plan.split.then(|| {
+            let low = self.fresh(&format!("{wish}_low"));
+            w.line(format_args!("unsigned {low}[{}][4];", eighths / 2));
+            w.line(format_args!("pack_rest<{}>({low}, {from});", self.operand()));
+            low
+        });
+        Packed { high, low }
+    }
+
     /// The tile of keys.
-    fn keys(&self, id: KeysId) -> String {
+    fn keys(&self, id: KeysId) -> TileName {
         let rows: Vec<Option<Value>> = self.plan.chunk.keys(id).slots.iter().map(|s| s.key).collect();
-        self.plan.operand_of(&rows).map_or(String::new(), |o| self.operands[o].clone())
+        let none = || TileName { high: String::new(), low: None };
+        self.plan.operand_of(&rows).map_or_else(none, |o| self.operands[o].clone())
     }
 
     fn coefficient(&self, values: &[Value]) -> &str {
@@ -147,7 +192,7 @@ impl Fused<'_> {
     }
 
     /// The tile of keys as products with the state take them: decayed, where the state decays by channel.
-    fn state_keys(&self, id: KeysId) -> String {
+    fn state_keys(&self, id: KeysId) -> TileName {
         let decayed = self.plan.decayed.iter().position(|d| d.keys == id);
         decayed.map_or_else(|| self.keys(id), |d| self.decayed[d].clone())
     }
@@ -215,36 +260,36 @@ fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let params: Vec<DType> = (0..timeline.signature.params.len() as u32)
         .map(|p| layout::dtype_of(timeline, &decays, ParamId(p), spec.dtype))
         .collect();
-    let inputs: Vec<String> = plan
+    let inputs: Vec<TileName> = plan
         .inputs
         .iter()
-        .map(|i| n.fresh(&format!("{}_tile", timeline.signature.param(i.param).name)))
+        .map(|i| tile_name(n, &timeline.signature.param(i.param).name, plan.input_split()))
         .collect();
     let operand = |(at, o): (usize, &Operand), n: &mut Namer| match o.alias {
         Some(input) => inputs[input].clone(),
-        None => n.fresh(&format!("operand{at}_tile")),
+        None => tile_name(n, &format!("operand{at}"), plan.split),
     };
-    let operands = plan.operands.iter().enumerate().map(|o| operand(o, n)).collect();
+    let operands: Vec<TileName> = plan.operands.iter().enumerate().map(|o| operand(o, n)).collect();
     let coefficients = (0..plan.coefficients.len()).map(|c| n.fresh(&format!("c{c}"))).collect();
     let clocks =
         plan.clocks.iter().map(|clock| clock_names(clock, &timeline.signature.state(clock.state).name, n));
     let clocks = clocks.collect();
     let decayed = plan.decayed.iter().map(|d| {
         let what = if d.writes { "writes" } else { "reads" };
-        n.fresh(&format!("{}_{what}_tile", timeline.signature.state(plan.chunk.keys(d.keys).state).name))
+        let state = &timeline.signature.state(plan.chunk.keys(d.keys).state).name;
+        tile_name(n, &format!("{state}_{what}"), plan.split)
     });
     let decayed = decayed.collect();
     let own = plan.own.iter().map(|_| n.fresh("own")).collect();
     let squares = plan.squares.iter().map(|s| match s.inverse_of {
-        Some(_) => n.fresh("inverse_tile"),
-        None => n.fresh("gram_tile"),
+        Some(_) => tile_name(n, "inverse", plan.split),
+        None => tile_name(n, "gram", plan.split),
     });
     let squares = squares.collect();
     let [exact, warp, column, first, count, there, line] =
         ["exact", "warp", "column", "first", "count", "there", "line"].map(|wish| n.fresh(wish));
-    let operands: Vec<String> = operands;
     let reads = plan.epilogue.iter().flat_map(|e| &e.reads).map(|_| n.fresh("reads")).collect();
-    let output = plan.output.map_or_else(|| n.fresh("output_tile"), |o| operands[o].clone());
+    let output = plan.output.map_or_else(|| n.fresh("output_tile"), |o| operands[o].high.clone());
     let after = plan.epilogue.as_ref().map(|epilogue| {
         let program = &epilogue.program;
         let names = names.with(program, n);
@@ -273,6 +318,31 @@ fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         reads,
         after,
         namer: RefCell::new(namer),
+    }
+}
+
+fn tile_name(n: &mut Namer, of: &str, split: bool) -> TileName {
+    let high = n.fresh(&format!("{of}_tile"));
+    TileName { low: split.then(|| n.fresh(&format!("{of}_rest"))), high }
+}
+
+impl TileName {
+    /// The same tile as the left side of a product of tiles.
+    fn left(&self) -> Packed {
+        Packed { high: self.high.clone(), low: self.low.clone() }
+    }
+
+    fn part(&self, part: Part) -> &str {
+        match part {
+            Part::High => &self.high,
+            Part::Low => self.low.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// Both tiles as a `Split` of `columns` columns; without a second one its place is null.
+    fn both(&self, columns: u32) -> String {
+        let low = self.low.clone().unwrap_or_else(|| format!("Tile<{columns}>{{nullptr}}"));
+        format!("Split<{columns}>{{{}, {low}}}", self.high)
     }
 }
 
@@ -428,10 +498,14 @@ fn region_name<'a>(fused: &'a Fused<'_>, region: Region) -> (Option<Type>, &'a s
     let plan = fused.plan;
     let decayed = |at: usize| plan.operands[plan.decayed[at].operand].columns;
     match region {
-        Region::Input(at) => (Some(Type::Tile(plan.inputs[at].columns)), &fused.inputs[at]),
-        Region::Operand(at) => (Some(Type::Tile(plan.operands[at].columns)), &fused.operands[at]),
-        Region::Decayed(at) => (Some(Type::Tile(decayed(at))), &fused.decayed[at]),
-        Region::Square(at) => (Some(Type::Tile(plan.squares[at].columns)), &fused.squares[at]),
+        Region::Input(at, part) => (Some(Type::Tile(plan.inputs[at].columns)), fused.inputs[at].part(part)),
+        Region::Operand(at, part) => {
+            (Some(Type::Tile(plan.operands[at].columns)), fused.operands[at].part(part))
+        }
+        Region::Decayed(at, part) => (Some(Type::Tile(decayed(at))), fused.decayed[at].part(part)),
+        Region::Square(at, part) => {
+            (Some(Type::Tile(plan.squares[at].columns)), fused.squares[at].part(part))
+        }
         Region::Exact => (plan.exact_rows().map(Type::Square), &fused.exact),
         Region::Output => (Some(Type::Tile(plan.columns(plan.dims.1))), &fused.output),
         Region::Read(at) => {
@@ -541,7 +615,9 @@ fn move_state(fused: &Fused<'_>, owner: &Owner, function: &str, pointer: &str, w
 fn clear_decayed(fused: &Fused<'_>, w: &mut Writer) {
     for (decayed, tile) in fused.plan.decayed.iter().zip(&fused.decayed) {
         let rows = fused.plan.rows(fused.plan.chunk.keys(decayed.keys).slots.len());
-        w.line(format_args!("clear_tile<{rows}, {}>({tile});", fused.threads()));
+        for tile in [Some(&tile.high), tile.low.as_ref()].into_iter().flatten() {
+            w.line(format_args!("clear_tile<{rows}, {}>({tile});", fused.threads()));
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a warp does for its 16 value columns: reads, the solve, outputs, the next state. Everything is transposed: rows are
 //! value columns, columns are rows of stacks. No barrier.
 
-use super::{ClockNames, Fused, registers};
+use super::{ClockNames, Fused, Packed, TileName, registers};
 use crate::fused::{Owner, copy_run};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{Columns, Found, KeysId, NodeId, Op};
@@ -13,13 +13,13 @@ struct Warp<'a, 'b> {
     fused: &'a Fused<'b>,
     owner: &'a Owner,
     /// The state as an operand.
-    state: String,
+    state: Packed,
     /// The first of this warp's value columns in a tile.
     column: String,
     /// Accumulators, by node.
     known: BTreeMap<NodeId, String>,
     /// Operands, by node.
-    packed: BTreeMap<NodeId, String>,
+    packed: BTreeMap<NodeId, Packed>,
 }
 
 /// What each warp does for the state that it holds.
@@ -39,9 +39,7 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
         let column = if first == 0 { format!("{name} * 16") } else { format!("({name} - {first}) * 16") };
         w.block(mine, |w| {
             let s = registers(fused, owner.state);
-            let state = fused.fresh(&format!("{s}_operand"));
-            w.line(format_args!("unsigned {state}[{}][4];", fused.key_eighths() / 2));
-            w.line(format_args!("pack_pairs<{}>({state}, {s});", fused.operand()));
+            let state = fused.pack(s, fused.key_eighths(), &format!("{s}_operand"), w);
             let (known, packed) = (BTreeMap::new(), BTreeMap::new());
             Warp { fused, owner, state, column, known, packed }.print(w);
         });
@@ -161,22 +159,19 @@ impl Warp<'_, '_> {
     }
 
     /// A matrix as the left operand of a product.
-    fn operand(&mut self, node: NodeId, w: &mut Writer) -> String {
-        if let Some(name) = self.packed.get(&node) {
-            return name.clone();
+    fn operand(&mut self, node: NodeId, w: &mut Writer) -> Packed {
+        if let Some(packed) = self.packed.get(&node) {
+            return packed.clone();
         }
         let from = self.matrix(node, "u", w);
-        let name = self.pack(&from, node, w);
-        self.packed.insert(node, name.clone());
-        name
+        let packed = self.pack(&from, node, w);
+        self.packed.insert(node, packed.clone());
+        packed
     }
 
-    fn pack(&mut self, from: &str, node: NodeId, w: &mut Writer) -> String {
-        let name = self.fused.fresh("packed");
-        let rows = self.fused.eighths(self.fused.plan.chunk.node(node).rows);
-        w.line(format_args!("unsigned {name}[{}][4];", rows / 2));
-        w.line(format_args!("pack_pairs<{}>({name}, {from});", self.fused.operand()));
-        name
+    fn pack(&self, from: &str, node: NodeId, w: &mut Writer) -> Packed {
+        let fused = self.fused;
+        fused.pack(from, fused.eighths(fused.plan.chunk.node(node).rows), "packed", w)
     }
 
     /// Adds a matrix to `into`, which is zero where `fresh`.
@@ -191,14 +186,11 @@ impl Warp<'_, '_> {
             Op::Product(left, right) => {
                 let packed = self.operand(*right, w);
                 let (tile, slots) = self.square(*left);
-                w.line(format_args!("multiply_lower<{e}, {slots}>({into}, {packed}, {tile});"));
+                fused.product((&format!("multiply_lower<{e}, {slots}>"), into, ""), &packed, tile, w);
             }
             Op::Tap(keys) if fresh || fused.decays(*keys).is_none() => {
-                w.line(format_args!(
-                    "multiply_rows<{e}>({into}, {}, {});",
-                    self.state,
-                    fused.state_keys(*keys)
-                ));
+                let head = format!("multiply_rows<{e}>");
+                fused.product((&head, into, ""), &self.state, &fused.state_keys(*keys), w);
                 if let Some(rows) = fused.decays(*keys) {
                     w.line(format_args!("scale_columns({into}, {});", rows.from_start));
                 }
@@ -208,8 +200,11 @@ impl Warp<'_, '_> {
                 w.line(format_args!("load_numbers({into}, {numbers});"));
             }
             Op::Values(rows) if fresh => {
-                let tile = fused.plan.operand_of(rows).map_or("", |o| &fused.operands[o]);
-                w.line(format_args!("load_columns<{e}>({into}, {tile}, {});", self.column));
+                let Some(tile) = fused.plan.operand_of(rows).map(|o| &fused.operands[o]) else { return };
+                w.line(format_args!("load_columns<{e}>({into}, {}, {});", tile.high, self.column));
+                if let Some(low) = &tile.low {
+                    w.line(format_args!("add_columns<{e}>({into}, {low}, {});", self.column));
+                }
             }
             Op::Scale(by, x) if fresh => {
                 self.accumulate(*x, into, true, w);
@@ -223,10 +218,11 @@ impl Warp<'_, '_> {
     }
 
     /// The tile of a product's left side, and its slots a token as template arguments: an inverse is triangular by rows.
-    fn square(&self, node: NodeId) -> (&str, String) {
+    fn square(&self, node: NodeId) -> (&TileName, String) {
         let (plan, chunk) = (self.fused.plan, &self.fused.plan.chunk);
-        let at = plan.squares.iter().position(|s| s.node == node);
-        let tile = at.map_or("", |at| &self.fused.squares[at]);
+        // Every left side of a product has a square.
+        let at = plan.squares.iter().position(|s| s.node == node).unwrap_or(0);
+        let tile = &self.fused.squares[at];
         let of = chunk.node(node);
         let slots = match (&of.op, of.columns) {
             (Op::Inverse(_), _) | (_, Columns::Value(_)) => "1, 1".to_owned(),
@@ -259,10 +255,7 @@ impl Warp<'_, '_> {
             }
             None => {}
         }
-        w.line(format_args!(
-            "multiply_columns<{}>({s}, {packed}, {});",
-            fused.operand(),
-            fused.state_keys(keys)
-        ));
+        let head = format!("multiply_columns<{}>", fused.operand());
+        fused.product((&head, s, ""), &packed, &fused.state_keys(keys), w);
     }
 }

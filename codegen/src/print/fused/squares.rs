@@ -6,7 +6,7 @@
 //! every inverse:       diagonal blocks, then the blocks below them
 //! ```
 
-use super::{ClockNames, Fused};
+use super::{ClockNames, Fused, TileName};
 use crate::fused::{ClockKind, Decayed, Square};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{KeysId, NodeId, Op};
@@ -54,7 +54,9 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
         let (size, warps) = (rows.square.rows, plan.warps);
         w.line(format_args!("invert_diagonal<{size}, {warps}>({});", fused.exact));
         fused.barrier(w);
-        w.line(format_args!("merge_blocks<{}, {size}, {warps}>({tile}, {});", fused.operand(), fused.exact));
+        let (e, split, high) = (fused.operand(), plan.split, &tile.high);
+        let low = tile.low.as_ref().unwrap_or(high);
+        w.line(format_args!("merge_blocks<{e}, {size}, {warps}, {split}>({high}, {low}, {});", fused.exact));
         fused.barrier(w);
     }
 }
@@ -82,16 +84,11 @@ fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
         for rows in all.iter() {
             for (node, name) in &rows.grams {
                 let Op::Gram(reads, writes) = plan.chunk.node(*node).op else { continue };
-                w.line(format_args!(
-                    "if ({} < {}) add_gram<{}, {}>({name}, {}, {}, {}, {half});",
-                    rows.row,
-                    rows.square.rows,
-                    fused.operand(),
-                    slots(fused, reads, writes),
-                    fused.state_keys(reads),
-                    fused.state_keys(writes),
-                    rows.row,
-                ));
+                w.block(format_args!("if ({} < {})", rows.row, rows.square.rows), |w| {
+                    let head = format!("add_gram<{}, {}>", fused.operand(), slots(fused, reads, writes));
+                    let (reads, writes) = (fused.state_keys(reads).left(), fused.state_keys(writes));
+                    fused.product((&head, name, &format!(", {}, {half}", rows.row)), &reads, &writes, w);
+                });
             }
         }
         fused.barrier(w);
@@ -116,18 +113,21 @@ fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
 }
 
 /// Decays keys in runs: `begin, length, period`.
-fn decay(fused: &Fused<'_>, decayed: &Decayed, tile: &str, runs: &str, w: &mut Writer) {
+fn decay(fused: &Fused<'_>, decayed: &Decayed, tile: &TileName, runs: &str, w: &mut Writer) {
     let keys = fused.plan.chunk.keys(decayed.keys);
     let Some((_, ClockNames::ByChannel { decay, .. })) = fused.clock(keys.state) else { return };
+    let columns = fused.plan.operands[decayed.operand].columns;
     let function = if decayed.writes { "decay_writes" } else { "decay_reads" };
     w.line(format_args!(
-        "{function}<{}, {}, {}, {}u, {}>({tile}, {}, {decay}, {runs});",
+        "{function}<{}, {}, {}, {}, {}u, {}>({}, {}, {decay}, {runs});",
         fused.operand(),
+        fused.plan.split,
         fused.plan.tokens,
         keys.slots.len(),
         decayed.after,
         fused.threads(),
-        fused.operands[decayed.operand],
+        tile.both(columns),
+        fused.operands[decayed.operand].both(columns),
     ));
 }
 
@@ -146,16 +146,21 @@ fn uses(fused: &Fused<'_>, square: NodeId, node: NodeId) -> bool {
         }
 }
 
-fn fill(fused: &Fused<'_>, rows: &Rows<'_>, tile: &str, w: &mut Writer) {
+fn fill(fused: &Fused<'_>, rows: &Rows<'_>, tile: &TileName, w: &mut Writer) {
     let Rows { square, row, .. } = rows;
     w.block(format_args!("if ({row} < {})", square.rows), |w| {
         let sum = fused.fresh("sum");
         w.line(format_args!("float {sum}[{}][4] = {{}};", square.columns / 8));
         accumulate(fused, rows, whole(square), &sum, true, w);
-        w.line(match square.inverse_of {
-            Some(_) => format!("store_square({}, {sum}, {row});", fused.exact),
-            None => format!("store_rows<{}>({tile}, {sum}, {row});", fused.operand()),
-        });
+        if square.inverse_of.is_some() {
+            return w.line(format_args!("store_square({}, {sum}, {row});", fused.exact));
+        }
+        let e = fused.operand();
+        w.line(format_args!("store_rows<{e}>({}, {sum}, {row});", tile.high));
+        if let Some(low) = &tile.low {
+            w.line(format_args!("subtract_rounded<{e}>({sum});"));
+            w.line(format_args!("store_rows<{e}>({low}, {sum}, {row});"));
+        }
     });
 }
 
@@ -217,12 +222,9 @@ fn gram(fused: &Fused<'_>, reads: KeysId, writes: KeysId, into: &str, row: &str,
     let chunk = &fused.plan.chunk;
     let (b, a) = (chunk.keys(reads), chunk.keys(writes));
     let slots = slots(fused, reads, writes);
-    w.line(format_args!(
-        "gram<{}, {slots}>({into}, {}, {}, {row});",
-        fused.operand(),
-        fused.keys(reads),
-        fused.keys(writes)
-    ));
+    let head = format!("gram<{}, {slots}>", fused.operand());
+    let tail = format!(", {row}");
+    fused.product((&head, into, &tail), &fused.keys(reads).left(), &fused.keys(writes), w);
     if let (Some(read), Some(write)) = (fused.decays(reads), fused.decays(writes)) {
         w.line(format_args!("decay_between({into}, {}, {}, {row});", read.log, write.log));
         if let (Some(read), Some(write)) = (&read.sign, &write.sign) {

@@ -6,7 +6,7 @@
 //! one warp: sums of the decays
 //! ```
 
-use super::{ClockNames, Fused, RowNames, epilogue};
+use super::{ClockNames, Fused, RowNames, TileName, epilogue};
 use crate::fused::{ClockKind, Root};
 use crate::print::{Context, express, memory, token};
 use crate::program::{NodeId, Op, Step};
@@ -26,21 +26,23 @@ pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
             true => format!("{size} - {}", fused.column),
             false => size.to_string(),
         };
+        let (rows, slots, threads) = (plan.tokens * input.slots, input.slots, fused.threads());
+        let (head, to) = match &tile.low {
+            None => (format!("fetch_tile<{rows}, {slots}, {}, {threads}>", input.run), tile.high.clone()),
+            Some(low) => (
+                format!("fetch_split<{}, {rows}, {slots}, {}, {threads}>", fused.operand(), input.run.min(2)),
+                format!("{}, {low}", tile.high),
+            ),
+        };
         w.line(format_args!(
-            "fetch_tile<{}, {}, {}, {}>({tile}, {} + {} * {}, {}, {entry}, {}, {left});",
-            plan.tokens * input.slots,
-            input.slots,
-            input.run,
-            fused.threads(),
-            own.at,
-            fused.first,
-            own.step,
-            own.step,
-            fused.count,
+            "{head}({to}, {} + {} * {}, {}, {entry}, {}, {left});",
+            own.at, fused.first, own.step, own.step, fused.count,
         ));
     }
-    w.line("close_copies();");
-    w.line("wait_copies<0>();");
+    if plan.inputs.iter().any(|input| input.run > 1) && !plan.input_split() {
+        w.line("close_copies();");
+        w.line("wait_copies<0>();");
+    }
     fused.barrier(w);
 }
 
@@ -120,10 +122,13 @@ fn input(fused: &Fused<'_>, context: &Context<'_>, id: NodeId, param: ParamId, e
     };
     let row = row(t, fused.plan.inputs[at].slots as usize, entry as usize);
     w.line(format_args!("float {name}[{}];", axis.registers));
-    w.line(format_args!(
-        "load_row<{}, {}, {}>({name}, {}, {row}, {} * {});",
-        axis.run, axis.stride, context.output, fused.inputs[at], context.names.member, axis.run
-    ));
+    let tile = &fused.inputs[at];
+    let e = fused.element();
+    let place = format!("{row}, {} * {}", context.names.member, axis.run);
+    w.line(format_args!("load_row<{}, {}, {e}>({name}, {}, {place});", axis.run, axis.stride, tile.high));
+    if let Some(low) = &tile.low {
+        w.line(format_args!("add_row<{}, {}, {e}>({name}, {low}, {place});", axis.run, axis.stride));
+    }
 }
 
 /// A vector that no tile holds: read from memory. After the sequence's end the chunk's first token stands in.
@@ -187,7 +192,7 @@ fn ready(fused: &Fused<'_>, root: Root, value: NodeId, w: &mut Writer) {
     }
 }
 
-fn store_row(fused: &Fused<'_>, dim: Dim, tile: &str, row: &str, text: &str, w: &mut Writer) {
+fn store_row(fused: &Fused<'_>, dim: Dim, tile: &TileName, row: &str, text: &str, w: &mut Writer) {
     let context = &fused.context;
     let (axis, i) = (context.axis(dim), context.index(dim));
     w.block("", |w| {
@@ -197,10 +202,14 @@ fn store_row(fused: &Fused<'_>, dim: Dim, tile: &str, row: &str, text: &str, w: 
             let left = &context.names.dims[dim.index()].left;
             w.line(format_args!("clear_padding<{}, {}, 0>({}, {left});", axis.run, axis.stride, fused.line));
         }
-        w.line(format_args!(
-            "store_row<{}, {}, {}>({tile}, {}, {row}, {} * {}, {});",
-            axis.run, axis.stride, context.output, fused.line, context.names.member, axis.run, fused.there
-        ));
+        let (e, line) = (fused.element(), &fused.line);
+        let head = format!("store_row<{}, {}, {e}>", axis.run, axis.stride);
+        let place = format!("{line}, {row}, {} * {}, {}", context.names.member, axis.run, fused.there);
+        w.line(format_args!("{head}({}, {place});", tile.high));
+        if let Some(low) = &tile.low {
+            w.line(format_args!("subtract_rounded_row<{e}>({line});"));
+            w.line(format_args!("{head}({low}, {place});"));
+        }
     });
 }
 
