@@ -427,8 +427,14 @@ fn token_layout(
     let lanes = (size(dims.0).max(WARP_COLUMNS * value_warps) / 8).next_power_of_two().clamp(4, 32);
     let axes = (0..timeline.signature.dims.len()).map(|at| {
         let dim = Dim(at as u32);
-        let here = if dim == dims.1 { size(dim).min(WARP_COLUMNS * value_warps) } else { size(dim) };
-        Axis { size: size(dim), ..layout::lane_axis(here, lanes) }
+        // Runs divide the size, and the lanes reach the end of the tile: they write its padding too.
+        let (here, tile, parts) = match dim == dims.1 {
+            true => (size(dim).min(WARP_COLUMNS * value_warps), WARP_COLUMNS * value_warps, blocks),
+            false => (size(dim), size(dim).div_ceil(16) * 16, 1),
+        };
+        let axis = layout::lane_axis(here, lanes);
+        let registers = tile.div_ceil(axis.stride) * axis.run;
+        Axis { size: size(dim), registers, padded: registers * lanes * parts != size(dim), ..axis }
     });
     let axes = axes.collect();
     Layout { lanes, columns: 1, warps, blocks, whole: blocks == 1, axes, registers: 0 }

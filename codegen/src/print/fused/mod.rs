@@ -429,7 +429,7 @@ fn position<'a>(fused: &'a Fused<'_>) -> Vec<(&'a str, String)> {
         1 => ("blockIdx.x".to_owned(), "0".to_owned()),
         _ => (
             format!("blockIdx.x / {blocks}"),
-            format!("blockIdx.x % {blocks} * {}", plan.warps * WARP_COLUMNS),
+            format!("blockIdx.x % {blocks} * {}", plan.columns(plan.dims.1)),
         ),
     };
     let mut lines: Vec<(&str, String)> = vec![
@@ -445,7 +445,12 @@ fn position<'a>(fused: &'a Fused<'_>) -> Vec<(&'a str, String)> {
     for (at, (axis, dim)) in plan.layout.axes.iter().zip(&n.dims).enumerate() {
         let column = if at == plan.dims.1.index() { format!("{} + ", fused.column) } else { String::new() };
         lines.push((&dim.first, format!("const int {} = {column}{} * {};", dim.first, n.member, axis.run)));
-        lines.push((&dim.left, format!("const int {} = {} - {};", dim.left, axis.size, dim.first)));
+        // What another block has is not this one's to write.
+        let end = match at == plan.dims.1.index() && blocks > 1 {
+            true => format!("min({}, {} + {})", axis.size, fused.column, plan.columns(plan.dims.1)),
+            false => axis.size.to_string(),
+        };
+        lines.push((&dim.left, format!("const int {} = {end} - {};", dim.left, dim.first)));
     }
     let (cu, sequence, tokens) = (&n.cu_seqlens, &n.sequence, &n.tokens);
     lines.push((
