@@ -57,9 +57,16 @@ fn affine(page: &mut Page, t: &Timeline, setting: &Setting) {
         let placed = phases::cut(&mut equations);
         cut(page, &equations, &placed);
     }
-    program(page, forward);
+    let program = chunk_program::derive(forward).ok().map(|p| chunk_program::simplify(&p));
+    if let Some(program) = &program {
+        page.section(
+            "the chunk program",
+            "what kernels are made from: operands are inputs where they can be",
+        );
+        chunk_program::print(program).lines().for_each(|line| page.line(&format!("  {line}")));
+    }
     backward(page, forward);
-    costs(page, &cost::costs(&s, setting), t, setting);
+    costs(page, &cost::costs(&s, setting), program.as_ref(), t, setting);
 }
 
 fn heading(page: &mut Page, rule: &Rule) {
@@ -267,18 +274,6 @@ fn cut(page: &mut Page, e: &Equations, placed: &[Placed]) {
     }
 }
 
-/// The form that kernels are made from, where the rule has one.
-fn program(page: &mut Page, t: &Timeline) {
-    if let Ok(program) = chunk_program::derive(t) {
-        page.section(
-            "the chunk program",
-            "what kernels are made from: operands are inputs where they can be",
-        );
-        let text = chunk_program::print(&chunk_program::simplify(&program));
-        text.lines().for_each(|line| page.line(&format!("  {line}")));
-    }
-}
-
 fn backward(page: &mut Page, t: &Timeline) {
     if classify(t).passes > 1 {
         return;
@@ -292,14 +287,20 @@ fn backward(page: &mut Page, t: &Timeline) {
         .for_each(|line| page.line(&format!("  {line}")));
 }
 
-fn costs(page: &mut Page, c: &Costs, t: &Timeline, setting: &Setting) {
+fn costs(
+    page: &mut Page,
+    c: &Costs,
+    program: Option<&chunk_program::Program>,
+    t: &Timeline,
+    setting: &Setting,
+) {
     let sizes: Vec<String> =
         t.signature.dims.iter().zip(&setting.sizes).map(|(d, n)| format!("{d} = {n}")).collect();
     let remark = format!("C = {}, {}, {}", setting.chunk, sizes.join(", "), setting.element);
     page.section("costs per token and state head", &remark);
     let (r, r_o, w, w_f) = c.counts;
     let number = |n: u64| thousands(n);
-    let rows = vec![
+    let mut rows = vec![
         vec!["Gram matrices".into(), "2 C K R W".into(), number(c.grams), "flop".into()],
         vec!["with the state".into(), "2 K V (R + W)".into(), number(c.with_state), "flop".into()],
         vec!["inside the chunk".into(), "2 C V (R_o W + W_f^2)".into(), number(c.inside), "flop".into()],
@@ -317,6 +318,13 @@ fn costs(page: &mut Page, c: &Costs, t: &Timeline, setting: &Setting) {
         ],
         vec!["bytes".into(), "each input and output once".into(), number(c.total_bytes()), "bytes".into()],
     ];
+    if let Some(program) = program {
+        let work = chunk_program::work(program, &setting.sizes, setting.chunk);
+        let per_token = work.total() / setting.chunk.max(1) as u64;
+        let remark = "as derived, with inverses".into();
+        let row = vec!["chunk program".into(), remark, number(per_token), "flop, in matrix products".into()];
+        rows.insert(4, row);
+    }
     page.table(2, &rows);
     let parts: Vec<String> = c.bytes.iter().map(|(n, b)| format!("{n} {}", thousands(*b))).collect();
     page.paragraph(2, &format!("bytes: {}", parts.join(", ")));

@@ -38,6 +38,7 @@ mod print;
 mod simplify;
 mod verify;
 mod walk;
+mod work;
 
 pub use derive::derive;
 pub use evaluate::{Walk, forward, run};
@@ -45,6 +46,7 @@ pub use phases::{Phase, phases};
 pub use print::print;
 pub use simplify::{RULES, Rule, simplify, simplify_by};
 pub use verify::verify;
+pub use work::{Work, work};
 
 use chunkwise_dsl::graph::{Dim, ReadId, StateId, Value};
 use chunkwise_dsl::timeline::Timeline;

@@ -44,3 +44,4 @@ mod reader;
 mod rules;
 mod simplify;
 mod texts;
+mod work;
