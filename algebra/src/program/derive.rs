@@ -20,6 +20,7 @@
 use super::build::Builder;
 use super::factor::{factor, scalar};
 use super::family::{Family, families};
+use super::verify::checked;
 use super::{Columns, Deposit, Found, KeysId, Member, NodeId, Op, Program, Slot, Sought, System};
 use crate::Unsupported;
 use chunkwise_dsl::class;
@@ -61,7 +62,7 @@ pub fn derive(timeline: &Timeline) -> Result<Program, Unsupported> {
         d.family(&family);
     }
     d.outputs();
-    Ok(d.b.program)
+    Ok(checked("derive", d.b.program))
 }
 
 struct Derivation {

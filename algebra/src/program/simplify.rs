@@ -10,6 +10,7 @@
 use super::build::Builder;
 use super::compact::{compact, map, map_system};
 use super::factor::scalar;
+use super::verify::checked;
 use super::{Columns, Deposit, KeysId, Node, NodeId, Op, Program};
 use chunkwise_dsl::graph::{Binary, Expr, Graph, Unary, Value};
 
@@ -55,7 +56,7 @@ pub fn simplify(program: &Program) -> Program {
 pub fn simplify_by(program: &Program, rules: &[&Rule]) -> Program {
     let mut now = compact(program);
     loop {
-        let next = compact(&rewrite(&now, rules));
+        let next = checked("simplify", compact(&rewrite(&now, rules)));
         // Rules make matrices fewer or their operands smaller, so that this ends.
         if next.nodes == now.nodes && next.deposits == now.deposits {
             return next;

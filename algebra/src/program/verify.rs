@@ -8,6 +8,7 @@
 //! Not checked: that the program means what the timeline means (the evaluators' tests do that).
 
 use super::derive::reads_of;
+use super::print::print;
 use super::walk::reaches;
 use super::{Columns, Found, Keys, KeysId, Node, NodeId, Op, Program, Slot, System};
 use chunkwise_dsl::graph::{Expr, Shape, StateId, Value};
@@ -32,6 +33,16 @@ pub fn verify(program: &Program) -> Result<(), Broken> {
         ensure(v.system(system), || format!("system {n}, {system:?}, is malformed"))?;
     }
     v.ends()
+}
+
+/// The program of a pass; in debug builds it is verified, and a failure names the pass.
+pub(super) fn checked(pass: &str, program: Program) -> Program {
+    if cfg!(debug_assertions)
+        && let Err(broken) = verify(&program)
+    {
+        panic!("after {pass}, {broken}\n{}", print(&program));
+    }
+    program
 }
 
 fn ensure(ok: bool, message: impl FnOnce() -> String) -> Result<(), Broken> {

@@ -4,7 +4,8 @@ use crate::case::Case;
 use crate::problem::Fill;
 use crate::rules;
 use crate::source::{Source, shrink};
-use chunkwise_algebra::program::{Op, Program, derive, print, simplify, verify};
+use chunkwise_algebra::program::{Op, Program, System, derive, print, simplify, verify};
+use chunkwise_dsl::class::{Decay, Feedback, classify};
 use chunkwise_dsl::graph::{Expr, Shape, Value};
 use chunkwise_dsl::print::timeline as shown_timeline;
 use chunkwise_dsl::rule::Rule;
@@ -39,6 +40,9 @@ fn agrees(rule: &Rule) -> bool {
     let Ok(program) = derive(timeline) else { return false };
     let simpler = simplify(&program);
     verify(&simpler).unwrap_or_else(|broken| panic!("{name}, simplified: {broken}\n{}", print(&simpler)));
+    if let Some(what) = misclassified(timeline, &program) {
+        panic!("{name}: {what}");
+    }
     verify(&program).unwrap_or_else(|broken| panic!("{name}: {broken}\n{}", print(&program)));
     for (tokens, chunks) in LENGTHS {
         let seed = 1 + tokens as u64;
@@ -91,11 +95,41 @@ fn random_rule(source: &mut Source) -> Result<Program, String> {
     verify(&program).map_err(|broken| shown(broken.to_string()))?;
     let simpler = simplify(&program);
     verify(&simpler).map_err(|broken| shown(format!("simplified: {broken}")))?;
+    if let Some(what) = misclassified(timeline, &program) {
+        return Err(shown(what));
+    }
+    for p in [&program, &simpler] {
+        let text = print(p);
+        let defined = text.lines().filter(|l| !l.starts_with(' '));
+        let names: Vec<&str> =
+            defined.filter_map(|l| l.split_once(" = ")).map(|(name, _)| name.trim()).collect();
+        let twice = names.iter().enumerate().find(|(n, name)| names[..*n].contains(name));
+        if let Some((_, name)) = twice {
+            return Err(shown(format!("the text defines `{name}` twice:\n{text}")));
+        }
+    }
     let wrong = [&program, &simpler].into_iter().find_map(|p| case.difference(&rule, p, chunk));
     match wrong {
         None => Ok(program),
         Some(what) => Err(shown(what)),
     }
+}
+
+/// The program has the form that the rule's class of feedback asks for: nothing, an inverse, or rows in order.
+fn misclassified(timeline: &Timeline, program: &Program) -> Option<String> {
+    let inverses = program.nodes.iter().filter(|n| matches!(n.op, Op::Inverse(_))).count();
+    let waits = |s: &System| s.sought.iter().any(|s| s.grams.iter().any(Option::is_some));
+    let in_order = program.systems.iter().filter(|s| waits(s)).count();
+    let class = classify(timeline);
+    // What channels decay by has no inverse, nor have states that wait for each other.
+    let channels = matches!(class.decay, Decay::Value | Decay::Both);
+    let fits = match class.feedback {
+        Feedback::None => inverses == 0 && in_order == 0,
+        Feedback::Linear if channels || timeline.forms.len() > 1 => true,
+        Feedback::Linear => inverses == 1 && in_order == 0,
+        Feedback::PerChannel | Feedback::RowMixing => in_order > 0 || timeline.forms.len() > 1,
+    };
+    (!fits).then(|| format!("{class}, but {inverses} inverses and {in_order} systems\n{}", print(program)))
 }
 
 #[test]
