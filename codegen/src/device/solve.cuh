@@ -39,24 +39,23 @@ __device__ __forceinline__ void pack_split(unsigned (&high)[4], unsigned (&low)[
     for (int e = 0; e < 4; ++e) split_pair<E>(high[e], low[e], c[e / 2][e % 2 * 2], c[e / 2][e % 2 * 2 + 1]);
 }
 
-// Replaces the 16 x 16 blocks on the diagonal by the inverses of I - block, a column a lane, by forward substitution.
-template <int ROWS, int WARPS>
-__device__ __forceinline__ void invert_diagonal(Square<ROWS> m) {
-    const int lane = threadIdx.x % 32, column = lane % 16;
-    for (int pair = threadIdx.x / 32; pair < ROWS / 32 + ROWS / 16 % 2; pair += WARPS) {
-        const int block = min(pair * 2 + lane / 16, ROWS / 16 - 1) * 16;
-        float x[16];
+// Replaces the 16 x 16 block of the diagonal at `block` by the inverse of I - block: a column a lane, by forward
+// substitution. For one warp.
+template <int ROWS>
+__device__ __forceinline__ void invert_block(Square<ROWS> m, int block) {
+    const int column = threadIdx.x % 16;
+    __syncwarp();
+    float x[16];
 #pragma unroll
-        for (int r = 0; r < 16; ++r) {
-            x[r] = r == column ? 1.0f : 0.0f;
+    for (int r = 0; r < 16; ++r) {
+        x[r] = r == column ? 1.0f : 0.0f;
 #pragma unroll
-            for (int k = 0; k < r; ++k) x[r] = fmaf(*m.at(block + r, block + k), x[k], x[r]);
-        }
-        __syncwarp();
-        if (pair * 2 + lane / 16 < ROWS / 16) {
+        for (int k = 0; k < r; ++k) x[r] = fmaf(*m.at(block + r, block + k), x[k], x[r]);
+    }
+    __syncwarp();
+    if (threadIdx.x % 32 < 16) {
 #pragma unroll
-            for (int r = 0; r < 16; ++r) *m.at(block + r, block + column) = x[r];
-        }
+        for (int r = 0; r < 16; ++r) *m.at(block + r, block + column) = x[r];
     }
 }
 

@@ -120,42 +120,55 @@ __device__ __forceinline__ void wait_copies() {
     asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
 }
 
-// Starts copying the rows of `count` tokens, SLOTS a token, into a tile of ROWS rows, in pieces of RUN numbers. The rest of
-// the tile becomes zero: rows of later tokens, columns from `left` on. Token rows lie `step` numbers apart, slots `entry`.
-template <int ROWS, int SLOTS, int RUN, int THREADS, int COLUMNS, typename T>
+// Starts copying the rows of `count` tokens, SLOTS a token, into a tile of TOKENS tokens, in pieces of RUN numbers. The rest
+// of the tile becomes zero: rows of later tokens, columns from `left` on. Token rows lie `step` numbers apart, slots `entry`.
+// A group of LANES lanes copies the tokens that it computes with afterwards.
+template <int TOKENS, int SLOTS, int RUN, int LANES, int WARPS, int COLUMNS, typename T>
 __device__ __forceinline__ void fetch_tile(Tile<COLUMNS> to, const T *from, i64 step, i64 entry, int count, int left) {
-    constexpr int PIECES = COLUMNS / RUN;
+    constexpr int ROUNDS = (TOKENS + WARPS * (32 / LANES) - 1) / (WARPS * (32 / LANES));
+    const int group = threadIdx.x / LANES, member = threadIdx.x % LANES;
 #pragma unroll 4
-    for (int piece = threadIdx.x; piece < ROWS * PIECES; piece += THREADS) {
-        const int row = piece / PIECES, column = piece % PIECES * RUN;
-        const bool there = row / SLOTS < count && column < left;
-        const T *at = there ? from + row / SLOTS * step + row % SLOTS * entry + column : from;
-        if constexpr (RUN == 1) {
-            *reinterpret_cast<T *>(to.at(row, column)) = there ? *at : T{0};
-        } else {
-            copy_async<RUN * sizeof(T)>(to.at(row, column), at, there);
+    for (int row = 0; row < ROUNDS * SLOTS; ++row) {
+        const int t = group + row / SLOTS * (WARPS * (32 / LANES)), slot = row % SLOTS;
+        if (t >= TOKENS) continue;
+#pragma unroll
+        for (int column = member * RUN; column < COLUMNS; column += LANES * RUN) {
+            const bool there = t < count && column < left;
+            const T *at = there ? from + t * step + slot * entry + column : from;
+            char *into = to.at(t * SLOTS + slot, column);
+            if constexpr (RUN == 1) {
+                *reinterpret_cast<T *>(into) = there ? *at : T{0};
+            } else {
+                copy_async<RUN * sizeof(T)>(into, at, there);
+            }
         }
     }
 }
 
 // Copies the rows of `count` tokens of f32 into two tiles, the rounded numbers and what rounding lost; see fetch_tile.
-template <typename E, int ROWS, int SLOTS, int RUN, int THREADS, int COLUMNS>
+template <typename E, int TOKENS, int SLOTS, int RUN, int LANES, int WARPS, int COLUMNS>
 __device__ __forceinline__ void fetch_split(Tile<COLUMNS> high, Tile<COLUMNS> low, const f32 *from, i64 step, i64 entry,
                                             int count, int left) {
-    constexpr int PIECES = COLUMNS / 2;
+    constexpr int ROUNDS = (TOKENS + WARPS * (32 / LANES) - 1) / (WARPS * (32 / LANES));
+    const int group = threadIdx.x / LANES, member = threadIdx.x % LANES;
 #pragma unroll 4
-    for (int piece = threadIdx.x; piece < ROWS * PIECES; piece += THREADS) {
-        const int row = piece / PIECES, column = piece % PIECES * 2;
-        const f32 *at = from + row / SLOTS * step + row % SLOTS * entry + column;
-        float2 x = make_float2(0.0f, 0.0f);
-        if (row / SLOTS < count) {
-            if (RUN > 1 && column < left) x = *reinterpret_cast<const float2 *>(at);
-            if (RUN == 1 && column < left) x.x = at[0].wide();
-            if (RUN == 1 && column + 1 < left) x.y = at[1].wide();
+    for (int row = 0; row < ROUNDS * SLOTS; ++row) {
+        const int t = group + row / SLOTS * (WARPS * (32 / LANES)), slot = row % SLOTS;
+        if (t >= TOKENS) continue;
+#pragma unroll
+        for (int column = member * 2; column < COLUMNS; column += LANES * 2) {
+            const f32 *at = from + t * step + slot * entry + column;
+            float2 x = make_float2(0.0f, 0.0f);
+            if (t < count) {
+                if (RUN > 1 && column < left) x = *reinterpret_cast<const float2 *>(at);
+                if (RUN == 1 && column < left) x.x = at[0].wide();
+                if (RUN == 1 && column + 1 < left) x.y = at[1].wide();
+            }
+            const unsigned rounded = E::of(x.x, x.y);
+            *reinterpret_cast<unsigned *>(high.at(t * SLOTS + slot, column)) = rounded;
+            *reinterpret_cast<unsigned *>(low.at(t * SLOTS + slot, column)) =
+                E::of(x.x - E::low(rounded), x.y - E::high(rounded));
         }
-        const unsigned rounded = E::of(x.x, x.y);
-        *reinterpret_cast<unsigned *>(high.at(row, column)) = rounded;
-        *reinterpret_cast<unsigned *>(low.at(row, column)) = E::of(x.x - E::low(rounded), x.y - E::high(rounded));
     }
 }
 

@@ -147,6 +147,8 @@ pub struct Plan {
     pub chunk: Program,
     /// Tokens of a chunk, a multiple of 16.
     pub tokens: u32,
+    /// Chunks whose inputs are in shared memory at one time: with 2, the next chunk's arrive while this one is computed.
+    pub stages: u32,
     /// Warps in a block.
     pub warps: u32,
     /// Those of a matrix state: 16 value columns each.
@@ -185,6 +187,11 @@ pub struct Plan {
     pub prologue: program::Program,
     /// What the prologue's outputs are, in order.
     pub roots: Vec<Root>,
+    /// Scalar decays that are made of scalars only: one warp computes them, a token a lane. Its outputs are
+    /// [`Plan::decay_roots`].
+    pub decays: program::Program,
+    /// What the outputs of [`Plan::decays`] are.
+    pub decay_roots: Vec<Root>,
     /// Where the prologue's numbers live: a group of lanes a token.
     pub layout: Layout,
 }
@@ -294,9 +301,13 @@ pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limi
     let tiles = size(dims.1).div_ceil(WARP_COLUMNS);
     let blocks = tiles.div_ceil(MOST_WARPS);
     let owners = owners(timeline, tiles.div_ceil(blocks));
-    // Shorter chunks where longer ones do not fit.
+    // One stage where two do not fit, and shorter chunks where longer ones do not.
     loop {
-        let plan = with_tokens(&chunk, spec, (dims, &owners, blocks), tokens)?;
+        let mut plan = with_tokens(&chunk, spec, (dims, &owners, blocks), tokens)?;
+        plan.stages = if spec.dtype == DType::F32 { 1 } else { 2 };
+        if plan.fits(arch).is_err() {
+            plan.stages = 1;
+        }
         match plan.fits(arch) {
             Err(_) if tokens > 16 => tokens /= 2,
             other => return other.map(|()| plan),
@@ -316,6 +327,7 @@ fn with_tokens(
     let mut plan = Plan {
         chunk: chunk.clone(),
         tokens,
+        stages: 1,
         warps,
         value_warps,
         owners: owners.to_vec(),
@@ -335,6 +347,8 @@ fn with_tokens(
         epilogue: None,
         prologue: program::Program::default(),
         roots: Vec::new(),
+        decays: program::Program::default(),
+        decay_roots: Vec::new(),
         layout: token_layout(&chunk.timeline, spec, dims, (warps, value_warps), blocks),
     };
     plan.take_inputs(spec)?;
@@ -702,16 +716,16 @@ impl Plan {
             let values = own.values.iter().enumerate();
             roots.extend(values.filter_map(|(at, v)| Some((Root::Own(o, at), (*v)?))));
         }
-        let wishes = roots.iter().map(|(root, v)| {
-            let wish = match root {
-                Root::Coefficient(..) => "coefficient",
-                Root::Operand(..) => "operand",
-                Root::Decay(..) | Root::DecayRow(_) => "decay",
-                Root::Own(..) => "own",
-            };
-            (*v, wish)
-        });
-        self.prologue = program::expressions(&self.chunk.timeline, &wishes.collect::<Vec<_>>())?;
+        let is_decay = |(root, _): &(Root, Value)| matches!(root, Root::Decay(..));
+        let (decays, rest): (Vec<_>, Vec<_>) = roots.iter().copied().partition(is_decay);
+        let alone = program::expressions(&self.chunk.timeline, &wishes(&decays))?;
+        let scalars = alone.nodes.iter().all(|node| node.dim.is_none() && !node.op.is_reduction());
+        if scalars {
+            self.decays = alone;
+            self.decay_roots = decays.into_iter().map(|(root, _)| root).collect();
+            roots = rest;
+        }
+        self.prologue = program::expressions(&self.chunk.timeline, &wishes(&roots))?;
         self.roots = roots.into_iter().map(|(root, _)| root).collect();
         self.check_reductions(&self.prologue)
     }
@@ -846,9 +860,17 @@ impl Plan {
         }
     }
 
+    /// Whether a region is there once for each stage: what tokens compute while other warps may still use the last chunk's.
+    pub fn is_staged(&self, region: Region) -> bool {
+        use Region::{Clock, Coefficient, Input, Operand};
+        let kept = matches!(region, Clock(_, ClockPart::Decays | ClockPart::All));
+        self.stages > 1 && !kept && matches!(region, Input(..) | Operand(..) | Coefficient(_) | Clock(..))
+    }
+
     /// Bytes of shared memory.
     pub fn shared(&self) -> u32 {
-        self.regions().iter().map(|(_, bytes)| bytes).sum()
+        let stages = |region: Region| if self.is_staged(region) { self.stages } else { 1 };
+        self.regions().iter().map(|(region, bytes)| bytes * stages(*region)).sum()
     }
 
     /// Rows of the float square that inverses are made in.
@@ -892,6 +914,17 @@ pub fn wide_pitch(columns: u32) -> u32 {
 /// How many 16-bit numbers one copy moves, where rows of `size` lie one after the other.
 pub fn copy_run(size: u32) -> u32 {
     [8, 4, 2].into_iter().find(|run| size.is_multiple_of(*run)).unwrap_or(1)
+}
+
+/// Roots with what their variables would like to be called.
+fn wishes(roots: &[(Root, Value)]) -> Vec<(Value, &'static str)> {
+    let wish = |root: &Root| match root {
+        Root::Coefficient(..) => "coefficient",
+        Root::Operand(..) => "operand",
+        Root::Decay(..) | Root::DecayRow(_) => "decay",
+        Root::Own(..) => "own",
+    };
+    roots.iter().map(|(root, v)| (*v, wish(root))).collect()
 }
 
 /// Whether an expression is nowhere negative, by its form alone.

@@ -10,6 +10,7 @@ use chunkwise_dsl::graph::ReadId;
 /// The outputs of the chunk's tokens.
 pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     let Some(context) = &fused.after else { return };
+    fused.barrier(w);
     w.blank();
     w.comment("Outputs of each token");
     tokens::each_token(fused, w, |w| {
@@ -21,7 +22,6 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
             }
         }
     });
-    fused.barrier(w);
 }
 
 /// What a read found, from its row.

@@ -16,6 +16,7 @@ use crate::fused::{Clock, ClockKind, ClockPart, Operand, Owner, Part, Plan, Regi
 use crate::kernel::{Kernel, Spec};
 use crate::layout;
 use crate::namer::Namer;
+use crate::program::Program;
 use crate::writer::Writer;
 use chunkwise_algebra::program::{Columns, KeysId, StackId};
 use chunkwise_dsl::graph::{ParamId, Shape, StateId, Value};
@@ -66,8 +67,13 @@ struct Fused<'a> {
     output: String,
     /// By [`Epilogue::reads`](crate::fused::Epilogue): the rows that outputs are made from.
     reads: Vec<String>,
+    /// What prints the expressions of scalar decays.
+    decays: Option<Context<'a>>,
     /// What prints the epilogue's expressions.
     after: Option<Context<'a>>,
+    /// The number of a chunk's stage, and the function that fetches a chunk.
+    stage: String,
+    fetch: String,
     namer: RefCell<Namer>,
 }
 
@@ -242,7 +248,7 @@ pub fn kernel(spec: &Spec, plan: &Plan) -> Kernel {
 
 /// Parameters that the chunk uses.
 fn used_params(plan: &Plan) -> Vec<ParamId> {
-    let programs = [Some(&plan.prologue), plan.epilogue.as_ref().map(|e| &e.program)];
+    let programs = [Some(&plan.prologue), Some(&plan.decays), plan.epilogue.as_ref().map(|e| &e.program)];
     let inputs = programs.into_iter().flatten().flat_map(|p| p.inputs(false).chain(p.inputs(true)));
     let mut params: Vec<ParamId> =
         inputs.map(|(_, param, _)| param).chain(plan.inputs.iter().map(|i| i.param)).collect();
@@ -256,9 +262,9 @@ fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let mut namer = Namer::default();
     let n = &mut namer;
     let names = Names::new(timeline, &plan.prologue, "fused", n);
-    let decays = layout::decay_params(timeline);
+    let of_decays = layout::decay_params(timeline);
     let params: Vec<DType> = (0..timeline.signature.params.len() as u32)
-        .map(|p| layout::dtype_of(timeline, &decays, ParamId(p), spec.dtype))
+        .map(|p| layout::dtype_of(timeline, &of_decays, ParamId(p), spec.dtype))
         .collect();
     let inputs: Vec<TileName> = plan
         .inputs
@@ -290,11 +296,13 @@ fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         ["exact", "warp", "column", "first", "count", "there", "line"].map(|wish| n.fresh(wish));
     let reads = plan.epilogue.iter().flat_map(|e| &e.reads).map(|_| n.fresh("reads")).collect();
     let output = plan.output.map_or_else(|| n.fresh("output_tile"), |o| operands[o].high.clone());
-    let after = plan.epilogue.as_ref().map(|epilogue| {
-        let program = &epilogue.program;
+    let mut of = |program: &'a Program| {
         let names = names.with(program, n);
         Context { timeline, program, layout: &plan.layout, names, params: params.clone(), output: spec.dtype }
-    });
+    };
+    let after = plan.epilogue.as_ref().map(|epilogue| of(&epilogue.program));
+    let decays = (!plan.decay_roots.is_empty()).then(|| of(&plan.decays));
+    let [stage, fetch] = ["stage", "fetch"].map(|wish| n.fresh(wish));
     let program = &plan.prologue;
     let context = Context { timeline, program, layout: &plan.layout, names, params, output: spec.dtype };
     Fused {
@@ -316,7 +324,10 @@ fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         line,
         output,
         reads,
+        decays,
         after,
+        stage,
+        fetch,
         namer: RefCell::new(namer),
     }
 }
@@ -394,32 +405,82 @@ fn header(fused: &Fused<'_>, spec: &Spec, w: &mut Writer) {
 fn body(fused: &Fused<'_>, used: &[ParamId]) -> String {
     let mut rest = Writer::default();
     rest.block("", |w| {
-        shared_memory(fused, w);
+        w.blank();
+        w.comment("Shared memory");
+        w.line("extern __shared__ uint4 memory[];");
+        w.line("char *const shared = reinterpret_cast<char *>(memory);");
+        shared_memory(fused, |region| !fused.plan.is_staged(region), w);
         pointers(fused, used, w);
-        token::once(&fused.context, w);
-        if let Some(after) = &fused.after {
-            token::once(after, w);
+        for context in
+            [Some(&fused.context), fused.decays.as_ref(), fused.after.as_ref()].into_iter().flatten()
+        {
+            token::once(context, w);
         }
         states(fused, w);
         clear_decayed(fused, w);
         w.blank();
-        let Fused { first, count, plan, context, .. } = fused;
-        let length = &context.names.length;
-        let tokens = plan.tokens;
-        w.block(format_args!("for (i64 {first} = 0; {first} < {length}; {first} += {tokens})"), |w| {
-            w.line(format_args!(
-                "const int {count} = {length} - {first} < {tokens} ? int({length} - {first}) : {tokens};"
-            ));
-            tokens::fetch(fused, w);
-            tokens::compute(fused, w);
-            squares::print(fused, w);
-            recurrence::print(fused, w);
-            fused.barrier(w);
-            epilogue::print(fused, w);
-        });
+        match fused.plan.stages {
+            1 => one_stage(fused, w),
+            _ => two_stages(fused, w),
+        }
         final_states(fused, w);
     });
     below(position(fused), &rest.finish(), |_| {})
+}
+
+/// The loop over chunks, each of which waits for its inputs.
+fn one_stage(fused: &Fused<'_>, w: &mut Writer) {
+    each_chunk(fused, w, |w| {
+        count(fused, w);
+        tokens::fetch(fused, w);
+        tokens::compute(fused, w);
+        products(fused, w);
+        fused.barrier(w);
+    });
+}
+
+/// The loop over chunks; the inputs of the next one arrive while this one is computed.
+fn two_stages(fused: &Fused<'_>, w: &mut Writer) {
+    let Fused { first, stage, fetch, plan, .. } = fused;
+    let length = &fused.context.names.length;
+    w.block_ending(format_args!("const auto {fetch} = [&](i64 {first}, int {stage})"), "};", |w| {
+        count(fused, w);
+        shared_memory(fused, |region| matches!(region, Region::Input(..)), w);
+        tokens::fetch(fused, w);
+    });
+    w.line(format_args!("int {stage} = 0;"));
+    w.line(format_args!("if ({length} > 0) {fetch}(0, {stage});"));
+    each_chunk(fused, w, |w| {
+        count(fused, w);
+        shared_memory(fused, |region| plan.is_staged(region), w);
+        tokens::compute(fused, w);
+        let tokens = plan.tokens;
+        w.line(format_args!("if ({first} + {tokens} < {length}) {fetch}({first} + {tokens}, {stage} ^ 1);"));
+        products(fused, w);
+        w.line(format_args!("{stage} ^= 1;"));
+    });
+}
+
+fn each_chunk(fused: &Fused<'_>, w: &mut Writer, body: impl FnOnce(&mut Writer)) {
+    let (first, length) = (&fused.first, &fused.context.names.length);
+    let tokens = fused.plan.tokens;
+    w.block(format_args!("for (i64 {first} = 0; {first} < {length}; {first} += {tokens})"), body);
+}
+
+/// How many tokens the chunk has.
+fn count(fused: &Fused<'_>, w: &mut Writer) {
+    let Fused { first, count, .. } = fused;
+    let (length, tokens) = (&fused.context.names.length, fused.plan.tokens);
+    w.line(format_args!(
+        "const int {count} = {length} - {first} < {tokens} ? int({length} - {first}) : {tokens};"
+    ));
+}
+
+/// Everything after the tokens' own numbers.
+fn products(fused: &Fused<'_>, w: &mut Writer) {
+    squares::print(fused, w);
+    recurrence::print(fused, w);
+    epilogue::print(fused, w);
 }
 
 fn position<'a>(fused: &'a Fused<'_>) -> Vec<(&'a str, String)> {
@@ -462,22 +523,24 @@ fn position<'a>(fused: &'a Fused<'_>) -> Vec<(&'a str, String)> {
     lines
 }
 
-/// Everything that a block shares, one after the other.
-fn shared_memory(fused: &Fused<'_>, w: &mut Writer) {
-    w.blank();
-    w.comment("Shared memory");
-    w.line("extern __shared__ uint4 memory[];");
-    w.line("char *const shared = reinterpret_cast<char *>(memory);");
+/// The chosen ones of the things that a block shares, which lie one after the other; a staged one lies there stage by stage.
+fn shared_memory(fused: &Fused<'_>, chosen: impl Fn(Region) -> bool, w: &mut Writer) {
     let mut at = 0;
     for (region, bytes) in fused.plan.regions() {
-        let (ty, name) = region_name(fused, region);
-        let place = format!("shared + {at}");
-        w.line(match ty {
-            Some(tile @ Type::Tile(_)) => format!("const {tile} {name}{{{place}}};"),
-            Some(floats) => format!("const {floats} {name}{{reinterpret_cast<float *>({place})}};"),
-            None => format!("float *const {name} = reinterpret_cast<float *>({place});"),
-        });
-        at += bytes;
+        let staged = fused.plan.is_staged(region);
+        if chosen(region) {
+            let (ty, name) = region_name(fused, region);
+            let place = match staged {
+                true => format!("shared + {at} + {} * {bytes}", fused.stage),
+                false => format!("shared + {at}"),
+            };
+            w.line(match ty {
+                Some(tile @ Type::Tile(_)) => format!("const {tile} {name}{{{place}}};"),
+                Some(floats) => format!("const {floats} {name}{{reinterpret_cast<float *>({place})}};"),
+                None => format!("float *const {name} = reinterpret_cast<float *>({place});"),
+            });
+        }
+        at += if staged { bytes * fused.plan.stages } else { bytes };
     }
 }
 

@@ -52,8 +52,6 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     fused.barrier(w);
     for (rows, tile) in all.iter().zip(&fused.squares).filter(|(rows, _)| rows.square.inverse_of.is_some()) {
         let (size, warps) = (rows.square.rows, plan.warps);
-        w.line(format_args!("invert_diagonal<{size}, {warps}>({});", fused.exact));
-        fused.barrier(w);
         let (e, split, high) = (fused.operand(), plan.split, &tile.high);
         let low = tile.low.as_ref().unwrap_or(high);
         w.line(format_args!("merge_blocks<{e}, {size}, {warps}, {split}>({high}, {low}, {});", fused.exact));
@@ -153,7 +151,8 @@ fn fill(fused: &Fused<'_>, rows: &Rows<'_>, tile: &TileName, w: &mut Writer) {
         w.line(format_args!("float {sum}[{}][4] = {{}};", square.columns / 8));
         accumulate(fused, rows, whole(square), &sum, true, w);
         if square.inverse_of.is_some() {
-            return w.line(format_args!("store_square({}, {sum}, {row});", fused.exact));
+            w.line(format_args!("store_square({}, {sum}, {row});", fused.exact));
+            return w.line(format_args!("invert_block({}, {row});", fused.exact));
         }
         let e = fused.operand();
         w.line(format_args!("store_rows<{e}>({}, {sum}, {row});", tile.high));

@@ -14,10 +14,10 @@ use crate::writer::Writer;
 use chunkwise_dsl::graph::{Dim, ParamId};
 use chunkwise_dsl::timeline::Factor;
 
-/// Copies the vector inputs of the chunk.
+/// Starts copying the vector inputs of a chunk: a group of lanes those of the tokens that it computes with.
 pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
     let (plan, names) = (fused.plan, &fused.context.names);
-    w.comment("Inputs");
+    let (lanes, warps) = (plan.layout.lanes, plan.warps);
     for (input, tile) in plan.inputs.iter().zip(&fused.inputs) {
         let own = &names.params[input.param.index()];
         let size = plan.layout.axis(input.dim).size;
@@ -26,11 +26,17 @@ pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
             true => format!("{size} - {}", fused.column),
             false => size.to_string(),
         };
-        let (rows, slots, threads) = (plan.tokens * input.slots, input.slots, fused.threads());
+        let (tokens, slots) = (plan.tokens, input.slots);
         let (head, to) = match &tile.low {
-            None => (format!("fetch_tile<{rows}, {slots}, {}, {threads}>", input.run), tile.high.clone()),
+            None => {
+                (format!("fetch_tile<{tokens}, {slots}, {}, {lanes}, {warps}>", input.run), tile.high.clone())
+            }
             Some(low) => (
-                format!("fetch_split<{}, {rows}, {slots}, {}, {threads}>", fused.operand(), input.run.min(2)),
+                format!(
+                    "fetch_split<{}, {tokens}, {slots}, {}, {lanes}, {warps}>",
+                    fused.operand(),
+                    input.run.min(2)
+                ),
                 format!("{}, {low}", tile.high),
             ),
         };
@@ -39,42 +45,73 @@ pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
             own.at, fused.first, own.step, own.step, fused.count,
         ));
     }
-    if plan.inputs.iter().any(|input| input.run > 1) && !plan.input_split() {
+    if copies(fused) {
         w.line("close_copies();");
-        w.line("wait_copies<0>();");
     }
-    fused.barrier(w);
+}
+
+/// Whether inputs arrive by asynchronous copies.
+fn copies(fused: &Fused<'_>) -> bool {
+    fused.plan.inputs.iter().any(|input| input.run > 1) && !fused.plan.input_split()
 }
 
 /// Coefficients, decays and computed operands.
 pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
     let plan = fused.plan;
-    if plan.roots.is_empty() {
-        return;
+    if copies(fused) {
+        w.line("wait_copies<0>();");
     }
-    w.blank();
-    w.comment("What each token computes on its own");
-    let names = &fused.context.names;
-    let t = &names.token;
-    let groups = plan.layout.groups();
-    let each = plan.warps * groups;
-    let start =
-        if groups == 1 { fused.warp.clone() } else { format!("{} * {groups} + {}", fused.warp, names.group) };
-    w.block(format_args!("for (int {t} = {start}; {t} < {}; {t} += {each})", plan.tokens), |w| {
-        w.line(format_args!("const bool {} = {t} < {};", fused.there, fused.count));
-        for step in &plan.prologue.steps {
-            match step {
-                Step::Define(id) => define(fused, &fused.context, *id, w),
-                Step::Output { index, value } => ready(fused, plan.roots[*index], *value, w),
-                _ => {}
+    w.line("__syncwarp();");
+    if !plan.roots.is_empty() {
+        w.blank();
+        w.comment("What each token computes on its own");
+        each_token(fused, w, |w| {
+            roots(fused, &fused.context, &plan.roots, w);
+            zero_rows(fused, w);
+            no_own(fused, w);
+            if plan.decay_roots.is_empty() {
+                let member = &fused.context.names.member;
+                w.block(format_args!("if ({member} == 0)"), |w| sums_in_token(fused, w));
             }
-        }
-        zero_rows(fused, w);
-        no_own(fused, w);
-        sums_in_token(fused, w);
-    });
+        });
+    }
+    decays(fused, w);
     fused.barrier(w);
-    cumulative(fused, w);
+    if plan.decay_roots.is_empty() && scalar_clocks(fused) {
+        w.block(format_args!("if ({} == 0)", fused.warp), |w| cumulative(fused, w));
+        fused.barrier(w);
+    }
+}
+
+/// The values that roots need, and where they go.
+fn roots(fused: &Fused<'_>, context: &Context<'_>, roots: &[Root], w: &mut Writer) {
+    for step in &context.program.steps {
+        match step {
+            Step::Define(id) => define(fused, context, *id, w),
+            Step::Output { index, value } => ready(fused, context, roots[*index], *value, w),
+            _ => {}
+        }
+    }
+}
+
+fn scalar_clocks(fused: &Fused<'_>) -> bool {
+    fused.plan.clocks.iter().any(|c| matches!(c.kind, ClockKind::Scalar { .. }))
+}
+
+/// Scalar decays that are made of scalars: the last warp computes them while the others compute the rest.
+fn decays(fused: &Fused<'_>, w: &mut Writer) {
+    let Some(context) = fused.decays.as_ref().filter(|_| scalar_clocks(fused)) else { return };
+    let (plan, t) = (fused.plan, &fused.context.names.token);
+    w.block(format_args!("if ({} == {})", fused.warp, plan.warps - 1), |w| {
+        let lane = &fused.context.names.lane;
+        w.block(format_args!("for (int {t} = {lane}; {t} < {}; {t} += 32)", plan.tokens), |w| {
+            w.line(format_args!("const bool {} = {t} < {};", fused.there, fused.count));
+            roots(fused, context, &plan.decay_roots, w);
+            sums_in_token(fused, w);
+        });
+        w.line("__syncwarp();");
+        cumulative(fused, w);
+    });
 }
 
 /// The loop over the chunk's tokens, a group of lanes each.
@@ -165,9 +202,9 @@ pub(super) fn row(t: &str, slots: usize, slot: usize) -> String {
 }
 
 /// A root's value is there: it goes where the products look for it.
-fn ready(fused: &Fused<'_>, root: Root, value: NodeId, w: &mut Writer) {
+fn ready(fused: &Fused<'_>, context: &Context<'_>, root: Root, value: NodeId, w: &mut Writer) {
     let (plan, names) = (fused.plan, &fused.context.names);
-    let text = express::value(&fused.context, value);
+    let text = express::value(context, value);
     match root {
         Root::Coefficient(c, slot) => {
             let row = row(&names.token, plan.coefficients[c].values.len(), slot);
@@ -302,54 +339,43 @@ fn sums_in_token(fused: &Fused<'_>, w: &mut Writer) {
             [] => none.to_owned(),
             names => names.join(by),
         };
-        w.block(format_args!("if ({} == 0)", names.member), |w| {
-            w.line(format_args!("{before}[{t}] = {};", joined(steps, " + ", "0.0f")));
-            if let Some((sign, turns)) = signs {
-                w.line(format_args!("{sign}[{t}] = {};", joined(turns, " * ", "1.0f")));
-            }
-            for (places, RowNames { log, sign, .. }) in places.iter().zip(rows) {
-                for (slot, &place) in places.iter().enumerate() {
-                    let row = row(t, places.len(), slot);
-                    w.line(format_args!("{log}[{row}] = {};", joined(&steps[..place], " + ", "0.0f")));
-                    if let (Some(sign), Some((_, turns))) = (sign, signs) {
-                        w.line(format_args!("{sign}[{row}] = {};", joined(&turns[..place], " * ", "1.0f")));
-                    }
-                }
-            }
-        });
-    }
-}
-
-fn cumulative(fused: &Fused<'_>, w: &mut Writer) {
-    let plan = fused.plan;
-    if plan.clocks.iter().all(|c| matches!(c.kind, ClockKind::ByChannel { .. })) {
-        return;
-    }
-    w.block(format_args!("if ({} == 0)", fused.warp), |w| {
-        for (clock, own) in plan.clocks.iter().zip(&fused.clocks) {
-            let (ClockKind::Scalar { places, .. }, ClockNames::Scalar { before, rows, signs, .. }) =
-                (&clock.kind, own)
-            else {
-                continue;
-            };
-            let tokens = plan.tokens;
-            w.line(format_args!("sum_before<{tokens}>({before});"));
-            if let Some((sign, _)) = signs {
-                w.line(format_args!("signs_before<{tokens}>({sign});"));
-            }
-            for (places, RowNames { log, from_start, to_end, sign }) in places.iter().zip(rows) {
-                let slots = places.len();
-                w.line(format_args!(
-                    "decay_rows<{tokens}, {slots}>({before}, {log}, {from_start}, {to_end});"
-                ));
-                if let (Some(sign), Some((all, _))) = (sign, signs) {
-                    w.line("__syncwarp();");
-                    w.line(format_args!(
-                        "sign_rows<{tokens}, {slots}>({all}, {sign}, {from_start}, {to_end});"
-                    ));
+        w.line(format_args!("{before}[{t}] = {};", joined(steps, " + ", "0.0f")));
+        if let Some((sign, turns)) = signs {
+            w.line(format_args!("{sign}[{t}] = {};", joined(turns, " * ", "1.0f")));
+        }
+        for (places, RowNames { log, sign, .. }) in places.iter().zip(rows) {
+            for (slot, &place) in places.iter().enumerate() {
+                let row = row(t, places.len(), slot);
+                w.line(format_args!("{log}[{row}] = {};", joined(&steps[..place], " + ", "0.0f")));
+                if let (Some(sign), Some((_, turns))) = (sign, signs) {
+                    w.line(format_args!("{sign}[{row}] = {};", joined(&turns[..place], " * ", "1.0f")));
                 }
             }
         }
-    });
-    fused.barrier(w);
+    }
+}
+
+/// Decays from the chunk's start and to its end, of the rows of keys. For one warp.
+fn cumulative(fused: &Fused<'_>, w: &mut Writer) {
+    let plan = fused.plan;
+    for (clock, own) in plan.clocks.iter().zip(&fused.clocks) {
+        let (ClockKind::Scalar { places, .. }, ClockNames::Scalar { before, rows, signs, .. }) =
+            (&clock.kind, own)
+        else {
+            continue;
+        };
+        let tokens = plan.tokens;
+        w.line(format_args!("sum_before<{tokens}>({before});"));
+        if let Some((sign, _)) = signs {
+            w.line(format_args!("signs_before<{tokens}>({sign});"));
+        }
+        for (places, RowNames { log, from_start, to_end, sign }) in places.iter().zip(rows) {
+            let slots = places.len();
+            w.line(format_args!("decay_rows<{tokens}, {slots}>({before}, {log}, {from_start}, {to_end});"));
+            if let (Some(sign), Some((all, _))) = (sign, signs) {
+                w.line("__syncwarp();");
+                w.line(format_args!("sign_rows<{tokens}, {slots}>({all}, {sign}, {from_start}, {to_end});"));
+            }
+        }
+    }
 }
