@@ -28,17 +28,17 @@ use super::build::by_channel;
 use super::names::{Names, is_number, with_units};
 use super::walk::reaches;
 use super::{KeysId, NodeId, Op, Program, Sought, System, SystemId};
-use chunkwise_dsl::graph::{StateId, Value};
+use chunkwise_dsl::graph::{ReadId, StateId, Value};
 use chunkwise_dsl::print::{Printer, event};
-use chunkwise_dsl::timeline::Event;
+use chunkwise_dsl::timeline::{Event, Timeline};
 use std::fmt::Write;
 
 /// The program's text, one line a definition.
 pub fn print(program: &Program) -> String {
     let program = &with_units(program);
-    let t = &program.timeline;
-    let roots = program.roots();
-    let printer = Printer::new(&t.signature, &t.graph, &t.givens, &roots);
+    // The printer defines what the timeline uses; here that is what the program is made of.
+    let used = Timeline { events: Vec::new(), outputs: program.roots(), ..program.timeline.clone() };
+    let printer = Printer::of(&used);
     let mut text = Text { p: program, printer, names: Names::new(program), lines: Vec::new() };
     text.lines.extend(text.printer.definitions());
     text.token();
@@ -84,7 +84,7 @@ impl Text<'_> {
         let t = &self.p.timeline;
         let name = |s: StateId| &t.signature.state(s).name;
         let events = t.events.iter().enumerate().map(|(n, e)| match e {
-            Event::Read(r) => format!("{r} = read({})", name(t.read(*r).state)),
+            Event::Read(r) => format!("{} = read({})", place(self.p, n), name(t.read(*r).state)),
             Event::Write { state, .. } => format!("write({}, {})", name(*state), place(self.p, n)),
             e => event(t, &self.printer, e),
         });
@@ -173,7 +173,7 @@ impl Text<'_> {
         let names: Vec<String> = (0..system.members.len()).map(|m| self.member(id, m)).collect();
         self.line(names.join(", "), "rows in order:");
         for sought in &system.sought {
-            let reads = self.list(sought.reads.iter().map(|(r, _)| r.to_string()));
+            let reads = self.list(sought.reads.iter().map(|(r, _)| read(self.p, *r)));
             let scale: Vec<Value> = sought.reads.iter().map(|(_, scale)| *scale).collect();
             let (sum, is_sum) = self.sought(system, sought, &names);
             let definition = match self.number(&scale).and_then(|v| self.p.timeline.graph.literal(v)) {
@@ -246,7 +246,7 @@ impl Text<'_> {
                 Some(1.0) => row,
                 _ => format!("{} * {row}", self.printer.factor(found.scale)),
             };
-            self.line(r.to_string(), definition);
+            self.line(read(self.p, *r), definition);
         }
         for (output, &v) in t.signature.outputs.iter().zip(&t.outputs) {
             let definition = self.printer.show(v);
@@ -255,10 +255,15 @@ impl Text<'_> {
     }
 }
 
+/// What a read finds, as a dual calls it too: `p0`, `du0`.
+fn read(p: &Program, r: ReadId) -> String {
+    format!("{}{}", p.timeline.read_prefix, r.0)
+}
+
 /// The read or write of an event: `p0`, `u0`.
 fn place(p: &Program, event: usize) -> String {
     match &p.timeline.events[event] {
-        Event::Read(r) => r.to_string(),
+        Event::Read(r) => read(p, *r),
         _ => {
             let writes = p.timeline.events[..event].iter().filter(|e| matches!(e, Event::Write { .. }));
             format!("u{}", writes.count())

@@ -79,7 +79,7 @@ fn rewrite(program: &Program, rules: &[&Rule]) -> Program {
         new.push(simpler.unwrap_or_else(|| b.node(node.op.clone(), node.rows, node.columns)));
     }
     let deposits = program.deposits.iter().map(|d| Deposit { values: new[d.values.index()], ..*d });
-    b.program.deposits = deposits.filter(|d| !is_zero(&b.program, d.values)).collect();
+    b.program.deposits = deposits.collect();
     b.program.reads.clone_from(&program.reads);
     b.program.reads.iter_mut().for_each(|(_, found)| found.node = new[found.node.index()]);
     b.program

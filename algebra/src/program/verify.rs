@@ -2,8 +2,8 @@
 //!
 //! Checked: keys stand where their reads and writes do on the timeline, and are free of reads; operands come before users;
 //! rows and columns fit; coefficients are scalars that are free of reads; what is inverted is strictly lower triangular in
-//! timeline order; a system's values use only its own reads, of the same token and before them; every write is deposited once at
-//! most; every read that an output uses is found.
+//! timeline order; a system's values use only its own reads, of the same token and before them; every write is deposited
+//! once; every read that an output uses is found.
 //!
 //! Not checked: that the program means what the timeline means (the evaluators' tests do that).
 
@@ -241,10 +241,10 @@ impl Verifier<'_> {
             ensure(fits && self.all_writes(keys), || format!("{deposit:?} is malformed"))?;
             written.extend(keys.slots.iter().map(|s| s.event));
         }
-        let all = written.len();
         written.sort_unstable();
-        written.dedup();
-        ensure(written.len() == all, || "a write is deposited twice".into())?;
+        let is_write = |n: &usize| matches!(p.timeline.events[*n], Event::Write { .. });
+        let writes: Vec<usize> = (0..p.timeline.events.len()).filter(is_write).collect();
+        ensure(written == writes, || format!("the writes {writes:?} are deposited as {written:?}"))?;
         for r in p.timeline.outputs.iter().flat_map(|&o| reads_of(&p.timeline, o)) {
             let found = p.reads.iter().filter(|(read, _)| *read == r).collect::<Vec<_>>();
             let fits = |Found { node, slot, scale }: &Found| {

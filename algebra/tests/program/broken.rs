@@ -107,7 +107,8 @@ fn systems() {
 #[test]
 fn ends() {
     let delta = "gated_deltanet";
-    finds(delta, "deposited twice", |p| p.deposits.push(p.deposits[0]));
+    finds(delta, "deposited", |p| p.deposits.push(p.deposits[0]));
+    finds(delta, "deposited", |p| p.deposits.clear());
     finds(delta, "malformed", |p| {
         p.deposits[0].values = NodeId(position(p, |op| matches!(op, Op::Gram(..))) as u32)
     });

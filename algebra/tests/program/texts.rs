@@ -5,7 +5,7 @@ use crate::case::Case;
 use crate::reader::{Data, compute};
 use crate::rules;
 use chunkwise_algebra::program::{Program, derive, print, simplify};
-use chunkwise_algebra::{Evaluator, Plan};
+use chunkwise_algebra::{Evaluator, Plan, adjoint::adjoint};
 use chunkwise_dsl::rule::Rule;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -51,6 +51,16 @@ fn text<'a>(
 #[test]
 fn simplified_texts() {
     insta::assert_snapshot!(text(&rules::catalogue(), SIMPLIFIED, simplify));
+}
+
+#[test]
+fn text_of_a_dual() {
+    let rules = rules::catalogue();
+    let rule =
+        rules.iter().find(|r| r.signature.name == "gated_deltanet").expect("the catalogue has the rule");
+    let dual = adjoint(rule.timeline.as_ref().unwrap_or_else(|why| panic!("{why}"))).dual;
+    let program = derive(&dual).unwrap_or_else(|why| panic!("{why}"));
+    insta::assert_snapshot!(print(&simplify(&program)));
 }
 
 #[test]
