@@ -89,6 +89,10 @@ pub(crate) fn convert(
     if !extends && let Some(result) = usual(registers, conversion, (a, b)) {
         return registers.set_low(mask, dst, &result);
     }
+    if (conversion.from, conversion.to, conversion.sat) == (Type::S32, Type::S64, false) {
+        let result = registers.low(a).map(|a| a as i32 as i64 as u64);
+        return registers.set(mask, dst, &result);
+    }
     let Conversion { to, from, round, ftz, sat, satfinite, relu } = *conversion;
     let how = How { round, ftz, sat, satfinite, relu };
     let a = registers.any(a);

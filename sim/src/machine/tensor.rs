@@ -61,13 +61,11 @@ fn load(
     let request = Request { warp: warp.index, bytes: 16, order: Order::Weak };
     read_all(around, request, address.space, rows_of(mask, dst.len()), &at, &mut data)?;
     for (index, dst) in dst.iter().enumerate() {
-        let mut rows = [[0; 4]; 8];
-        for (word, lanes) in data.iter().enumerate() {
-            for (row, value) in rows.iter_mut().zip(&lanes[8 * (index & 3)..]) {
-                row[word] = *value;
-            }
+        let mut words = [[0; 8]; 4];
+        for (word, lanes) in words.iter_mut().zip(&data) {
+            word.copy_from_slice(&lanes.as_chunks::<8>().0[index & 3]);
         }
-        warp.registers.set_low(mask, *dst, &matrix::load(&rows, transposed));
+        warp.registers.set_low(mask, *dst, &matrix::load_columns(&words, transposed));
     }
     Ok(())
 }

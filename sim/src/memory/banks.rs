@@ -42,6 +42,15 @@ pub(crate) fn wavefronts(access: &Access) -> (u32, u32) {
 /// The most distinct units that one bank (of `banks`, each as wide as a unit) is asked for.
 fn passes(part: u32, address: &[u64; 32], unit: u32, banks: u32) -> u32 {
     let mut left = part;
+    let (mut asked, mut lanes) = (0u32, left);
+    while lanes != 0 {
+        asked |= 1 << ((address[lanes.trailing_zeros() as usize] >> unit) as u32 & (banks - 1));
+        lanes &= lanes - 1;
+    }
+    if asked.count_ones() == part.count_ones() {
+        // A bank for each lane.
+        return 1;
+    }
     let mut count = 0;
     // Each turn is a wavefront: a bank serves the first unit that it is asked for, to all who ask.
     while left != 0 {

@@ -17,15 +17,22 @@ pub type Rows = [[u32; 4]; 8];
 /// `ldmatrix.m8n8.b16` of one matrix: the register that each lane receives.
 #[inline]
 pub fn load(rows: &Rows, trans: bool) -> Lanes {
+    load_columns(&std::array::from_fn(|word| std::array::from_fn(|row| rows[row][word])), trans)
+}
+
+/// The same of rows that lie word by word, as memories give them.
+#[inline]
+pub fn load_columns(words: &[[u32; 8]; 4], trans: bool) -> Lanes {
     let mut lanes = [0; 32];
-    if !trans {
-        lanes.copy_from_slice(rows.as_flattened());
-        return lanes;
-    }
-    for word in 0..4 {
-        for thread in 0..4 {
-            // Of two rows the same word, which holds two columns.
-            let (first, second) = (rows[2 * thread][word], rows[2 * thread + 1][word]);
+    for (word, column) in words.iter().enumerate() {
+        if !trans {
+            for (row, value) in column.iter().enumerate() {
+                lanes[4 * row + word] = *value;
+            }
+            continue;
+        }
+        // A word holds two columns of elements; a lane receives those of two rows.
+        for (thread, [first, second]) in column.as_chunks::<2>().0.iter().enumerate() {
             lanes[8 * word + thread] = first & 0xffff | second << 16;
             lanes[8 * word + 4 + thread] = first >> 16 | second & 0xffff_0000;
         }

@@ -40,16 +40,27 @@ struct Word<'a> {
 }
 
 impl<'a> Touch<'a> {
+    /// Frees the words of the sector of what an earlier launch left.
+    fn clear(&self) {
+        let first = (self.start % PAGE) as usize / 4;
+        self.page.trace()[first..first + 8].iter().for_each(Cell::clear);
+    }
+
     fn words(&self) -> impl Iterator<Item = Word<'a>> + use<'a> {
         let Touch { page, start, bytes, lanes, .. } = *self;
         let cells = &page.trace()[(start % PAGE) as usize / 4..];
-        let words = cells.iter().take(8).enumerate().map(move |(word, cell)| Word {
-            cell,
-            address: start + 4 * word as u64,
-            lane: (lanes >> (8 * word)) as u32 & 31,
-            bytes: bytes >> (4 * word) & 0xf,
-        });
-        words.filter(|word| word.bytes != 0)
+        let mut left = bytes;
+        std::iter::from_fn(move || {
+            let word = left.trailing_zeros() as usize / 4;
+            let cell = cells.get(word)?;
+            if left == 0 {
+                return None;
+            }
+            let bytes = left >> (4 * word) & 0xf;
+            left &= !(0xf << (4 * word));
+            let lane = (lanes >> (8 * word)) as u32 & 31;
+            Some(Word { cell, address: start + 4 * word as u64, lane, bytes })
+        })
     }
 }
 
@@ -98,7 +109,7 @@ impl View<'_> {
                 return Ok(outcome == Outcome::Stored);
             }
         }
-        let mut stored = sector.note_parts(judge.writes || judge.kind.is_strong());
+        let mut stored = sector.note_parts(judge.writes || judge.kind.is_strong(), || touch.clear());
         for word in touch.words() {
             stored |= self.record_word(judge, &word)?;
         }

@@ -33,6 +33,7 @@ mod trace;
 mod view;
 
 use self::page::{PAGE, Page};
+use self::sector::SECTOR;
 use super::Strictness;
 use super::history::History;
 use std::collections::{BTreeMap, HashMap};
@@ -192,7 +193,7 @@ impl Global {
             // Up to the end of the sector.
             let stop = end.min((at & !31) + 32);
             let page = allocation.page(at);
-            page.set_written(at, (stop - at) as u32);
+            page.set_written(at, bytes_of_sector(at, stop));
             while at < stop {
                 // Up to the end of the word.
                 let next = stop.min((at & !3) + 4);
@@ -237,7 +238,7 @@ impl Global {
         let mut at = address;
         while at < end {
             let stop = end.min((at & !31) + 32);
-            if !allocation.page(at).is_written(at, (stop - at) as u32) {
+            if !allocation.page(at).is_written(at, bytes_of_sector(at, stop)) {
                 return Ok(false);
             }
             at = stop;
@@ -302,6 +303,11 @@ impl Global {
     fn hold(&self) -> MutexGuard<'_, ()> {
         self.atomics.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Bytes of one sector from one address up to another, a bit each.
+fn bytes_of_sector(start: u64, end: u64) -> u32 {
+    (u32::MAX >> (SECTOR - (end - start))) << (start % SECTOR)
 }
 
 impl Allocation {

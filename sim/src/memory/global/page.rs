@@ -24,12 +24,12 @@ type Sectors = [Sector; (PAGE / SECTOR) as usize];
 #[derive(Debug)]
 pub(super) struct Page {
     words: [AtomicU32; WORDS],
-    /// A bit a byte, 32 bytes a word.
-    written: [AtomicU32; PAGE as usize / 32],
+    /// A bit a byte, a sector a word.
+    written: [AtomicU32; (PAGE / SECTOR) as usize],
     sectors: OnceLock<Box<Sectors>>,
     trace: OnceLock<Box<Trace>>,
-    /// Whether the sectors, and the trace, have been used since they were last cleared.
-    used: [AtomicBool; 2],
+    /// Whether the sectors have been used since they were last cleared. Those of words are cleared when they are.
+    used: AtomicBool,
 }
 
 impl Page {
@@ -39,7 +39,7 @@ impl Page {
             written: std::array::from_fn(|_| AtomicU32::new(0)),
             sectors: OnceLock::new(),
             trace: OnceLock::new(),
-            used: Default::default(),
+            used: AtomicBool::new(false),
         }
     }
 
@@ -70,27 +70,27 @@ impl Page {
         }
     }
 
-    /// Whether all of these bytes are written; they lie in one 32-byte sector.
+    /// Whether these bytes (a bit each) of the sector that holds this address are written.
     #[inline]
     pub(super) fn is_written(&self, at: u64, bytes: u32) -> bool {
-        let wanted = (u32::MAX >> (32 - bytes)) << (at & 31);
-        self.written[(at % PAGE) as usize / 32].load(Relaxed) & wanted == wanted
+        self.written[(at % PAGE / SECTOR) as usize].load(Relaxed) & bytes == bytes
     }
 
-    /// Notes that these bytes are written; they lie in one 32-byte sector.
+    /// Notes that these bytes (a bit each) of the sector that holds this address are written.
     #[inline]
     pub(super) fn set_written(&self, at: u64, bytes: u32) {
-        let wanted = (u32::MAX >> (32 - bytes)) << (at & 31);
-        let written = &self.written[(at % PAGE) as usize / 32];
-        if written.load(Relaxed) & wanted != wanted {
-            written.fetch_or(wanted, Relaxed);
+        let written = &self.written[(at % PAGE / SECTOR) as usize];
+        if written.load(Relaxed) & bytes != bytes {
+            written.fetch_or(bytes, Relaxed);
         }
     }
 
     /// The record of the sector that holds this byte.
     #[inline]
     pub(super) fn sector(&self, at: u64) -> &Sector {
-        use_of(&self.used[0]);
+        if !self.used.load(Relaxed) {
+            self.used.store(true, Relaxed);
+        }
         let sectors = self.sectors.get_or_init(|| Box::new(std::array::from_fn(|_| Sector::default())));
         &sectors[(at % PAGE / SECTOR) as usize]
     }
@@ -98,26 +98,15 @@ impl Page {
     /// The records of all words.
     #[inline]
     pub(super) fn trace(&self) -> &Trace {
-        use_of(&self.used[1]);
         self.trace.get_or_init(|| Box::new(std::array::from_fn(|_| Cell::default())))
     }
 
     /// A launch begins.
     pub(super) fn clear_trace(&mut self) {
-        let [sectors, words] = self.used.each_mut().map(|used| std::mem::take(used.get_mut()));
-        if let (true, Some(sectors)) = (sectors, self.sectors.get_mut()) {
+        if std::mem::take(self.used.get_mut())
+            && let Some(sectors) = self.sectors.get_mut()
+        {
             sectors.fill_with(Sector::default);
         }
-        if let (true, Some(trace)) = (words, self.trace.get_mut()) {
-            trace.fill_with(Cell::default);
-        }
-    }
-}
-
-/// Notes a use.
-#[inline]
-fn use_of(used: &AtomicBool) {
-    if !used.load(Relaxed) {
-        used.store(true, Relaxed);
     }
 }

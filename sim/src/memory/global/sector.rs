@@ -14,7 +14,8 @@
 
 use super::trace::{LAST_BITS, Now, Objection, Outcome, unpack};
 use crate::check::{Party, Wrong};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 /// Bytes of a sector.
 pub(super) const SECTOR: u64 = 32;
@@ -34,6 +35,9 @@ const READ: u32 = 1;
 /// `parts`: of writes, or histories.
 const WRITTEN: u32 = 2;
 
+/// `parts`: a thread is about to clear the records of the words.
+const CLEARING: u32 = 4;
+
 #[derive(Default, Debug)]
 pub(super) struct Sector {
     /// Block, site, warp, first lane.
@@ -43,6 +47,7 @@ pub(super) struct Sector {
     reader: AtomicU64,
     /// Warps (or a second block), stamp, `MANY`, `CONSTANT`, size.
     read: AtomicU64,
+    /// Which records words of it have. While there are none, those of its words mean nothing.
     parts: AtomicU32,
 }
 
@@ -59,7 +64,7 @@ pub(super) struct Row {
 fn party(who: u64, record: u64, place: u32) -> Party {
     let first = unpack(who);
     let size = (record & SIZE) as u32 - 1;
-    Party { lane: first.lane + (place >> size) & 31, ..first }
+    Party { lane: (first.lane + (place >> size)) & 31, ..first }
 }
 
 /// A `read` by warps of one block.
@@ -115,17 +120,29 @@ impl Sector {
         self.write.store(u64::from(now.stamp) << 32 | (1 + u64::from(row.size)), Relaxed);
     }
 
-    /// Notes that words of it get records. Whether that was news.
+    /// Notes that words of it get records; `clear` frees these of what an earlier launch left. Whether it was news.
     #[inline]
-    pub(super) fn note_parts(&self, writes: bool) -> bool {
+    pub(super) fn note_parts(&self, writes: bool, clear: impl FnOnce()) -> bool {
         let wanted = if writes { READ | WRITTEN } else { READ };
-        self.parts.load(Relaxed) & wanted != wanted && self.parts.fetch_or(wanted, Relaxed) & wanted != wanted
+        if self.parts.load(Acquire) & (wanted | CLEARING) == wanted {
+            return false;
+        }
+        if self.parts.compare_exchange(0, CLEARING, Acquire, Relaxed).is_ok() {
+            clear();
+            self.parts.store(wanted, Release);
+            return true;
+        }
+        while self.parts.load(Acquire) & CLEARING != 0 {
+            std::hint::spin_loop();
+        }
+        self.parts.fetch_or(wanted, Relaxed);
+        true
     }
 
     /// Whether words of it have records that matter to a read, or to a write.
     #[inline]
     pub(super) fn has_parts(&self, writes: bool) -> bool {
-        self.parts.load(Relaxed) & if writes { READ | WRITTEN } else { WRITTEN } != 0
+        self.parts.load(Acquire) & if writes { READ | WRITTEN } else { WRITTEN } != 0
     }
 
     /// What the record has against an access to part of it, or all, the first byte of which is at this place.

@@ -197,6 +197,13 @@ impl Cell {
         Outcome::Stored
     }
 
+    /// Nothing happened yet.
+    pub(super) fn clear(&self) {
+        [&self.writer, &self.write, &self.reader, &self.read]
+            .into_iter()
+            .for_each(|part| part.store(0, Relaxed));
+    }
+
     /// Whether it has a history instead.
     pub(super) fn is_wide(&self) -> bool {
         self.write.load(Relaxed) & WIDE != 0

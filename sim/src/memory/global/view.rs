@@ -22,9 +22,9 @@ pub struct View<'a> {
 }
 
 /// A page, and which of its addresses are allocated.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 struct Place<'a> {
-    page: &'a Page,
+    page: Option<&'a Page>,
     start: u64,
     end: u64,
 }
@@ -33,6 +33,8 @@ struct Place<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Touch<'a> {
     pub(super) page: &'a Page,
+    /// The lanes.
+    mask: u32,
     /// Where the sector starts.
     pub(super) start: u64,
     /// Which of its bytes are touched, a bit each.
@@ -111,9 +113,21 @@ impl<'a> View<'a> {
         Ok(traffic(access))
     }
 
-    /// The page of a lane's bytes.
-    fn find(&mut self, access: &Access, lane: usize, writes: bool) -> Result<Place<'a>, Fault> {
+    /// Makes sure that a lane's bytes are in `place`, a page; gives the page.
+    #[inline]
+    fn find(
+        &mut self,
+        place: &mut Place<'a>,
+        access: &Access,
+        lane: usize,
+        writes: bool,
+    ) -> Result<&'a Page, Fault> {
         let (address, size) = (access.address[lane], u64::from(access.bytes));
+        if let Some(page) = place.page
+            && place.holds(address, size)
+        {
+            return Ok(page);
+        }
         if !self.last.holds(address, size) {
             match self.launch.global.holder(address, size) {
                 Some(allocation) => self.last = allocation,
@@ -126,103 +140,99 @@ impl<'a> View<'a> {
         if address & (size - 1) != 0 {
             return Err(fault(access, lane, Wrong::Misaligned, writes));
         }
-        let (base, page) = (self.last.base, address & !(PAGE - 1));
-        let end = (base + self.last.bytes).min(page + PAGE);
-        Ok(Place { page: self.last.page(address), start: base.max(page), end })
+        let (base, start) = (self.last.base, address & !(PAGE - 1));
+        let (page, end) = (self.last.page(address), (base + self.last.bytes).min(start + PAGE));
+        *place = Place { page: Some(page), start: base.max(start), end };
+        Ok(page)
     }
 
-    /// Notes the bytes that a lane touches.
-    #[inline]
-    fn touch(&mut self, access: &Access, lane: usize, page: &'a Page) {
-        let (at, size) = (access.address[lane], access.bytes.trailing_zeros());
-        let (start, place) = (at & !(SECTOR - 1), at as u32 & (SECTOR as u32 - 1));
-        let bytes = (u32::MAX >> (32 - access.bytes)) << place;
-        let row = Row { lane: (lane as u32).wrapping_sub(place >> size), size };
-        // A byte for each word that is touched.
-        let words = (u64::MAX >> (64 - 8 * access.bytes.div_ceil(4))) << (8 * (place / 4));
-        let lanes = lane as u64 * 0x0101_0101_0101_0101 & words;
-        match self.touched.last_mut().filter(|last| last.start == start) {
-            Some(last) if last.bytes & bytes == bytes => {}
-            Some(last) => {
-                if last.bytes >> (place & !3) & 0xf == 0 {
-                    last.lanes |= lanes;
+    /// Notes what the lanes touch, sector by sector.
+    fn find_all(&mut self, access: &Access, writes: bool) -> Result<(), Fault> {
+        self.touched.clear();
+        let size = u64::from(access.bytes);
+        let mut place = Place::default();
+        let mut left = access.mask;
+        while left != 0 {
+            let lane = left.trailing_zeros() as usize & 31;
+            let page = self.find(&mut place, access, lane, writes)?;
+            let mut touch = Touch::of(access, lane, page);
+            left &= left - 1;
+            // Those behind it in the same sector.
+            let end = place.end.min(touch.start + SECTOR);
+            while left != 0 {
+                let lane = left.trailing_zeros() as usize & 31;
+                let at = access.address[lane];
+                if at < touch.start.max(place.start) || at > end - size || at & (size - 1) != 0 {
+                    break;
                 }
-                last.bytes |= bytes;
-                last.is_row &= last.row == row;
+                touch.add(&Touch::of(access, lane, page));
+                left &= left - 1;
             }
-            None => self.touched.push(Touch { page, start, bytes, lanes, row, is_row: true }),
+            self.touched.push(touch);
         }
+        Ok(())
     }
 
     /// Moves data from memory.
     fn fetch(&mut self, access: &Access, out: &mut [Lanes; 4], writes: bool) -> Result<(), Fault> {
-        self.touched.clear();
-        let checked = self.launch.strictness > Strictness::Bounds;
-        let mut place: Option<Place> = None;
-        for lane in lanes_of(access.mask) {
-            let found = match place.filter(|place| place.holds(access, lane)) {
-                Some(place) => place,
-                None => self.find(access, lane, writes)?,
-            };
-            place = Some(found);
-            let (at, page) = (access.address[lane], found.page);
-            if checked {
-                self.touch(access, lane, page);
-            }
-            if checked && !page.is_written(at, access.bytes) {
-                let detail = format!("in {}", self.last);
-                return Err(Fault { detail, ..fault(access, lane, Wrong::Uninitialised, writes) });
-            }
-            match access.bytes {
-                4 => out[0][lane] = page.word(at).load(Relaxed),
-                8 => {
-                    for (row, word) in out.iter_mut().zip(page.words::<2>(at)) {
-                        row[lane] = word.load(Relaxed);
-                    }
-                }
-                16 => {
-                    for (row, word) in out.iter_mut().zip(page.words::<4>(at)) {
-                        row[lane] = word.load(Relaxed);
-                    }
-                }
-                bytes => {
-                    let word = page.word(at).load(Relaxed);
-                    out[0][lane] = word >> (8 * (at & 3)) & low_bits(bytes);
+        self.find_all(access, writes)?;
+        if self.launch.strictness > Strictness::Bounds {
+            self.check_written(access, writes)?;
+        }
+        match access.bytes {
+            4 => self.fetch_words::<1>(access, out),
+            8 => self.fetch_words::<2>(access, out),
+            16 => self.fetch_words::<4>(access, out),
+            bytes => {
+                for (page, lane) in self.lanes() {
+                    let at = access.address[lane];
+                    out[0][lane] = page.word(at).load(Relaxed) >> (8 * (at & 3)) & low_bits(bytes);
                 }
             }
         }
         Ok(())
     }
 
+    fn check_written(&self, access: &Access, writes: bool) -> Result<(), Fault> {
+        let Some(touch) = self.touched.iter().find(|touch| !touch.page.is_written(touch.start, touch.bytes))
+        else {
+            return Ok(());
+        };
+        let missing = |lane: &usize| {
+            let at = access.address[*lane];
+            !touch.page.is_written(at, (u32::MAX >> (32 - access.bytes)) << (at & (SECTOR - 1)))
+        };
+        let lane = lanes_of(touch.mask).find(missing).unwrap_or(0);
+        let detail = format!("in {}", self.last);
+        Err(Fault { detail, ..fault(access, lane, Wrong::Uninitialised, writes) })
+    }
+
+    #[inline]
+    fn fetch_words<const WORDS: usize>(&self, access: &Access, out: &mut [Lanes; 4]) {
+        for (page, lane) in self.lanes() {
+            for (row, word) in out.iter_mut().zip(page.words::<WORDS>(access.address[lane])) {
+                row[lane] = word.load(Relaxed);
+            }
+        }
+    }
+
+    /// The lanes that were found, with their pages.
+    #[inline]
+    fn lanes(&self) -> impl Iterator<Item = (&'a Page, usize)> {
+        self.touched.iter().flat_map(|touch| lanes_of(touch.mask).map(|lane| (touch.page, lane)))
+    }
+
     /// Moves data to memory.
     fn put(&mut self, access: &Access, data: &[Lanes; 4]) -> Result<(), Fault> {
-        self.touched.clear();
-        let checked = self.launch.strictness > Strictness::Bounds;
-        let mut place: Option<Place> = None;
-        for lane in lanes_of(access.mask) {
-            let found = match place.filter(|place| place.holds(access, lane)) {
-                Some(place) => place,
-                None => self.find(access, lane, true)?,
-            };
-            place = Some(found);
-            let (at, page) = (access.address[lane], found.page);
-            if checked {
-                self.touch(access, lane, page);
-            }
-            page.set_written(at, access.bytes);
-            match access.bytes {
-                4 => page.word(at).store(data[0][lane], Relaxed),
-                8 => {
-                    for (row, word) in data.iter().zip(page.words::<2>(at)) {
-                        word.store(row[lane], Relaxed);
-                    }
-                }
-                16 => {
-                    for (row, word) in data.iter().zip(page.words::<4>(at)) {
-                        word.store(row[lane], Relaxed);
-                    }
-                }
-                bytes => {
+        self.find_all(access, true)?;
+        self.touched.iter().for_each(|touch| touch.page.set_written(touch.start, touch.bytes));
+        match access.bytes {
+            4 => self.put_words::<1>(access, data),
+            8 => self.put_words::<2>(access, data),
+            16 => self.put_words::<4>(access, data),
+            bytes => {
+                for (page, lane) in self.lanes() {
+                    let at = access.address[lane];
                     let shift = 8 * (at & 3) as u32;
                     page.put_part(at, low_bits(bytes) << shift, data[0][lane] << shift);
                 }
@@ -230,14 +240,58 @@ impl<'a> View<'a> {
         }
         Ok(())
     }
+
+    #[inline]
+    fn put_words<const WORDS: usize>(&self, access: &Access, data: &[Lanes; 4]) {
+        for (page, lane) in self.lanes() {
+            for (row, word) in data.iter().zip(page.words::<WORDS>(access.address[lane])) {
+                word.store(row[lane], Relaxed);
+            }
+        }
+    }
 }
 
 impl Place<'_> {
-    /// Whether a lane's bytes are in the page, and aligned.
+    /// Whether bytes are in the page, and aligned.
     #[inline]
-    fn holds(&self, access: &Access, lane: usize) -> bool {
-        let (address, size) = (access.address[lane], u64::from(access.bytes));
+    fn holds(&self, address: u64, size: u64) -> bool {
         address >= self.start && address < self.end && self.end - address >= size && address & (size - 1) == 0
+    }
+}
+
+impl<'a> Touch<'a> {
+    /// What one lane touches.
+    #[inline(always)]
+    fn of(access: &Access, lane: usize, page: &'a Page) -> Touch<'a> {
+        let (at, size) = (access.address[lane], access.bytes.trailing_zeros());
+        let place = at as u32 & (SECTOR as u32 - 1);
+        // A byte for each word that is touched.
+        let words = (u64::MAX >> (64 - 8 * access.bytes.div_ceil(4))) << (8 * (place / 4));
+        Touch {
+            page,
+            mask: 1 << lane,
+            start: at & !(SECTOR - 1),
+            bytes: (u32::MAX >> (32 - access.bytes)) << place,
+            lanes: lane as u64 * 0x0101_0101_0101_0101 & words,
+            row: Row { lane: (lane as u32).wrapping_sub(place >> size), size },
+            is_row: true,
+        }
+    }
+
+    /// What another lane touches of the same sector.
+    #[inline(always)]
+    fn add(&mut self, new: &Touch) {
+        self.mask |= new.mask;
+        if self.bytes & new.bytes == new.bytes {
+            // A broadcast.
+            return;
+        }
+        // Halves of one word belong to the lane of the first one.
+        if self.bytes >> (new.bytes.trailing_zeros() & !3) & 0xf == 0 {
+            self.lanes |= new.lanes;
+        }
+        self.bytes |= new.bytes;
+        self.is_row &= self.row == new.row;
     }
 }
 

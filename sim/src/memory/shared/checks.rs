@@ -79,14 +79,10 @@ impl Shared {
 
     /// Checks and records a read of quads of words.
     pub(super) fn check_quads_read(&mut self, now: &Now, access: &Access) -> Result<(), Fault> {
-        for (lane, mut lanes) in groups_of(access) {
-            let quad = access.address[lane] as usize / 16;
-            // What holds up the first of them may be out of the way then.
-            while lanes != 0 && !self.shadow.quad(quad).read_at_once(now, lanes) {
-                let lane = lanes.trailing_zeros();
+        for (lane, quad) in quads_of(access) {
+            if !self.shadow.quad(quad).read_at_once(now, 1 << lane) {
                 self.check_quad(now, access, lane, quad, Does::Read)?;
                 self.shadow.read_quad(now, lane, quad);
-                lanes &= lanes - 1;
             }
         }
         Ok(())
