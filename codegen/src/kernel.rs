@@ -31,6 +31,16 @@ pub struct Spec {
     pub dtype: DType,
     /// How tensor cores round their operands.
     pub precision: Precision,
+    /// The most tokens in a chunk of a chunkwise plan. Kernels take chunks of 16, 32 or 64 tokens: the longest that is not
+    /// above this and fits into shared memory, 16 at least.
+    pub chunk: usize,
+}
+
+impl Spec {
+    /// The default precision and chunk length.
+    pub fn new(sizes: Vec<usize>, dtype: DType) -> Spec {
+        Spec { sizes, dtype, precision: Precision::Fast, chunk: 64 }
+    }
 }
 
 /// How tensor cores round their operands. Inputs in f32 are always split.

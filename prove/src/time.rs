@@ -100,7 +100,7 @@ impl Timed {
         let sizes = vec![self.size; rule.signature.dims.len()];
         let kernel = emit(
             timeline,
-            &Spec { sizes, dtype: DType::BF16, precision: chunkwise_codegen::Precision::Fast },
+            &Spec::new(sizes, DType::BF16),
         )?;
         let inputs = self.inputs(rule, &kernel)?;
         let options =

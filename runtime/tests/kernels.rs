@@ -132,8 +132,7 @@ fn kernel(rule: &Rule, k: usize, v: usize, dtype: DType) -> Result<Kernel, Strin
     let name = &rule.signature.name;
     let timeline = rule.timeline.as_ref().map_err(|why| format!("{name}: {why}"))?;
     let sizes = rule.signature.dims.iter().map(|dim| if dim == "V" { v } else { k }).collect();
-    emit(timeline, &Spec { sizes, dtype, precision: chunkwise_codegen::Precision::Fast })
-        .map_err(|why| format!("{name}: {why}"))
+    emit(timeline, &Spec::new(sizes, dtype)).map_err(|why| format!("{name}: {why}"))
 }
 
 /// Emits and compiles a rule at many sizes.

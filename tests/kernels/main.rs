@@ -24,14 +24,7 @@ fn timeline(rule: &Rule) -> &Timeline {
 
 /// The kernel with every dim of one size.
 fn kernel(rule: &Rule, size: usize, dtype: DType) -> Result<Kernel, Limitation> {
-    emit(
-        timeline(rule),
-        &Spec {
-            sizes: vec![size; rule.signature.dims.len()],
-            dtype,
-            precision: chunkwise_codegen::Precision::Fast,
-        },
-    )
+    emit(timeline(rule), &Spec::new(vec![size; rule.signature.dims.len()], dtype))
 }
 
 /// What is wrong with the compiled text, if anything.

@@ -19,7 +19,7 @@ use chunkwise::catalogue::Entry;
 use chunkwise::{Device, Element, Options, PlanChoice, Rule, RuleExt};
 use chunkwise_codegen::dtype::DType;
 use chunkwise_codegen::kernel::Spec;
-use chunkwise_codegen::{Arch, Plan, Precision};
+use chunkwise_codegen::{Arch, Plan};
 use chunkwise_dsl::class::classify;
 
 /// Runs the command.
@@ -30,8 +30,8 @@ pub fn list(_: &List, output: &mut Output) -> Outcome {
     let entries = chunkwise::catalogue();
     output.text(working(entries))?;
     output.line(
-        "\ncpu: plans that run here, forward and backward. cuda: plans whose forward kernel `chunkwise emit` generates; \
-         backward\nkernels and chunkwise CUDA plans are not built yet.",
+        "\ncpu: plans that run here, forward and backward. cuda: plans whose forward kernel `chunkwise emit` generates: \
+         recurrent\nis the token loop, fused the chunkwise algorithm on tensor cores. Backward kernels are not built yet.",
     )?;
     output.line("\nWaiting:")?;
     output.text(waiting(entries))
@@ -91,7 +91,7 @@ fn cuda(rule: &Rule) -> String {
     let with = |(plan, name): (Plan, &str)| {
         let has_kernel = |size: &usize| {
             let sizes = vec![*size; rule.signature.dims.len()];
-            let spec = Spec { sizes, dtype: DType::BF16, precision: Precision::Fast };
+            let spec = Spec::new(sizes, DType::BF16);
             emit::kernel(rule, plan, Arch::Sm80, spec).is_ok()
         };
         match [128, 64, 32, 16].into_iter().find(has_kernel)? {

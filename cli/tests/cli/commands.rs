@@ -97,9 +97,10 @@ fn emit_prints_a_kernel() {
 fn emit_says_what_it_cannot_do() {
     let folder = folder();
     let mut text = String::new();
-    let lines: [&[&str]; 5] = [
+    let lines: [&[&str]; 6] = [
         &["gla", "--pass", "backward"],
-        &["gla", "--plan", "fused"],
+        &["gla", "--plan", "split"],
+        &["hgrn", "--plan", "fused"],
         &["gla", "--dtype", "f64"],
         &["squashed.rs"],
         &["mlstm"],

@@ -86,10 +86,12 @@ fn counters_are_printed_whole_and_by_line() {
 fn check_passes_in_the_simulator() {
     let folder = Folder::new();
     for (rule, dtype) in
-        [("rwkv7", "bf16"), ("linear_attention_normalised", "f16"), ("ttt_linear_online", "f32")]
+        [("rwkv7", "bf16"), ("linear_attention_normalised", "f16"), ("momentum_delta", "f32")]
     {
         let text = folder.succeed(&["check", rule, "--device", "sim", "--dtype", dtype, "-t", "7"]);
-        assert!(text.contains("on sim:sm_80") && text.contains("chunkwise: not checked"), "{text}");
+        assert!(text.contains("on sim:sm_80"), "{text}");
+        // A plan that has no kernel of this rule is named, not passed over.
+        assert!(text.contains("\nchunkwise  ") || text.contains("chunkwise: not checked"), "{text}");
         assert!(text.ends_with("pass\n"), "{text}");
     }
 }

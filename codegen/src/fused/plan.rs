@@ -298,6 +298,9 @@ pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limi
     if tokens == 0 {
         return not_fused(timeline, "has more than four reads or writes of one kind a token");
     }
+    while tokens > 16 && tokens as usize > spec.chunk {
+        tokens /= 2;
+    }
     let tiles = size(dims.1).div_ceil(WARP_COLUMNS);
     let blocks = tiles.div_ceil(MOST_WARPS);
     let owners = owners(timeline, tiles.div_ceil(blocks));

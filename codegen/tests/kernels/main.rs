@@ -28,10 +28,7 @@ pub(crate) fn rule(name: &str) -> Rule {
 
 /// A rule's kernel, where dims named `V` have the size `v` and all others `k`.
 pub(crate) fn try_kernel(rule: &Rule, k: usize, v: usize, dtype: DType) -> Result<Kernel, Limitation> {
-    emit(
-        rule.timeline.as_ref().unwrap(),
-        &Spec { sizes: sizes(rule, k, v), dtype, precision: chunkwise_codegen::Precision::Fast },
-    )
+    emit(rule.timeline.as_ref().unwrap(), &Spec::new(sizes(rule, k, v), dtype))
 }
 
 /// The same, of a rule that has one.

@@ -332,11 +332,7 @@ mod tests {
         let bindings = owned.iter().fold(Bindings::new(), |b, (name, tensor)| b.with(*name, tensor));
         let bindings = cuts.iter().fold(bindings, |b, cuts| b.with("cu_seqlens", cuts));
         let problem = validate(&rule.signature, &bindings, Pass::Forward).unwrap();
-        let spec = Spec {
-            sizes: problem.layout.sizes.clone(),
-            dtype: DType::BF16,
-            precision: chunkwise_codegen::Precision::Fast,
-        };
+        let spec = Spec::new(problem.layout.sizes.clone(), DType::BF16);
         let kernel = emit(timeline, &spec).unwrap();
         work(Run { signature: &rule.signature, problem: &problem }, &kernel)
     }

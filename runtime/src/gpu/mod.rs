@@ -159,14 +159,11 @@ impl<D: Driver> Gpu<D> {
         let problem = validate(&self.timeline.signature, bindings, pass)?;
         let precision = precision(&problem, &self.vectors, options)?;
         let plan = plan(options.plan)?;
-        if plan == Plan::Recurrent {
-            options.rounds_no_operand()?;
+        let mut spec = Spec::new(problem.layout.sizes.clone(), dtype(precision.tokens)?);
+        match plan {
+            Plan::Recurrent => options.rounds_no_operand()?,
+            Plan::Fused => (spec.precision, spec.chunk) = (options.precision, options.chunk),
         }
-        let spec = Spec {
-            sizes: problem.layout.sizes.clone(),
-            dtype: dtype(precision.tokens)?,
-            precision: options.precision,
-        };
         let loaded = self.load(plan, spec)?;
         Ok((problem, loaded))
     }

@@ -137,7 +137,7 @@ fn what_the_simulator_does_not_do_is_a_limitation() {
 /// What the simulator says of the kernel of [`DELTA`] after an edit.
 fn edited(from: &str, to: &str) -> Error {
     let rule = rule(DELTA);
-    let spec = Spec { sizes: vec![24, 40], dtype: DType::F32, precision: chunkwise_codegen::Precision::Fast };
+    let spec = Spec::new(vec![24, 40], DType::F32);
     let text = emit(rule.timeline.as_ref().unwrap(), &spec).unwrap().source;
     assert!(text.contains(from), "no `{from}` in\n{text}");
     let sim = simulated(&rule).with_kernel("folder/mine.cu", &text.replace(from, to)).unwrap();
