@@ -1,0 +1,36 @@
+//! The policy's figures at the policy's sizes: typical inputs, K = V = 128, many numbers.
+
+use crate::case::{Case, dense, fused, variable};
+use crate::limits::{all, complaints, typical};
+use chunkwise_codegen::Precision;
+
+/// Four chunks; the policy's figures are those of 4096 tokens, and gated rules forget long before.
+const TOKENS: usize = 256;
+
+/// A rule for each row of the policy's table, and one whose keys are computed; `CHUNKWISE_CASES=2` takes all.
+const RULES: [&str; 7] =
+    ["linear_attention", "gla", "deltanet", "gated_deltanet", "kda", "deltaproduct2", "hgrn2"];
+
+const SPLIT: [&str; 2] = ["gated_deltanet", "gla"];
+
+#[test]
+fn at_most_the_error_of_the_usual_choices() {
+    let wanted = |case: &Case| {
+        let name = case.rule.signature.name.as_str();
+        case.is_in_catalogue() && (variable("CHUNKWISE_CASES", 1) > 1 || RULES.contains(&name))
+    };
+    let mut cases: Vec<Case> = fused(128, 128).into_iter().filter(wanted).collect();
+    // What is rounded in two parts is hardly rounded at all.
+    let high = |case: &Case| Case { precision: Precision::High, ..case.clone() };
+    let split: Vec<Case> =
+        cases.iter().filter(|c| SPLIT.contains(&c.rule.signature.name.as_str())).map(high).collect();
+    cases.extend(split);
+    all(cases, |case| {
+        let inputs = case.inputs(&dense(1, TOKENS, 1), 3);
+        let expected = case.expected(&inputs);
+        match case.simulator().forward(&inputs) {
+            Ok(results) => complaints(case, typical(case), &results, &expected),
+            Err(error) => vec![error.to_string()],
+        }
+    });
+}

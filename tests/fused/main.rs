@@ -1,0 +1,29 @@
+//! The fused plan, from its specification: in the simulator with every check on, against the token loop in f64 on the same
+//! rounded inputs; and its texts, compiled for every generation of GPUs.
+//!
+//! ```text
+//! whatever the plan accepts  ->  product, properties, launches, compile     nothing here names the rules that it runs
+//! what it has to accept      ->  accepted.snap                              so that coverage does not shrink unseen
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `accepted` | a golden list: each rule, on each architecture, or why not |
+//! | `product` | a seeded sample of types, sizes, lengths, heads, packed sequences, states; RMS limits |
+//! | `exact` | what holds to the bit: causality, containment |
+//! | `extremes` | decays down to nothing, feedback at its worst |
+//! | `launches` | the launch contract: null and shared states, least alignment |
+//! | `texts` | golden texts, and their structure |
+//! | `compile` | NVRTC on all of them: no spills, no warnings, shared memory that fits |
+//!
+//! `CHUNKWISE_SEED` sets the seed of samples (default 1), `CHUNKWISE_CASES` how many kernels of each rule and type are
+//! drawn (default 1).
+
+mod accepted;
+mod accuracy;
+mod case;
+mod exact;
+mod extremes;
+mod limits;
+mod own;
+mod product;

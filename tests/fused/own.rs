@@ -1,0 +1,131 @@
+//! Rules that nobody tuned for: written here, in the shapes that the class of the plan allows and the catalogue does not have.
+
+use crate::case::parse;
+use chunkwise::Rule;
+use std::sync::Arc;
+
+/// A raw decay, of any size and sign.
+pub(crate) const RAW: &str =
+    "fn raw(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, d: Scalar) -> Vector<V> {
+    s *= d;
+    s += outer(k, v);
+    s.read(q)
+}";
+
+/// The delta rule with a raw decay.
+pub(crate) const RAW_DELTA: &str = "fn raw_delta(
+    mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, d: Scalar, beta: Scalar,
+) -> Vector<V> {
+    s *= d;
+    s += outer(beta * k, v - s.read(k));
+    s.read(q)
+}";
+
+/// Raw decays of keys.
+pub(crate) const RAW_KEYS: &str =
+    "fn raw_keys(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, d: Vector<K>) -> Vector<V> {
+    s *= d;
+    s += outer(k, v);
+    s.read(q)
+}";
+
+/// The delta rule with keys as they are given.
+pub(crate) const DELTA: &str = "fn delta(
+    mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar, beta: Scalar,
+) -> Vector<V> {
+    s *= exp(g);
+    s += outer(beta * k, v - s.read(k));
+    s.read(q)
+}";
+
+/// The same without a decay.
+pub(crate) const UNDECAYED: &str =
+    "fn undecayed(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, beta: Scalar) -> Vector<V> {
+    s += outer(beta * k, v - s.read(k));
+    s.read(q)
+}";
+
+/// The rest; names of dims and states are others on purpose.
+const OTHERS: [&str; 10] = [
+    // Reads on both sides of a decay and of a write, and two outputs.
+    "fn before_and_after(
+        mut m: State<D, E>, q: Vector<D>, k: Vector<D>, v: Vector<E>, g: Scalar, beta: Scalar,
+    ) -> (Vector<E>, Vector<E>) {
+        let before = m.read(q);
+        m *= exp(g);
+        m += outer(beta * k, v - m.read(k));
+        (before, m.read(q))
+    }",
+    // One value at two keys.
+    "fn one_value_two_keys(mut s: State<K, V>, q: Vector<K>, a: Vector<K>, b: Vector<K>, v: Vector<V>, g: Scalar) -> Vector<V> {
+        s *= exp(g);
+        s += outer(a, v);
+        s += outer(b, v);
+        s.read(q)
+    }",
+    // A decay after the write, and another before it.
+    "fn two_decays(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar, d: Scalar) -> Vector<V> {
+        s *= exp(g);
+        s += outer(k, v);
+        s *= d;
+        s.read(q)
+    }",
+    // Decays between the steps of one token.
+    "fn decaying_steps(
+        mut s: State<K, V>, q: Vector<K>, k: [Vector<K>; 2], v: [Vector<V>; 2], g: [Scalar; 2], beta: [Scalar; 2],
+    ) -> Vector<V> {
+        for j in 0..2 {
+            s *= exp(g[j]);
+            s += outer(beta[j] * k[j], v[j] - s.read(k[j]));
+        }
+        s.read(q)
+    }",
+    // What is fed back was read at other keys, before the decay.
+    "fn other_keys(
+        mut s: State<K, V>, q: Vector<K>, a: Vector<K>, b: Vector<K>, c: Vector<K>, v: Vector<V>, g: Scalar, x: Scalar,
+    ) -> Vector<V> {
+        let p = s.read(a);
+        s *= 0.5 * exp(g);
+        s += outer(0.3 * b, v - x * p + 0.5 * s.read(c));
+        s.read(q)
+    }",
+    // The query is the key, and the output scaled by a gate.
+    "fn own_query(mut s: State<K, V>, k: Vector<K>, v: Vector<V>, beta: Scalar, gate: Scalar) -> Vector<V> {
+        s += outer(beta * k, v - s.read(k));
+        gate * s.read(k)
+    }",
+    // Nothing decays but by a number, and a key is the same for all tokens.
+    "fn constants(mut s: State<K, V>, q: Vector<K>, k: PerHead<Vector<K>>, v: Vector<V>) -> Vector<V> {
+        s *= 0.75;
+        s += outer(softmax(k), v);
+        s.read(q)
+    }",
+    // Every token forgets everything.
+    "fn forgetful(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>) -> Vector<V> {
+        s *= 0;
+        s += outer(k, tanh(v));
+        s.read(q)
+    }",
+    // Three writes without feedback and one with.
+    "fn many_writes(
+        mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, w: Vector<V>, g: Scalar, beta: Scalar,
+    ) -> Vector<V> {
+        s += outer(k, w);
+        s *= exp(g);
+        s += outer(beta * k, v - s.read(k));
+        s -= outer(0.5 * q, sigmoid(w) * v);
+        s.read(q)
+    }",
+    // The state is read and never asked what was just written.
+    "fn late(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar) -> Vector<V> {
+        let o = s.read(q);
+        s = exp(g) * s + outer(k, v);
+        o
+    }",
+];
+
+/// All of them.
+pub(crate) fn rules() -> Vec<Arc<Rule>> {
+    let named = [RAW, RAW_DELTA, RAW_KEYS, DELTA, UNDECAYED];
+    named.into_iter().chain(OTHERS).map(|text| parse(&format!("#[rule]\n{text}"))).collect()
+}

@@ -1,0 +1,93 @@
+//! A seeded sample of the whole product: rules, types, sizes, lengths, heads, packed sequences, initial states.
+
+use crate::case::{Case, KINDS, dense, packed, rules, variable};
+use crate::limits::{any, complaints, none};
+use chunkwise::{Arch, Rule};
+use chunkwise_cli::check::cases::Case as Frame;
+use chunkwise_cli::check::random::Random;
+use rayon::prelude::*;
+
+/// Sizes of a dim: one, odd ones, tiles and halves of tiles, more than one block's columns.
+const SIZES: [usize; 10] = [1, 3, 8, 16, 33, 64, 100, 128, 200, 256];
+
+/// Lengths around sub-blocks and chunks.
+const LENGTHS: [usize; 8] = [0, 1, 15, 16, 63, 64, 65, 130];
+
+/// Deals from a list in random order, each once before any comes again.
+struct Deck {
+    random: Random,
+    all: &'static [usize],
+    left: Vec<usize>,
+}
+
+impl Deck {
+    fn new(seed: u64, all: &'static [usize]) -> Deck {
+        Deck { random: Random::new(seed), all, left: Vec::new() }
+    }
+
+    fn deal(&mut self) -> usize {
+        if self.left.is_empty() {
+            self.left = self.all.to_vec();
+        }
+        let at = self.random.bits() % self.left.len() as u64;
+        self.left.swap_remove(at as usize)
+    }
+}
+
+/// What a kernel runs on: a dense batch, packed sequences of which one is empty, heads in groups.
+fn frames(rule: &Rule, lengths: &mut Deck, random: &mut Random) -> Vec<Frame> {
+    let mut coin = || random.bits() & 1 == 1;
+    let parts = [lengths.deal(), 0, lengths.deal(), lengths.deal()];
+    let mut frames = vec![
+        Frame { initial: coin(), ..dense(2, lengths.deal(), 1) },
+        Frame { initial: coin(), ..packed(&parts, 1 + usize::from(coin())) },
+    ];
+    if rule.signature.params.len() > 1 {
+        frames.push(Frame { name: "grouped", grouped: true, initial: coin(), ..dense(1, lengths.deal(), 2) });
+    }
+    frames
+}
+
+/// A kernel, what it runs on, and the seed of the numbers.
+type Job = (Case, Vec<Frame>, u64);
+
+fn jobs(seed: u64, draws: u64) -> Vec<Job> {
+    let (mut sizes, mut lengths) = (Deck::new(seed, &SIZES), Deck::new(seed + 1, &LENGTHS));
+    let mut kinds = Deck::new(seed + 3, &[0, 1, 2, 3, 4]);
+    let mut random = Random::new(seed + 2);
+    let mut jobs = Vec::new();
+    for _ in 0..draws {
+        for rule in rules() {
+            let sizes = rule.signature.dims.iter().map(|_| sizes.deal()).collect();
+            let (dtype, precision) = KINDS[kinds.deal()];
+            let case = Case { rule, dtype, precision, sizes };
+            if case.kernel(Arch::Sm80).is_ok() {
+                let frames = frames(&case.rule, &mut lengths, &mut random);
+                jobs.push((case, frames, random.bits()));
+            }
+        }
+    }
+    jobs
+}
+
+#[test]
+fn sample() {
+    let (seed, draws) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 1));
+    println!("CHUNKWISE_SEED={seed} CHUNKWISE_CASES={draws}");
+    let jobs = jobs(seed, draws);
+    assert!(jobs.len() as u64 >= 24 * draws, "only {} kernels", jobs.len());
+    none(jobs.par_iter().map(run).collect::<Vec<_>>().concat());
+}
+
+fn run((case, frames, seed): &Job) -> Vec<String> {
+    let simulator = case.simulator();
+    let of_frame = |frame: &Frame| -> Vec<String> {
+        let inputs = case.inputs(frame, *seed);
+        let wrong = match simulator.forward(&inputs) {
+            Ok(results) => complaints(case, any(case), &results, &case.expected(&inputs)),
+            Err(error) => vec![error.to_string()],
+        };
+        wrong.into_iter().map(|what| format!("{}, seed {seed}, {frame:?}: {what}", case.label())).collect()
+    };
+    frames.iter().flat_map(of_frame).collect()
+}
