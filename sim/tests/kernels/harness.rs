@@ -4,7 +4,6 @@ use crate::cases::{Arg, Buffer, Case, Expected};
 use crate::random::seed;
 use chunkwise_sim::count::Report;
 use chunkwise_sim::machine::{Arguments, Error, Kernel, Launch, Module, Options};
-use chunkwise_sim::memory::Strictness;
 use chunkwise_sim::memory::global::Global;
 
 /// What became of a launch.
@@ -49,14 +48,9 @@ pub(crate) fn run(case: &Case, kernel: &Kernel, options: &Options) -> Outcome {
 
 /// Runs a case, which has to come out right.
 pub(crate) fn check(case: &Case) -> Report {
-    check_as(case, Strictness::default())
-}
-
-/// The same under other checks.
-pub(crate) fn check_as(case: &Case, checks: Strictness) -> Report {
     let kernel = Module::parse(case.text).and_then(|module| module.kernel(case.kernel));
     let kernel = kernel.unwrap_or_else(|error| panic!("{}: {error}", case.name));
-    match run(case, &kernel, &Options { checks, instruction_limit: 20_000_000, ..Options::default() }) {
+    match run(case, &kernel, &Options { instruction_limit: 20_000_000, ..Options::default() }) {
         Outcome::Right(report) => report,
         Outcome::Wrong(what) => panic!("{} (seed {}): {what}", case.name, seed()),
         Outcome::Refused(error) => panic!("{} (seed {}): {error}", case.name, seed()),

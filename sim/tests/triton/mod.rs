@@ -3,8 +3,6 @@
 //! Its files begin with `// launch: kernel=matmul warps=4 shared=16384`, and its kernels take two pointers to scratch memory
 //! after their own parameters, which none of these uses.
 
-mod fla;
-
 use crate::cases::{Arg, Case, Element, bytes, changed, input, int, long, near, parts};
 use crate::harness::check;
 use crate::random::{Random, seed};

@@ -272,7 +272,7 @@ impl<'a> Touch<'a> {
             mask: 1 << lane,
             start: at & !(SECTOR - 1),
             bytes: (u32::MAX >> (32 - access.bytes)) << place,
-            lanes: lane as u64 * 0x0101_0101_0101_0101 & words,
+            lanes: (lane as u64 * 0x0101_0101_0101_0101) & words,
             row: Row { lane: (lane as u32).wrapping_sub(place >> size), size },
             is_row: true,
         }

@@ -1,11 +1,12 @@
 """Makes PTX for sm_80 from kernels of flash-linear-attention, to see that the simulator reads what others write.
 
     pip install triton==3.9.0 && pip download --no-deps fla-core==0.6.0 && python -m zipfile -e fla_core-*.whl WHEEL
-    python fla.py WHEEL FOLDER
+    python make.py WHEEL FOLDER
 
 Nothing of it is part of this project: the kernels come from the wheel and the PTX goes to FOLDER. torch is not needed: each
 kernel's function is taken out of its file, without the autotuning around it, and compiled with the constants below (one
-sequence, heads of 64, chunks of 64, bf16; decays, betas and states in f32). Files begin as those of make.py do.
+sequence, heads of 64, chunks of 64, bf16; decays, betas and states in f32). Files begin with a line that
+says how to launch them, as those of tests/triton do.
 """
 
 import ast
