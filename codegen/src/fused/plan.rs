@@ -118,7 +118,8 @@ pub struct Square {
     pub columns: u32,
 }
 
-/// The warps that hold a state, 16 value columns each; a vector state has one column.
+/// The warps that hold a state, 16 value columns each. A vector state has one column: one warp works on it beside its own
+/// columns, and between chunks it lies in shared memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Owner {
     /// The state.
@@ -232,6 +233,8 @@ pub enum Region {
     Coefficient(usize),
     /// Pairs within tokens.
     Own(usize),
+    /// A vector state between chunks, by position in [`Plan::owners`].
+    Vector(usize),
     /// A part of a clock.
     Clock(usize, ClockPart),
 }
@@ -363,18 +366,18 @@ fn with_tokens(
     Ok(plan)
 }
 
-/// Matrix states first: each has warps of its own, 16 value columns each; a vector state has one warp.
+/// Each matrix state has warps of its own, 16 value columns each.
 fn owners(timeline: &Timeline, value_warps: u32) -> Vec<Owner> {
-    let mut first = 0;
-    let mut states: Vec<StateId> = timeline.signature.state_ids().collect();
-    states.sort_by_key(|s| timeline.form(*s).value.is_none());
+    let mut matrices = 0;
     let owner = |state: StateId| {
         let value = timeline.form(state).value;
-        let warps = if value.is_some() { value_warps } else { 1 };
-        first += warps;
-        Owner { state, first: first - warps, warps, value }
+        matrices += u32::from(value.is_some());
+        match value {
+            Some(_) => Owner { state, first: (matrices - 1) * value_warps, warps: value_warps, value },
+            None => Owner { state, first: 0, warps: 1, value },
+        }
     };
-    states.into_iter().map(owner).collect()
+    timeline.signature.state_ids().map(owner).collect()
 }
 
 fn not_fused<T>(timeline: &Timeline, why: &str) -> Result<T, Limitation> {
@@ -809,6 +812,8 @@ impl Plan {
         for (at, clock) in self.clocks.iter().enumerate() {
             self.clock_regions(at, clock, &mut all);
         }
+        let vectors = self.owners.iter().enumerate().filter(|(_, o)| o.value.is_none());
+        all.extend(vectors.map(|(at, _)| (Region::Vector(at), self.columns(self.dims.0) * 4)));
         all
     }
 

@@ -19,7 +19,7 @@ use crate::namer::Namer;
 use crate::program::Program;
 use crate::writer::Writer;
 use chunkwise_algebra::program::{Columns, KeysId, StackId};
-use chunkwise_dsl::graph::{ParamId, Shape, StateId, Value};
+use chunkwise_dsl::graph::{Dim, ParamId, Shape, StateId, Value};
 use std::cell::RefCell;
 
 /// A tile of rounded numbers, and one of what rounding lost, where there is one.
@@ -67,6 +67,8 @@ struct Fused<'a> {
     output: String,
     /// By [`Epilogue::reads`](crate::fused::Epilogue): the rows that outputs are made from.
     reads: Vec<String>,
+    /// By [`Plan::owners`]: where a vector state lies between chunks.
+    vectors: Vec<String>,
     /// What prints the expressions of scalar decays.
     decays: Option<Context<'a>>,
     /// What prints the epilogue's expressions.
@@ -302,6 +304,9 @@ fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     };
     let after = plan.epilogue.as_ref().map(|epilogue| of(&epilogue.program));
     let decays = (!plan.decay_roots.is_empty()).then(|| of(&plan.decays));
+    let vectors =
+        plan.owners.iter().map(|o| n.fresh(&format!("{}_numbers", timeline.signature.state(o.state).name)));
+    let vectors = vectors.collect();
     let [stage, fetch] = ["stage", "fetch"].map(|wish| n.fresh(wish));
     let program = &plan.prologue;
     let context = Context { timeline, program, layout: &plan.layout, names, params, output: spec.dtype };
@@ -324,6 +329,7 @@ fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         line,
         output,
         reads,
+        vectors,
         decays,
         after,
         stage,
@@ -586,6 +592,7 @@ fn region_name<'a>(fused: &'a Fused<'_>, region: Region) -> (Option<Type>, &'a s
         }
         Region::Coefficient(at) => (None, &fused.coefficients[at]),
         Region::Own(at) => (None, &fused.own[at]),
+        Region::Vector(at) => (None, &fused.vectors[at]),
         Region::Clock(at, part) => (None, fused.clocks[at].part(part)),
     }
 }
@@ -633,27 +640,61 @@ fn pointers(fused: &Fused<'_>, used: &[ParamId], w: &mut Writer) {
 
 fn states(fused: &Fused<'_>, w: &mut Writer) {
     w.blank();
-    w.comment("The states, transposed: 16 value columns of a warp; a vector state is one column of one warp");
-    for owner in &fused.plan.owners {
+    w.comment("The states, transposed: 16 value columns of a warp; vector states lie in shared memory between chunks");
+    for (at, owner) in fused.plan.owners.iter().enumerate() {
         let names = &fused.context.names.states[owner.state.index()];
-        w.line(format_args!("float {}[{}][4] = {{}};", names.registers, fused.key_eighths()));
-        move_state(fused, owner, "load_state", &names.initial, w);
+        let (initial, numbers) = (&names.initial, &fused.vectors[at]);
+        match owner.value {
+            None => each_number(fused, w, |k, size, from| {
+                format!("{numbers}[{k}] = {initial} && {k} < {size} ? {initial}[{from}].wide() : 0.0f;")
+            }),
+            Some(value) => {
+                w.line(format_args!("float {}[{}][4] = {{}};", names.registers, fused.key_eighths()));
+                move_state(fused, (owner, value), "load_state", initial, w);
+            }
+        }
     }
 }
 
 fn final_states(fused: &Fused<'_>, w: &mut Writer) {
-    for owner in &fused.plan.owners {
-        let names = &fused.context.names.states[owner.state.index()];
-        move_state(fused, owner, "store_state", &names.end, w);
+    if fused.plan.owners.iter().any(|o| o.value.is_none()) {
+        fused.barrier(w);
+    }
+    for (at, owner) in fused.plan.owners.iter().enumerate() {
+        let end = &fused.context.names.states[owner.state.index()].end;
+        match owner.value {
+            Some(value) => move_state(fused, (owner, value), "store_state", end, w),
+            None => each_number(fused, w, |k, size, to| {
+                let wanted = format!("{end} && {k} < {size} && {} == 0", fused.column);
+                format!("if ({wanted}) {end}[{to}] = f32::of({}[{k}]);", fused.vectors[at])
+            }),
+        }
     }
 }
 
-/// Moves a state between its warps and memory, where it is wanted.
-fn move_state(fused: &Fused<'_>, owner: &Owner, function: &str, pointer: &str, w: &mut Writer) {
-    let (plan, warp) = (fused.plan, &fused.warp);
-    let names = &fused.context.names;
+/// A statement for each number of a vector state, from its index, the state's size and its place in memory.
+fn each_number(fused: &Fused<'_>, w: &mut Writer, statement: impl Fn(&str, u32, &str) -> String) {
+    let (k, key) = (&fused.context.names.i, fused.plan.dims.0);
+    let (size, columns) = (fused.plan.layout.axis(key).size, fused.plan.columns(key));
+    let place = format!("{} * {size} + {k}", fused.context.names.place);
+    w.line(format_args!(
+        "for (int {k} = threadIdx.x; {k} < {columns}; {k} += {}) {}",
+        fused.threads(),
+        statement(k, size, &place)
+    ));
+}
+
+/// Moves a matrix state between its warps and memory, where it is wanted.
+fn move_state(
+    fused: &Fused<'_>,
+    (owner, value): (&Owner, Dim),
+    function: &str,
+    pointer: &str,
+    w: &mut Writer,
+) {
+    let (plan, warp, names) = (fused.plan, &fused.warp, &fused.context.names);
     let size = |dim| plan.layout.axis(dim).size;
-    let (k, v) = (size(plan.dims.0), owner.value.map_or(1, size));
+    let (k, v) = (size(plan.dims.0), size(value));
     let mut conditions = vec![pointer.to_owned()];
     if owner.first > 0 {
         conditions.push(format!("{warp} >= {}", owner.first));
@@ -661,20 +702,15 @@ fn move_state(fused: &Fused<'_>, owner: &Owner, function: &str, pointer: &str, w
     if owner.first + owner.warps < plan.warps {
         conditions.push(format!("{warp} < {}", owner.first + owner.warps));
     }
-    if owner.value.is_none() && plan.blocks > 1 && function == "store_state" {
-        conditions.push(format!("{} == 0", fused.column));
-    }
-    let column = match owner.value {
-        Some(_) if owner.first == 0 => format!("{} + {warp} * 16", fused.column),
-        Some(_) => format!("{} + ({warp} - {}) * 16", fused.column, owner.first),
-        None => "0".to_owned(),
+    let column = match owner.first {
+        0 => format!("{} + {warp} * 16", fused.column),
+        first => format!("{} + ({warp} - {first}) * 16", fused.column),
     };
-    let (memory, registers) =
-        (format!("{pointer} + {} * {}", names.place, k * v), &names.states[owner.state.index()].registers);
-    let both = if function == "load_state" {
-        format!("{registers}, {memory}")
-    } else {
-        format!("{memory}, {registers}")
+    let registers = &names.states[owner.state.index()].registers;
+    let memory = format!("{pointer} + {} * {}", names.place, k * v);
+    let both = match function {
+        "load_state" => format!("{registers}, {memory}"),
+        _ => format!("{memory}, {registers}"),
     };
     w.line(format_args!("if ({}) {function}<{k}, {v}>({both}, {column});", conditions.join(" && ")));
 }

@@ -27,7 +27,7 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     let plan = fused.plan;
     w.blank();
     w.comment("This warp's value columns");
-    for owner in &plan.owners {
+    for (at, owner) in plan.owners.iter().enumerate() {
         let (first, end) = (owner.first, owner.first + owner.warps);
         let name = &fused.warp;
         let mine = match (first, end) {
@@ -39,9 +39,17 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
         let column = if first == 0 { format!("{name} * 16") } else { format!("({name} - {first}) * 16") };
         w.block(mine, |w| {
             let s = registers(fused, owner.state);
+            if owner.value.is_none() {
+                w.line(format_args!("float {s}[{}][4];", fused.key_eighths()));
+                w.line(format_args!("load_numbers({s}, {});", fused.vectors[at]));
+            }
             let state = fused.pack(s, fused.key_eighths(), &format!("{s}_operand"), w);
             let (known, packed) = (BTreeMap::new(), BTreeMap::new());
             Warp { fused, owner, state, column, known, packed }.print(w);
+            if owner.value.is_none() {
+                w.line("__syncwarp();");
+                w.line(format_args!("store_numbers({}, {s});", fused.vectors[at]));
+            }
         });
     }
 }
