@@ -17,12 +17,17 @@
 //!
 //! Source: the chunkwise form of the design, `math/timeline.py`.
 
+mod choose;
+mod clocks;
 mod plan;
+mod shared;
 
+pub use choose::choose;
 pub use plan::{
-    Clock, ClockKind, ClockPart, Coefficient, Decayed, Epilogue, Input, Operand, Own, Owner, Part, Plan,
-    Region, Root, Square, WARP_COLUMNS, choose, copy_run, pitch, wide_pitch,
+    Clock, ClockKind, Coefficient, Decayed, Epilogue, Input, Operand, Own, Owner, Plan, Root, Square,
+    WARP_COLUMNS, copy_run,
 };
+pub use shared::{ClockPart, Part, Region, pitch, wide_pitch};
 
 use crate::arch::Arch;
 use crate::kernel::{Kernel, Limitation, Spec};

@@ -1,0 +1,395 @@
+//! From a chunk program to a plan: what is refused, how many warps and tokens, what each list of the plan holds.
+
+use super::plan::{Coefficient, Epilogue, Input, Operand, Owner, Plan, Root, Square, WARP_COLUMNS, copy_run};
+use crate::arch::Arch;
+use crate::dtype::DType;
+use crate::fused::ClockKind;
+use crate::kernel::{Limitation, MAX_SIZE, Precision, Spec};
+use crate::layout::{self, Axis, Layout};
+use crate::program::{self, NodeId as TokenNode};
+use chunkwise_algebra::program::{Columns, NodeId, Op, Program, derive};
+use chunkwise_dsl::graph::{Dim, Expr, StateId, Value};
+use chunkwise_dsl::timeline::{Event, Form, Side, Timeline};
+
+/// The most rows of a stack in one chunk.
+const ROWS: u32 = 64;
+
+/// Fewer warps would leave too little to share the square matrices.
+const LEAST_WARPS: u32 = 4;
+
+/// More would leave a thread fewer than 255 registers.
+const MOST_WARPS: u32 = 8;
+
+/// Chooses the plan of a rule.
+///
+/// # Errors
+/// A [`Limitation`]: the rule has no chunk program, the type or a size has no fused kernel, or shared memory is too small.
+pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limitation> {
+    if spec.dtype == DType::F64 {
+        return Err(Limitation::DType(spec.dtype));
+    }
+    for (at, name) in timeline.signature.dims.iter().enumerate() {
+        let size = spec.sizes.get(at).copied().unwrap_or(0);
+        if !(1..=MAX_SIZE).contains(&size) {
+            return Err(Limitation::Size { dim: name.clone(), size });
+        }
+    }
+    let chunk = derive(timeline).map_err(|e| Limitation::NotFused(e.to_string()))?;
+    supported(&chunk)?;
+    let dims = matrix_dims(timeline)?;
+    let size = |dim: Dim| spec.sizes[dim.index()] as u32;
+    let slots = chunk.stacks.iter().map(|s| s.slots as u32).max().unwrap_or(1);
+    let mut tokens = ROWS / slots / 16 * 16;
+    if tokens == 0 {
+        return not_fused(timeline, "has more than four reads or writes of one kind a token");
+    }
+    while tokens > 16 && tokens as usize > spec.chunk {
+        tokens /= 2;
+    }
+    let tiles = size(dims.1).div_ceil(WARP_COLUMNS);
+    let blocks = tiles.div_ceil(MOST_WARPS);
+    let owners = owners(timeline, tiles.div_ceil(blocks));
+    // One stage where two do not fit, and shorter chunks where longer ones do not.
+    loop {
+        let mut plan = with_tokens(&chunk, spec, (dims, &owners, blocks), tokens)?;
+        plan.stages = if spec.dtype == DType::F32 { 1 } else { 2 };
+        if plan.fits(arch).is_err() {
+            plan.stages = 1;
+        }
+        match plan.fits(arch) {
+            Err(_) if tokens > 16 => tokens /= 2,
+            other => return other.map(|()| plan),
+        }
+    }
+}
+
+/// The plan with chunks of this length.
+pub(super) fn with_tokens(
+    chunk: &Program,
+    spec: &Spec,
+    (dims, owners, blocks): ((Dim, Dim), &[Owner], u32),
+    tokens: u32,
+) -> Result<Plan, Limitation> {
+    let value_warps = owners.iter().filter(|o| o.value.is_some()).map(|o| o.warps).max().unwrap_or(1);
+    let warps = owners.iter().map(|o| o.first + o.warps).max().unwrap_or(1).max(LEAST_WARPS);
+    let mut plan = Plan {
+        chunk: chunk.clone(),
+        tokens,
+        stages: 1,
+        warps,
+        value_warps,
+        owners: owners.to_vec(),
+        blocks,
+        operand: if spec.dtype == DType::F16 { DType::F16 } else { DType::BF16 },
+        dtype: spec.dtype,
+        split: spec.dtype == DType::F32 || spec.precision == Precision::High,
+        dims,
+        inputs: Vec::new(),
+        operands: Vec::new(),
+        coefficients: Vec::new(),
+        clocks: Vec::new(),
+        decayed: Vec::new(),
+        own: Vec::new(),
+        squares: Vec::new(),
+        output: None,
+        epilogue: None,
+        prologue: program::Program::default(),
+        roots: Vec::new(),
+        decays: program::Program::default(),
+        decay_roots: Vec::new(),
+        layout: token_layout(&chunk.timeline, spec, dims, (warps, value_warps), blocks),
+    };
+    plan.take_inputs(spec)?;
+    plan.take_operands();
+    plan.take_clocks()?;
+    plan.take_squares();
+    plan.take_prologue()?;
+    plan.take_epilogue()?;
+    Ok(plan)
+}
+
+/// Each matrix state has warps of its own, 16 value columns each.
+pub(super) fn owners(timeline: &Timeline, value_warps: u32) -> Vec<Owner> {
+    let mut matrices = 0;
+    let owner = |state: StateId| {
+        let value = timeline.form(state).value;
+        matrices += u32::from(value.is_some());
+        match value {
+            Some(_) => Owner { state, first: (matrices - 1) * value_warps, warps: value_warps, value },
+            None => Owner { state, first: 0, warps: 1, value },
+        }
+    };
+    timeline.signature.state_ids().map(owner).collect()
+}
+
+pub(super) fn not_fused<T>(timeline: &Timeline, why: &str) -> Result<T, Limitation> {
+    Err(Limitation::NotFused(format!(
+        "the fused plan of `{}` is not built: the rule {why}",
+        timeline.signature.name
+    )))
+}
+
+/// What the printer can say of a chunk program: each state on its own, its rows linear in its own reads.
+pub(super) fn supported(chunk: &Program) -> Result<(), Limitation> {
+    let t = &chunk.timeline;
+    if !chunk.systems.is_empty() {
+        return not_fused(t, "has feedback that is not linear");
+    }
+    let value_side = |e: &Event| match e {
+        Event::Decay { state, factor } => t.side(*state, factor.value()) == Side::Value,
+        _ => false,
+    };
+    if t.events.iter().any(value_side) {
+        return not_fused(t, "decays its value channels");
+    }
+    if t.coupled().contains(&true) {
+        return not_fused(t, "has coupled states");
+    }
+    let alone = |node: NodeId, state: StateId| states_of(chunk, node).iter().all(|s| *s == state);
+    let deposits = chunk.deposits.iter().all(|d| alone(d.values, chunk.keys(d.keys).state));
+    match deposits && chunk.reads.iter().all(|(r, found)| alone(found.node, t.read(*r).state)) {
+        true => Ok(()),
+        false => not_fused(t, "stores reads of one state in another"),
+    }
+}
+
+/// The states that a matrix is made from.
+pub(super) fn states_of(chunk: &Program, node: NodeId) -> Vec<StateId> {
+    match &chunk.node(node).op {
+        Op::Gram(reads, writes) => vec![chunk.keys(*reads).state, chunk.keys(*writes).state],
+        Op::Tap(keys) => vec![chunk.keys(*keys).state],
+        Op::Scale(_, x) | Op::Inverse(x) => states_of(chunk, *x),
+        Op::Add(x, y) | Op::Product(x, y) => [states_of(chunk, *x), states_of(chunk, *y)].concat(),
+        Op::Values(_) | Op::Reach { .. } | Op::Solved(..) => Vec::new(),
+    }
+}
+
+/// The key and the value dim, which all states share.
+pub(super) fn matrix_dims(timeline: &Timeline) -> Result<(Dim, Dim), Limitation> {
+    let matrix = |f: &Form| f.key.zip(f.value);
+    let Some((key, value)) = timeline.forms.iter().find_map(matrix).filter(|(key, value)| key != value)
+    else {
+        return not_fused(timeline, "has no matrix state");
+    };
+    match timeline.forms.iter().all(|f| f.key == Some(key) && f.value.is_none_or(|v| v == value)) {
+        true => Ok((key, value)),
+        false => not_fused(timeline, "has states of different dims"),
+    }
+}
+
+/// A group of lanes holds a token's vectors, 8 numbers or so a lane.
+pub(super) fn token_layout(
+    timeline: &Timeline,
+    spec: &Spec,
+    dims: (Dim, Dim),
+    (warps, value_warps): (u32, u32),
+    blocks: u32,
+) -> Layout {
+    let size = |dim: Dim| spec.sizes[dim.index()] as u32;
+    let lanes = (size(dims.0).max(WARP_COLUMNS * value_warps) / 8).next_power_of_two().clamp(4, 32);
+    let axes = (0..timeline.signature.dims.len()).map(|at| {
+        let dim = Dim(at as u32);
+        // Runs divide the size, and the lanes reach the end of the tile: they write its padding too.
+        let (here, tile, parts) = match dim == dims.1 {
+            true => (size(dim).min(WARP_COLUMNS * value_warps), WARP_COLUMNS * value_warps, blocks),
+            false => (size(dim), size(dim).div_ceil(16) * 16, 1),
+        };
+        let axis = layout::lane_axis(here, lanes);
+        let registers = tile.div_ceil(axis.stride) * axis.run;
+        Axis { size: size(dim), registers, padded: registers * lanes * parts != size(dim), ..axis }
+    });
+    let axes = axes.collect();
+    Layout { lanes, columns: 1, warps, blocks, whole: blocks == 1, axes, registers: 0 }
+}
+
+impl Plan {
+    /// Vector inputs that any product, coefficient or output is made from.
+    pub(super) fn take_inputs(&mut self, spec: &Spec) -> Result<(), Limitation> {
+        let t = &self.chunk.timeline;
+        let live = t.graph.reachable(self.values().chain(t.outputs.iter().copied()));
+        let decays = layout::decay_params(t);
+        let mut inputs: Vec<Input> = Vec::new();
+        for value in t.graph.values().filter(|v| live[v.index()]) {
+            let Expr::Param(param, _) = t.graph.expr(value) else { continue };
+            let declared = t.signature.param(param);
+            let Some(dim) = declared.shape.dims().next() else { continue };
+            if declared.per_head || inputs.iter().any(|i| i.param == param) {
+                continue;
+            }
+            // Decays are f32 and used once: they go to registers.
+            if decays[param.index()] {
+                continue;
+            }
+            let size = spec.sizes[dim.index()] as u32;
+            let (slots, columns, run) = (declared.count.unwrap_or(1), self.columns(dim), copy_run(size));
+            inputs.push(Input { param, slots, dim, columns, run });
+        }
+        inputs.sort_by_key(|i| i.param);
+        self.inputs = inputs;
+        Ok(())
+    }
+
+    /// Everything that is computed of a token before the products.
+    pub(super) fn values(&self) -> impl Iterator<Item = Value> + '_ {
+        let keys = self.chunk.keys.iter().flat_map(|k| k.slots.iter().filter_map(|s| s.key));
+        let of_node = |op: &Op| match op {
+            Op::Values(rows) => rows.iter().flatten().copied().collect(),
+            Op::Scale(by, _) => by.clone(),
+            _ => Vec::new(),
+        };
+        let scales = self.chunk.reads.iter().map(|(_, found)| found.scale);
+        keys.chain(self.chunk.nodes.iter().flat_map(move |n| of_node(&n.op))).chain(scales)
+    }
+
+    pub(super) fn take_operands(&mut self) {
+        let (key, value) = self.dims;
+        self.chunk.timeline.graph.constant(0.0);
+        let mut wanted: Vec<(Vec<Option<Value>>, Dim)> = Vec::new();
+        let mut scales: Vec<Vec<Value>> = Vec::new();
+        for keys in &self.chunk.keys {
+            wanted.push((keys.slots.iter().map(|s| s.key).collect(), key));
+        }
+        for node in &self.chunk.nodes {
+            match &node.op {
+                Op::Values(rows) if node.columns == Columns::Value(None) => scales.push(self.numbers(rows)),
+                Op::Values(rows) => wanted.push((rows.clone(), value)),
+                Op::Scale(by, _) => {
+                    scales.push(by.clone());
+                }
+                _ => {}
+            }
+        }
+        scales.extend(self.chunk.reads.iter().filter_map(|(_, found)| self.scale_of(found.node)));
+        for values in scales {
+            if self.coefficient_of(&values).is_none() {
+                self.coefficients.push(Coefficient { values });
+            }
+        }
+        for (rows, dim) in wanted {
+            if self.operand_of(&rows).is_none() {
+                let alias = self.alias(&rows);
+                self.operands.push(Operand { columns: self.columns(dim), rows, dim, alias });
+            }
+        }
+    }
+
+    /// The input whose tile is these rows, entry by entry.
+    pub(super) fn alias(&self, rows: &[Option<Value>]) -> Option<usize> {
+        let g = &self.chunk.timeline.graph;
+        self.inputs.iter().position(|input| {
+            let is = |(slot, row): (usize, &Option<Value>)| match row.map(|v| g.expr(v)) {
+                Some(Expr::Param(p, entry)) => p == input.param && entry.unwrap_or(0) as usize == slot,
+                _ => false,
+            };
+            rows.len() == input.slots as usize && rows.iter().enumerate().all(is)
+        })
+    }
+
+    /// The left sides of products, in order.
+    pub(super) fn take_squares(&mut self) {
+        for node in &self.chunk.nodes {
+            let Op::Product(left, _) = node.op else { continue };
+            if self.squares.iter().any(|s| s.node == left) {
+                continue;
+            }
+            let of = self.chunk.node(left);
+            let columns = match of.columns {
+                Columns::Rows(stack) => self.chunk.slots(stack),
+                Columns::Value(_) => 1,
+            };
+            let inverse_of = match of.op {
+                Op::Inverse(m) => Some(m),
+                _ => None,
+            };
+            let (rows, columns) = (self.rows(self.chunk.slots(of.rows)), self.rows(columns));
+            self.squares.push(Square { node: left, inverse_of, rows, columns });
+        }
+    }
+
+    pub(super) fn take_prologue(&mut self) -> Result<(), Limitation> {
+        let mut roots: Vec<(Root, Value)> = Vec::new();
+        for (c, coefficient) in self.coefficients.iter().enumerate() {
+            roots.extend(coefficient.values.iter().enumerate().map(|(s, v)| (Root::Coefficient(c, s), *v)));
+        }
+        for (o, operand) in self.operands.iter().enumerate().filter(|(_, o)| o.alias.is_none()) {
+            let rows = operand.rows.iter().enumerate();
+            roots.extend(rows.filter_map(|(s, v)| Some((Root::Operand(o, s), (*v)?))));
+        }
+        for (c, clock) in self.clocks.iter().enumerate() {
+            match &clock.kind {
+                ClockKind::Scalar { factors, .. } => {
+                    roots.extend(factors.iter().enumerate().map(|(f, v)| (Root::Decay(c, f), v.value())));
+                }
+                ClockKind::ByChannel { decay, .. } => roots.push((Root::DecayRow(c), *decay)),
+            }
+        }
+        for (o, own) in self.own.iter().enumerate() {
+            let values = own.values.iter().enumerate();
+            roots.extend(values.filter_map(|(at, v)| Some((Root::Own(o, at), (*v)?))));
+        }
+        let is_decay = |(root, _): &(Root, Value)| matches!(root, Root::Decay(..));
+        let (decays, rest): (Vec<_>, Vec<_>) = roots.iter().copied().partition(is_decay);
+        let alone = program::expressions(&self.chunk.timeline, &wishes(&decays))?;
+        let scalars = alone.nodes.iter().all(|node| node.dim.is_none() && !node.op.is_reduction());
+        if scalars {
+            self.decays = alone;
+            self.decay_roots = decays.into_iter().map(|(root, _)| root).collect();
+            roots = rest;
+        }
+        self.prologue = program::expressions(&self.chunk.timeline, &wishes(&roots))?;
+        self.roots = roots.into_iter().map(|(root, _)| root).collect();
+        self.check_reductions(&self.prologue)
+    }
+
+    /// Outputs that are reads leave as they are; all others are computed, token by token, from rows of reads.
+    pub(super) fn take_epilogue(&mut self) -> Result<(), Limitation> {
+        let t = &self.chunk.timeline;
+        let rows_of = |v: &Value| match t.graph.expr(*v) {
+            Expr::Read(r) => {
+                self.chunk.reads.iter().find(|(read, _)| *read == r).map(|(_, found)| found.node)
+            }
+            _ => None,
+        };
+        let matrix = |node: NodeId| self.chunk.node(node).columns == Columns::Value(Some(self.dims.1));
+        if self.dtype != DType::F32 && t.outputs.iter().all(|v| rows_of(v).is_some_and(matrix)) {
+            let fits = |o: &Operand| o.dim == self.dims.1 && self.rows(o.rows.len()) >= self.output_rows();
+            self.output = self.operands.iter().position(fits);
+            return Ok(());
+        }
+        for output in &t.signature.outputs {
+            if output.shape.dims().any(|dim| dim != self.dims.1) {
+                return not_fused(t, "has an output of another dim than the states' values");
+            }
+        }
+        let roots: Vec<(Value, &str)> =
+            t.outputs.iter().zip(&t.signature.outputs).map(|(v, o)| (*v, o.name.as_str())).collect();
+        let program = program::expressions(t, &roots)?;
+        self.check_reductions(&program)?;
+        let mut reads: Vec<NodeId> = self.chunk.reads.iter().map(|(_, found)| found.node).collect();
+        reads.sort();
+        reads.dedup();
+        self.epilogue = Some(Epilogue { program, reads });
+        Ok(())
+    }
+
+    /// A sum over the value dim needs all of it in one block.
+    pub(super) fn check_reductions(&self, program: &program::Program) -> Result<(), Limitation> {
+        let sums = |id: TokenNode| program.node(id).dim == Some(self.dims.1);
+        let reduced = program.nodes.iter().any(|n| n.op.is_reduction() && n.op.operands().any(sums));
+        match reduced && self.blocks > 1 {
+            true => not_fused(&self.chunk.timeline, "sums over a value dim of more than 128"),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Roots with what their variables would like to be called.
+fn wishes(roots: &[(Root, Value)]) -> Vec<(Value, &'static str)> {
+    let wish = |root: &Root| match root {
+        Root::Coefficient(..) => "coefficient",
+        Root::Operand(..) => "operand",
+        Root::Decay(..) | Root::DecayRow(_) => "decay",
+        Root::Own(..) => "own",
+    };
+    roots.iter().map(|(root, v)| (*v, wish(root))).collect()
+}

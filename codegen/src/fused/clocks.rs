@@ -1,0 +1,122 @@
+//! How states decay: by one number, kept cumulative, or by channel, applied to keys.
+
+use super::choose::not_fused;
+use super::plan::{Clock, ClockKind, Decayed, Own, Plan};
+use crate::kernel::Limitation;
+use chunkwise_algebra::program::{Keys, KeysId, NodeId, Op, Slot};
+use chunkwise_dsl::graph::{Binary, Expr, Graph, Shape, StateId, Unary, Value};
+use chunkwise_dsl::timeline::{Event, Factor};
+
+impl Plan {
+    pub(super) fn take_clocks(&mut self) -> Result<(), Limitation> {
+        for state in self.chunk.timeline.signature.state_ids() {
+            let t = &self.chunk.timeline;
+            let of_state = |e: &Event| match e {
+                Event::Decay { state: s, factor } if *s == state => Some(*factor),
+                _ => None,
+            };
+            let factors: Vec<Factor> = t.events.iter().filter_map(of_state).collect();
+            if factors.is_empty() {
+                continue;
+            }
+            let kind = match factors.iter().any(|f| t.graph.shape(f.value()) != Shape::Scalar) {
+                false => self.scalar_clock(state, factors),
+                true => self.clock_by_channel(state, &factors)?,
+            };
+            self.clocks.push(Clock { state, kind });
+        }
+        Ok(())
+    }
+
+    pub(super) fn scalar_clock(&self, state: StateId, factors: Vec<Factor>) -> ClockKind {
+        let g = &self.chunk.timeline.graph;
+        let signed = factors.iter().any(|f| matches!(f, Factor::Raw(v) if !never_negative(g, *v)));
+        let mut places: Vec<Vec<usize>> = Vec::new();
+        for keys in self.chunk.keys.iter().filter(|k| k.state == state) {
+            let here = keys.slots.iter().map(|s| s.place).collect();
+            if !places.contains(&here) {
+                places.push(here);
+            }
+        }
+        ClockKind::Scalar { factors, places, signed }
+    }
+
+    pub(super) fn clock_by_channel(
+        &mut self,
+        state: StateId,
+        factors: &[Factor],
+    ) -> Result<ClockKind, Limitation> {
+        let mine = |k: &&Keys| k.state == state;
+        let mut places = self.chunk.keys.iter().filter(mine).flat_map(|k| k.slots.iter().map(|s| s.place));
+        if places.any(|place| place != 0 && place != factors.len()) {
+            return not_fused(&self.chunk.timeline, "reads or writes between two decays by channel");
+        }
+        let g = &mut self.chunk.timeline.graph;
+        let key = Shape::of(Some(self.dims.0), None);
+        let mut decay = g.constant(1.0);
+        for factor in factors {
+            let factor = match *factor {
+                Factor::Raw(v) => v,
+                Factor::Log(v) => g.unary(Unary::Exp, v),
+            };
+            decay = g.binary(Binary::Mul, decay, factor).unwrap_or(factor);
+        }
+        let decay = g.spread(decay, key);
+        let ids = (0..self.chunk.keys.len() as u32).map(KeysId);
+        for keys in ids.filter(|id| self.chunk.keys(*id).state == state) {
+            let slots = &self.chunk.keys(keys).slots;
+            let rows: Vec<Option<Value>> = slots.iter().map(|s| s.key).collect();
+            let after = slots.iter().enumerate().map(|(at, s)| u32::from(s.place > 0) << at).sum();
+            let writes = self.chunk.deposits.iter().any(|d| d.keys == keys);
+            let operand = self.operand_of(&rows).unwrap_or(0);
+            self.decayed.push(Decayed { keys, operand, writes, after });
+        }
+        for at in 0..self.chunk.nodes.len() {
+            if let Op::Gram(reads, writes) = self.chunk.nodes[at].op
+                && self.chunk.keys(reads).state == state
+            {
+                let values = self.own_pairs(reads, writes, decay);
+                self.own.push(Own { gram: NodeId(at as u32), values });
+            }
+        }
+        Ok(ClockKind::ByChannel { decay, columns: self.columns(self.dims.0) })
+    }
+
+    /// `b . a`, with the token's decay where it stands between the two.
+    pub(super) fn own_pairs(&mut self, reads: KeysId, writes: KeysId, decay: Value) -> Vec<Option<Value>> {
+        let (reads, writes) = (self.chunk.keys(reads).slots.clone(), self.chunk.keys(writes).slots.clone());
+        let g = &mut self.chunk.timeline.graph;
+        let mut pair = |read: &Slot, write: &Slot| {
+            let (b, mut a) = (read.key?, write.key?);
+            if write.event > read.event {
+                return None;
+            }
+            if write.place == 0 && read.place > 0 {
+                a = g.binary(Binary::Mul, a, decay)?;
+            }
+            Some(g.contract(b, a, Shape::Scalar))
+        };
+        reads
+            .iter()
+            .flat_map(|read| writes.iter().map(|write| pair(read, write)).collect::<Vec<_>>())
+            .collect()
+    }
+}
+
+/// Whether an expression is nowhere negative, by its form alone.
+fn never_negative(g: &Graph, v: Value) -> bool {
+    match g.expr(v) {
+        Expr::Const(number) => number.0 >= 0.0,
+        Expr::Size(_) | Expr::Softmax(_) => true,
+        Expr::Unary(op, _) => {
+            use Unary::*;
+            matches!(op, Exp | Sigmoid | Softplus | Relu | Square | Sqrt | Rsqrt | Abs | Step)
+        }
+        Expr::Binary(Binary::Add | Binary::Mul | Binary::Div | Binary::Min, x, y) => {
+            never_negative(g, x) && never_negative(g, y)
+        }
+        Expr::Binary(Binary::Max, x, y) => never_negative(g, x) || never_negative(g, y),
+        Expr::Sum(x) | Expr::Spread(x) => never_negative(g, x),
+        _ => false,
+    }
+}

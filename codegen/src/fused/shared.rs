@@ -1,0 +1,196 @@
+//! What a block keeps in shared memory, in order.
+
+use super::plan::{Clock, ClockKind, Plan};
+use crate::arch::Arch;
+use crate::kernel::Limitation;
+use chunkwise_algebra::program::{Columns, NodeId};
+
+/// A part of shared memory, by position in the plan's lists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Region {
+    /// The tile of an input.
+    Input(usize, Part),
+    /// The tile of a computed operand.
+    Operand(usize, Part),
+    /// The tile of decayed keys.
+    Decayed(usize, Part),
+    /// The tile of a square.
+    Square(usize, Part),
+    /// The float square that inverses are made in.
+    Exact,
+    /// The tile that outputs leave through.
+    Output,
+    /// Rows of reads for the epilogue.
+    Read(usize),
+    /// A coefficient's rows.
+    Coefficient(usize),
+    /// Pairs within tokens.
+    Own(usize),
+    /// A vector state between chunks, by position in [`Plan::owners`].
+    Vector(usize),
+    /// A part of a clock.
+    Clock(usize, ClockPart),
+}
+
+/// A tile of a split operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// The rounded numbers.
+    High,
+    /// What rounding lost.
+    Low,
+}
+
+/// A part of a clock; the last four are by combination of places.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClockPart {
+    /// Rows of decays by channel.
+    Decays,
+    /// The chunk's decays by channel.
+    All,
+    /// The log2 of the decays before each token, and of all.
+    Before,
+    /// Their signs.
+    SignBefore,
+    /// The log2 of the decay from the chunk's start to each row.
+    Log(usize),
+    /// The decay from the chunk's start.
+    FromStart(usize),
+    /// The decay to the chunk's end.
+    ToEnd(usize),
+    /// The sign of the decay from the chunk's start.
+    Sign(usize),
+}
+
+impl Plan {
+    /// What a block keeps in shared memory, in order, each with its bytes: a multiple of 16.
+    pub fn regions(&self) -> Vec<(Region, u32)> {
+        let mut all = self.tiles();
+        if let Some(rows) = self.exact_rows() {
+            all.push((Region::Exact, rows * (rows + 8) * 4));
+        }
+        match (&self.epilogue, self.output) {
+            (Some(epilogue), _) => {
+                let reads = epilogue.reads.iter().enumerate();
+                all.extend(reads.map(|(at, node)| (Region::Read(at), self.read_floats(*node) * 4)));
+            }
+            (None, None) => {
+                all.push((Region::Output, self.output_rows() * pitch(self.columns(self.dims.1))));
+            }
+            (None, Some(_)) => {}
+        }
+        for (at, c) in self.coefficients.iter().enumerate() {
+            all.push((Region::Coefficient(at), self.rows(c.values.len()) * 4));
+        }
+        for (at, own) in self.own.iter().enumerate() {
+            all.push((Region::Own(at), self.tokens * own.values.len() as u32 * 4));
+        }
+        for (at, clock) in self.clocks.iter().enumerate() {
+            self.clock_regions(at, clock, &mut all);
+        }
+        let vectors = self.owners.iter().enumerate().filter(|(_, o)| o.value.is_none());
+        all.extend(vectors.map(|(at, _)| (Region::Vector(at), self.columns(self.dims.0) * 4)));
+        all
+    }
+
+    /// Tiles of operands, each with its second one where it is split.
+    pub(super) fn tiles(&self) -> Vec<(Region, u32)> {
+        let mut all = Vec::new();
+        let mut tile =
+            |of: fn(usize, Part) -> Region, at: usize, (rows, columns): (u32, u32), split: bool| {
+                all.push((of(at, Part::High), rows * pitch(columns)));
+                if split {
+                    all.push((of(at, Part::Low), rows * pitch(columns)));
+                }
+            };
+        for (at, i) in self.inputs.iter().enumerate() {
+            tile(Region::Input, at, (self.tokens * i.slots, i.columns), self.input_split());
+        }
+        for (at, o) in self.operands.iter().enumerate().filter(|(_, o)| o.alias.is_none()) {
+            tile(Region::Operand, at, (self.rows(o.rows.len()), o.columns), self.split);
+        }
+        for (at, d) in self.decayed.iter().enumerate() {
+            let rows = self.rows(self.chunk.keys(d.keys).slots.len());
+            tile(Region::Decayed, at, (rows, self.operands[d.operand].columns), self.split);
+        }
+        for (at, s) in self.squares.iter().enumerate() {
+            tile(Region::Square, at, (s.rows, s.columns), self.split);
+        }
+        all
+    }
+
+    pub(super) fn clock_regions(&self, at: usize, clock: &Clock, all: &mut Vec<(Region, u32)>) {
+        let mut push = |part: ClockPart, numbers: u32| all.push((Region::Clock(at, part), numbers * 4));
+        match &clock.kind {
+            ClockKind::Scalar { places, signed, .. } => {
+                push(ClockPart::Before, self.tokens + 4);
+                if *signed {
+                    push(ClockPart::SignBefore, self.tokens + 4);
+                }
+                for (place, slots) in places.iter().enumerate() {
+                    let rows = self.rows(slots.len());
+                    push(ClockPart::Log(place), rows);
+                    push(ClockPart::FromStart(place), rows);
+                    push(ClockPart::ToEnd(place), rows);
+                    if *signed {
+                        push(ClockPart::Sign(place), rows);
+                    }
+                }
+            }
+            ClockKind::ByChannel { columns, .. } => {
+                push(ClockPart::Decays, self.tokens * columns);
+                push(ClockPart::All, *columns);
+            }
+        }
+    }
+
+    /// Whether a region is there once for each stage: what tokens compute while other warps may still use the last chunk's.
+    pub fn is_staged(&self, region: Region) -> bool {
+        use Region::{Clock, Coefficient, Input, Operand};
+        let kept = matches!(region, Clock(_, ClockPart::Decays | ClockPart::All));
+        self.stages > 1 && !kept && matches!(region, Input(..) | Operand(..) | Coefficient(_) | Clock(..))
+    }
+
+    /// Bytes of shared memory.
+    pub fn shared(&self) -> u32 {
+        let stages = |region: Region| if self.is_staged(region) { self.stages } else { 1 };
+        self.regions().iter().map(|(region, bytes)| bytes * stages(*region)).sum()
+    }
+
+    /// Rows of the float square that inverses are made in.
+    pub fn exact_rows(&self) -> Option<u32> {
+        self.squares.iter().filter(|s| s.inverse_of.is_some()).map(|s| s.rows).max()
+    }
+
+    /// Numbers that the rows of a matrix of reads take, for the epilogue.
+    pub fn read_floats(&self, node: NodeId) -> u32 {
+        let of = self.chunk.node(node);
+        let rows = self.rows(self.chunk.slots(of.rows));
+        match of.columns {
+            Columns::Value(Some(dim)) => rows * wide_pitch(self.columns(dim)),
+            _ => rows,
+        }
+    }
+
+    pub(super) fn fits(&self, arch: Arch) -> Result<(), Limitation> {
+        match self.shared() as usize <= arch.max_shared_per_block() {
+            true => Ok(()),
+            false => Err(Limitation::NotFused(format!(
+                "the fused plan of `{}` needs {} bytes of shared memory a block; {arch} has {}",
+                self.chunk.timeline.signature.name,
+                self.shared(),
+                arch.max_shared_per_block()
+            ))),
+        }
+    }
+}
+
+/// Bytes between rows of a tile: an odd number of 16-byte pieces, as in `tiles.cuh`.
+pub fn pitch(columns: u32) -> u32 {
+    ((columns / 8) | 1) * 16
+}
+
+/// Numbers between rows of f32, as in `tiles.cuh`: fragments are stored transposed without a bank conflict.
+pub fn wide_pitch(columns: u32) -> u32 {
+    columns.div_ceil(32) * 32 + 4
+}

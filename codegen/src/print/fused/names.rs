@@ -1,0 +1,345 @@
+//! What everything in a fused kernel is called, and how a product of named operands is said.
+
+use super::super::Context;
+use super::super::names::Names;
+use crate::dtype::DType;
+use crate::fused::{Clock, ClockKind, ClockPart, Operand, Part, Plan};
+use crate::kernel::Spec;
+use crate::layout;
+use crate::namer::Namer;
+use crate::program::Program;
+use crate::writer::Writer;
+use chunkwise_algebra::program::{KeysId, StackId};
+use chunkwise_dsl::graph::{ParamId, StateId, Value};
+use std::cell::RefCell;
+
+/// A tile of rounded numbers, and one of what rounding lost, where there is one.
+#[derive(Clone)]
+pub(super) struct TileName {
+    pub(super) high: String,
+    pub(super) low: Option<String>,
+}
+
+/// Numbers in registers as the left operand of a product: rounded, and what rounding lost.
+#[derive(Clone)]
+pub(super) struct Packed {
+    pub(super) high: String,
+    pub(super) low: Option<String>,
+}
+
+/// Everything a printer function may look at.
+pub(super) struct Fused<'a> {
+    pub(super) plan: &'a Plan,
+    /// Names, and what prints the prologue's expressions.
+    pub(super) context: Context<'a>,
+    /// By [`Plan::inputs`].
+    pub(super) inputs: Vec<TileName>,
+    /// By [`Plan::operands`]: the name of the tile, also where it is an input's.
+    pub(super) operands: Vec<TileName>,
+    /// By [`Plan::coefficients`].
+    pub(super) coefficients: Vec<String>,
+    /// By [`Plan::clocks`].
+    pub(super) clocks: Vec<ClockNames>,
+    /// By [`Plan::decayed`].
+    pub(super) decayed: Vec<TileName>,
+    /// By [`Plan::own`].
+    pub(super) own: Vec<String>,
+    /// By [`Plan::squares`].
+    pub(super) squares: Vec<TileName>,
+    /// The float square that inverses are made in.
+    pub(super) exact: String,
+    pub(super) warp: String,
+    pub(super) column: String,
+    pub(super) first: String,
+    pub(super) count: String,
+    pub(super) there: String,
+    pub(super) line: String,
+    /// The tile that outputs leave through, where each is a read.
+    pub(super) output: String,
+    /// By [`Epilogue::reads`](crate::fused::Epilogue): the rows that outputs are made from.
+    pub(super) reads: Vec<String>,
+    /// By [`Plan::owners`]: where a vector state lies between chunks.
+    pub(super) vectors: Vec<String>,
+    /// What prints the expressions of scalar decays.
+    pub(super) decays: Option<Context<'a>>,
+    /// What prints the epilogue's expressions.
+    pub(super) after: Option<Context<'a>>,
+    /// The number of a chunk's stage, and the function that fetches a chunk.
+    pub(super) stage: String,
+    pub(super) fetch: String,
+    pub(super) namer: RefCell<Namer>,
+}
+
+/// What one clock is called.
+pub(super) enum ClockNames {
+    Scalar {
+        /// The log2 of the decays before each token; the last entry is that of the chunk.
+        before: String,
+        /// The log2 of each of a token's decays.
+        steps: Vec<String>,
+        /// Rows of keys, by combination of places.
+        rows: Vec<RowNames>,
+        /// Signs before each token, and of each of a token's decays.
+        signs: Option<(String, Vec<String>)>,
+    },
+    ByChannel {
+        /// Rows of decays.
+        decay: String,
+        /// The decays of the chunk.
+        all: String,
+    },
+}
+
+impl ClockNames {
+    pub(super) fn part(&self, part: ClockPart) -> &str {
+        match (self, part) {
+            (ClockNames::ByChannel { decay, .. }, ClockPart::Decays) => decay,
+            (ClockNames::ByChannel { all, .. }, ClockPart::All) => all,
+            (ClockNames::Scalar { before, .. }, ClockPart::Before) => before,
+            (ClockNames::Scalar { signs: Some((before, _)), .. }, ClockPart::SignBefore) => before,
+            (ClockNames::Scalar { rows, .. }, ClockPart::Log(at)) => &rows[at].log,
+            (ClockNames::Scalar { rows, .. }, ClockPart::FromStart(at)) => &rows[at].from_start,
+            (ClockNames::Scalar { rows, .. }, ClockPart::ToEnd(at)) => &rows[at].to_end,
+            (ClockNames::Scalar { rows, .. }, ClockPart::Sign(at)) => {
+                rows[at].sign.as_deref().unwrap_or_default()
+            }
+            _ => "",
+        }
+    }
+}
+
+/// Numbers of the rows of keys.
+pub(super) struct RowNames {
+    /// The log2 of the decay from the chunk's start.
+    pub(super) log: String,
+    pub(super) from_start: String,
+    pub(super) to_end: String,
+    pub(super) sign: Option<String>,
+}
+
+impl Fused<'_> {
+    /// `bf16_pair` or `f16_pair`.
+    pub(super) fn operand(&self) -> &'static str {
+        if self.plan.operand == DType::BF16 { "bf16_pair" } else { "f16_pair" }
+    }
+
+    /// A name that nothing has yet.
+    pub(super) fn fresh(&self, wish: &str) -> String {
+        self.namer.borrow_mut().fresh(wish)
+    }
+
+    pub(super) fn threads(&self) -> u32 {
+        self.plan.warps * 32
+    }
+
+    /// The same, of one number.
+    pub(super) fn element(&self) -> DType {
+        self.plan.operand
+    }
+
+    /// A product of parts: `head(into, a, b, tail)` for the rounded parts, and for each part that rounding lost.
+    pub(super) fn product(
+        &self,
+        (head, into, tail): (&str, &str, &str),
+        a: &Packed,
+        b: &TileName,
+        w: &mut Writer,
+    ) {
+        if let Some(low) = &a.low {
+            w.line(format_args!("{head}({into}, {low}, {}{tail});", b.high));
+        }
+        if let Some(low) = &b.low {
+            w.line(format_args!("{head}({into}, {}, {low}{tail});", a.high));
+        }
+        w.line(format_args!("{head}({into}, {}, {}{tail});", a.high, b.high));
+    }
+
+    /// Packs accumulators of `rows` columns of 8.
+    pub(super) fn pack(&self, from: &str, eighths: u32, wish: &str, w: &mut Writer) -> Packed {
+        let high = self.fresh(wish);
+        w.line(format_args!("unsigned {high}[{}][4];", eighths / 2));
+        w.line(format_args!("pack_pairs<{}>({high}, {from});", self.operand()));
+        let low = self.plan.split.then(|| {
+            let low = self.fresh(&format!("{wish}_low"));
+            w.line(format_args!("unsigned {low}[{}][4];", eighths / 2));
+            w.line(format_args!("pack_rest<{}>({low}, {from});", self.operand()));
+            low
+        });
+        Packed { high, low }
+    }
+
+    /// The tile of keys.
+    pub(super) fn keys(&self, id: KeysId) -> TileName {
+        let rows: Vec<Option<Value>> = self.plan.chunk.keys(id).slots.iter().map(|s| s.key).collect();
+        let none = || TileName { high: String::new(), low: None };
+        self.plan.operand_of(&rows).map_or_else(none, |o| self.operands[o].clone())
+    }
+
+    pub(super) fn coefficient(&self, values: &[Value]) -> &str {
+        self.plan.coefficient_of(values).map_or("", |c| &self.coefficients[c])
+    }
+
+    /// The clock of a state.
+    pub(super) fn clock(&self, state: StateId) -> Option<(&ClockKind, &ClockNames)> {
+        let at = self.plan.clocks.iter().position(|c| c.state == state)?;
+        Some((&self.plan.clocks[at].kind, &self.clocks[at]))
+    }
+
+    /// The rows of decays of keys whose state decays by one number.
+    pub(super) fn decays(&self, id: KeysId) -> Option<&RowNames> {
+        let keys = self.plan.chunk.keys(id);
+        let (ClockKind::Scalar { places, .. }, ClockNames::Scalar { rows, .. }) = self.clock(keys.state)?
+        else {
+            return None;
+        };
+        let here: Vec<usize> = keys.slots.iter().map(|s| s.place).collect();
+        Some(&rows[places.iter().position(|p| *p == here)?])
+    }
+
+    /// The tile of keys as products with the state take them: decayed, where the state decays by channel.
+    pub(super) fn state_keys(&self, id: KeysId) -> TileName {
+        let decayed = self.plan.decayed.iter().position(|d| d.keys == id);
+        decayed.map_or_else(|| self.keys(id), |d| self.decayed[d].clone())
+    }
+
+    /// Groups of 8 rows of a stack: the columns of a fragment.
+    pub(super) fn eighths(&self, stack: StackId) -> u32 {
+        self.plan.rows(self.plan.chunk.slots(stack)) / 8
+    }
+
+    /// Groups of 8 channels of the key dim.
+    pub(super) fn key_eighths(&self) -> u32 {
+        self.plan.columns(self.plan.dims.0) / 8
+    }
+
+    pub(super) fn barrier(&self, w: &mut Writer) {
+        w.line("__syncthreads();");
+    }
+}
+
+pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
+    let timeline = &plan.chunk.timeline;
+    let mut namer = Namer::default();
+    let n = &mut namer;
+    let names = Names::new(timeline, &plan.prologue, "fused", n);
+    let of_decays = layout::decay_params(timeline);
+    let params: Vec<DType> = (0..timeline.signature.params.len() as u32)
+        .map(|p| layout::dtype_of(timeline, &of_decays, ParamId(p), spec.dtype))
+        .collect();
+    let inputs: Vec<TileName> = plan
+        .inputs
+        .iter()
+        .map(|i| tile_name(n, &timeline.signature.param(i.param).name, plan.input_split()))
+        .collect();
+    let operand = |(at, o): (usize, &Operand), n: &mut Namer| match o.alias {
+        Some(input) => inputs[input].clone(),
+        None => tile_name(n, &format!("operand{at}"), plan.split),
+    };
+    let operands: Vec<TileName> = plan.operands.iter().enumerate().map(|o| operand(o, n)).collect();
+    let coefficients = (0..plan.coefficients.len()).map(|c| n.fresh(&format!("c{c}"))).collect();
+    let clocks =
+        plan.clocks.iter().map(|clock| clock_names(clock, &timeline.signature.state(clock.state).name, n));
+    let clocks = clocks.collect();
+    let decayed = plan.decayed.iter().map(|d| {
+        let what = if d.writes { "writes" } else { "reads" };
+        let state = &timeline.signature.state(plan.chunk.keys(d.keys).state).name;
+        tile_name(n, &format!("{state}_{what}"), plan.split)
+    });
+    let decayed = decayed.collect();
+    let own = plan.own.iter().map(|_| n.fresh("own")).collect();
+    let squares = plan.squares.iter().map(|s| match s.inverse_of {
+        Some(_) => tile_name(n, "inverse", plan.split),
+        None => tile_name(n, "gram", plan.split),
+    });
+    let squares = squares.collect();
+    let [exact, warp, column, first, count, there, line] =
+        ["exact", "warp", "column", "first", "count", "there", "line"].map(|wish| n.fresh(wish));
+    let reads = plan.epilogue.iter().flat_map(|e| &e.reads).map(|_| n.fresh("reads")).collect();
+    let output = plan.output.map_or_else(|| n.fresh("output_tile"), |o| operands[o].high.clone());
+    let mut of = |program: &'a Program| {
+        let names = names.with(program, n);
+        Context { timeline, program, layout: &plan.layout, names, params: params.clone(), output: spec.dtype }
+    };
+    let after = plan.epilogue.as_ref().map(|epilogue| of(&epilogue.program));
+    let decays = (!plan.decay_roots.is_empty()).then(|| of(&plan.decays));
+    let vectors =
+        plan.owners.iter().map(|o| n.fresh(&format!("{}_numbers", timeline.signature.state(o.state).name)));
+    let vectors = vectors.collect();
+    let [stage, fetch] = ["stage", "fetch"].map(|wish| n.fresh(wish));
+    let program = &plan.prologue;
+    let context = Context { timeline, program, layout: &plan.layout, names, params, output: spec.dtype };
+    Fused {
+        plan,
+        context,
+        inputs,
+        operands,
+        coefficients,
+        clocks,
+        decayed,
+        own,
+        squares,
+        exact,
+        warp,
+        column,
+        first,
+        count,
+        there,
+        line,
+        output,
+        reads,
+        vectors,
+        decays,
+        after,
+        stage,
+        fetch,
+        namer: RefCell::new(namer),
+    }
+}
+
+pub(super) fn tile_name(n: &mut Namer, of: &str, split: bool) -> TileName {
+    let high = n.fresh(&format!("{of}_tile"));
+    TileName { low: split.then(|| n.fresh(&format!("{of}_rest"))), high }
+}
+
+impl TileName {
+    /// The same tile as the left side of a product of tiles.
+    pub(super) fn left(&self) -> Packed {
+        Packed { high: self.high.clone(), low: self.low.clone() }
+    }
+
+    pub(super) fn part(&self, part: Part) -> &str {
+        match part {
+            Part::High => &self.high,
+            Part::Low => self.low.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// Both tiles as a `Split` of `columns` columns; without a second one its place is null.
+    pub(super) fn both(&self, columns: u32) -> String {
+        let low = self.low.clone().unwrap_or_else(|| format!("Tile<{columns}>{{nullptr}}"));
+        format!("Split<{columns}>{{{}, {low}}}", self.high)
+    }
+}
+
+pub(super) fn clock_names(clock: &Clock, state: &str, n: &mut Namer) -> ClockNames {
+    let mut fresh = |what: &str| n.fresh(&format!("{state}_{what}"));
+    match &clock.kind {
+        ClockKind::Scalar { factors, places, signed } => ClockNames::Scalar {
+            before: fresh("before"),
+            steps: factors.iter().map(|_| fresh("step")).collect(),
+            rows: places
+                .iter()
+                .map(|_| RowNames {
+                    log: fresh("log"),
+                    from_start: fresh("from_start"),
+                    to_end: fresh("to_end"),
+                    sign: signed.then(|| fresh("sign")),
+                })
+                .collect(),
+            signs: signed.then(|| (fresh("sign_before"), factors.iter().map(|_| fresh("turn")).collect())),
+        },
+        ClockKind::ByChannel { .. } => {
+            ClockNames::ByChannel { decay: fresh("decays"), all: fresh("decay_all") }
+        }
+    }
+}

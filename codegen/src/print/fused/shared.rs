@@ -1,0 +1,74 @@
+//! Shared memory: every region by its name, at its place.
+
+use super::names::Fused;
+use crate::fused::Region;
+use crate::writer::Writer;
+use chunkwise_algebra::program::Columns;
+
+/// The chosen ones of the things that a block shares, which lie one after the other; a staged one lies there stage by stage.
+pub(super) fn shared_memory(fused: &Fused<'_>, chosen: impl Fn(Region) -> bool, w: &mut Writer) {
+    let mut at = 0;
+    for (region, bytes) in fused.plan.regions() {
+        let staged = fused.plan.is_staged(region);
+        if chosen(region) {
+            let (ty, name) = region_name(fused, region);
+            let place = match staged {
+                true => format!("shared + {at} + {} * {bytes}", fused.stage),
+                false => format!("shared + {at}"),
+            };
+            w.line(match ty {
+                Some(tile @ Type::Tile(_)) => format!("const {tile} {name}{{{place}}};"),
+                Some(floats) => format!("const {floats} {name}{{reinterpret_cast<float *>({place})}};"),
+                None => format!("float *const {name} = reinterpret_cast<float *>({place});"),
+            });
+        }
+        at += if staged { bytes * fused.plan.stages } else { bytes };
+    }
+}
+
+/// The type of a matrix in shared memory, with its columns.
+pub(super) enum Type {
+    Tile(u32),
+    Square(u32),
+    Wide(u32),
+}
+
+impl std::fmt::Display for Type {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Type::Tile(columns) => write!(f, "Tile<{columns}>"),
+            Type::Square(columns) => write!(f, "Square<{columns}>"),
+            Type::Wide(columns) => write!(f, "Wide<{columns}>"),
+        }
+    }
+}
+
+/// What a region is called, and what it is; `None` is a list of numbers.
+pub(super) fn region_name<'a>(fused: &'a Fused<'_>, region: Region) -> (Option<Type>, &'a str) {
+    let plan = fused.plan;
+    let decayed = |at: usize| plan.operands[plan.decayed[at].operand].columns;
+    match region {
+        Region::Input(at, part) => (Some(Type::Tile(plan.inputs[at].columns)), fused.inputs[at].part(part)),
+        Region::Operand(at, part) => {
+            (Some(Type::Tile(plan.operands[at].columns)), fused.operands[at].part(part))
+        }
+        Region::Decayed(at, part) => (Some(Type::Tile(decayed(at))), fused.decayed[at].part(part)),
+        Region::Square(at, part) => {
+            (Some(Type::Tile(plan.squares[at].columns)), fused.squares[at].part(part))
+        }
+        Region::Exact => (plan.exact_rows().map(Type::Square), &fused.exact),
+        Region::Output => (Some(Type::Tile(plan.columns(plan.dims.1))), &fused.output),
+        Region::Read(at) => {
+            let node = plan.epilogue.as_ref().map(|e| plan.chunk.node(e.reads[at]).columns);
+            let columns = match node {
+                Some(Columns::Value(Some(dim))) => Some(Type::Wide(plan.columns(dim))),
+                _ => None,
+            };
+            (columns, &fused.reads[at])
+        }
+        Region::Coefficient(at) => (None, &fused.coefficients[at]),
+        Region::Own(at) => (None, &fused.own[at]),
+        Region::Vector(at) => (None, &fused.vectors[at]),
+        Region::Clock(at, part) => (None, fused.clocks[at].part(part)),
+    }
+}

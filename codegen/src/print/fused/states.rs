@@ -1,0 +1,98 @@
+//! The states between memory and where they live during the chunks.
+
+use super::names::Fused;
+use crate::fused::Owner;
+use crate::writer::Writer;
+use chunkwise_dsl::graph::{Dim, StateId};
+
+pub(super) fn states(fused: &Fused<'_>, w: &mut Writer) {
+    w.blank();
+    w.comment("The states, transposed: 16 value columns of a warp; vector states lie in shared memory between chunks");
+    for (at, owner) in fused.plan.owners.iter().enumerate() {
+        let names = &fused.context.names.states[owner.state.index()];
+        let (initial, numbers) = (&names.initial, &fused.vectors[at]);
+        match owner.value {
+            None => each_number(fused, w, |k, size, from| {
+                format!("{numbers}[{k}] = {initial} && {k} < {size} ? {initial}[{from}].wide() : 0.0f;")
+            }),
+            Some(value) => {
+                w.line(format_args!("float {}[{}][4] = {{}};", names.registers, fused.key_eighths()));
+                move_state(fused, (owner, value), "load_state", initial, w);
+            }
+        }
+    }
+}
+
+pub(super) fn final_states(fused: &Fused<'_>, w: &mut Writer) {
+    if fused.plan.owners.iter().any(|o| o.value.is_none()) {
+        fused.barrier(w);
+    }
+    for (at, owner) in fused.plan.owners.iter().enumerate() {
+        let end = &fused.context.names.states[owner.state.index()].end;
+        match owner.value {
+            Some(value) => move_state(fused, (owner, value), "store_state", end, w),
+            None => each_number(fused, w, |k, size, to| {
+                let wanted = format!("{end} && {k} < {size} && {} == 0", fused.column);
+                format!("if ({wanted}) {end}[{to}] = f32::of({}[{k}]);", fused.vectors[at])
+            }),
+        }
+    }
+}
+
+/// A statement for each number of a vector state, from its index, the state's size and its place in memory.
+pub(super) fn each_number(fused: &Fused<'_>, w: &mut Writer, statement: impl Fn(&str, u32, &str) -> String) {
+    let (k, key) = (&fused.context.names.i, fused.plan.dims.0);
+    let (size, columns) = (fused.plan.layout.axis(key).size, fused.plan.columns(key));
+    let place = format!("{} * {size} + {k}", fused.context.names.place);
+    w.line(format_args!(
+        "for (int {k} = threadIdx.x; {k} < {columns}; {k} += {}) {}",
+        fused.threads(),
+        statement(k, size, &place)
+    ));
+}
+
+/// Moves a matrix state between its warps and memory, where it is wanted.
+pub(super) fn move_state(
+    fused: &Fused<'_>,
+    (owner, value): (&Owner, Dim),
+    function: &str,
+    pointer: &str,
+    w: &mut Writer,
+) {
+    let (plan, warp, names) = (fused.plan, &fused.warp, &fused.context.names);
+    let size = |dim| plan.layout.axis(dim).size;
+    let (k, v) = (size(plan.dims.0), size(value));
+    let mut conditions = vec![pointer.to_owned()];
+    if owner.first > 0 {
+        conditions.push(format!("{warp} >= {}", owner.first));
+    }
+    if owner.first + owner.warps < plan.warps {
+        conditions.push(format!("{warp} < {}", owner.first + owner.warps));
+    }
+    let column = match owner.first {
+        0 => format!("{} + {warp} * 16", fused.column),
+        first => format!("{} + ({warp} - {first}) * 16", fused.column),
+    };
+    let registers = &names.states[owner.state.index()].registers;
+    let memory = format!("{pointer} + {} * {}", names.place, k * v);
+    let both = match function {
+        "load_state" => format!("{registers}, {memory}"),
+        _ => format!("{memory}, {registers}"),
+    };
+    w.line(format_args!("if ({}) {function}<{k}, {v}>({both}, {column});", conditions.join(" && ")));
+}
+
+/// Decayed keys are written half by half: what a product meets before that must be a number.
+pub(super) fn clear_decayed(fused: &Fused<'_>, w: &mut Writer) {
+    for (decayed, tile) in fused.plan.decayed.iter().zip(&fused.decayed) {
+        let rows = fused.plan.rows(fused.plan.chunk.keys(decayed.keys).slots.len());
+        for tile in [Some(&tile.high), tile.low.as_ref()].into_iter().flatten() {
+            w.line(format_args!("clear_tile<{rows}, {}>({tile});", fused.threads()));
+        }
+    }
+}
+
+/// The registers of a state.
+pub(super) fn registers<'a>(fused: &'a Fused<'_>, state: StateId) -> &'a str {
+    &fused.context.names.states[state.index()].registers
+}
