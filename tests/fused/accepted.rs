@@ -24,7 +24,7 @@ fn rules_with_fused_kernels() {
         let name = &rule.signature.name;
         let case = |dtype, precision, size| {
             let sizes = vec![size; rule.signature.dims.len()];
-            Case { rule: rule.clone(), dtype, precision, sizes }
+            Case { precision, ..Case::new(rule.clone(), dtype, sizes) }
         };
         if let Err(why) = case(DType::BF16, Precision::Fast, 16).kernel(Arch::Sm80) {
             writeln!(list, "{name}: {why}").unwrap();

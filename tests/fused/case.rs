@@ -32,6 +32,8 @@ pub(crate) struct Case {
     pub(crate) rule: Arc<Rule>,
     pub(crate) dtype: DType,
     pub(crate) precision: Precision,
+    /// The most tokens in a chunk.
+    pub(crate) chunk: usize,
     /// By dim.
     pub(crate) sizes: Vec<usize>,
 }
@@ -78,7 +80,7 @@ fn jit() -> Arc<Jit> {
 pub(crate) fn fused(first: usize, others: usize) -> Vec<Case> {
     let case = |rule: Arc<Rule>| {
         let sizes = (0..rule.signature.dims.len()).map(|dim| if dim == 0 { first } else { others }).collect();
-        Case { rule, dtype: DType::BF16, precision: Precision::Fast, sizes }
+        Case::new(rule, DType::BF16, sizes)
     };
     let cases: Vec<Case> =
         rules().into_iter().map(case).filter(|case| case.kernel(Arch::Sm80).is_ok()).collect();
@@ -87,16 +89,23 @@ pub(crate) fn fused(first: usize, others: usize) -> Vec<Case> {
 }
 
 impl Case {
-    /// `gla, bf16, K = 64, V = 100`
+    /// With the usual precision and chunks.
+    pub(crate) fn new(rule: Arc<Rule>, dtype: DType, sizes: Vec<usize>) -> Case {
+        Case { rule, dtype, precision: Precision::Fast, chunk: 64, sizes }
+    }
+
+    /// `gla, bf16, K = 64, V = 100, chunk 64`
     pub(crate) fn label(&self) -> String {
         let signature = &self.rule.signature;
         let sizes = signature.dims.iter().zip(&self.sizes).map(|(dim, size)| format!(", {dim} = {size}"));
         let high = if self.precision == Precision::High { " high" } else { "" };
-        format!("{}, {}{high}{}", signature.name, self.dtype, sizes.collect::<String>())
+        let sizes = sizes.collect::<String>();
+        format!("{}, {}{high}{sizes}, chunk {}", signature.name, self.dtype, self.chunk)
     }
 
     pub(crate) fn kernel(&self, arch: Arch) -> Result<Kernel, Limitation> {
-        let spec = Spec { sizes: self.sizes.clone(), dtype: self.dtype, precision: self.precision };
+        let sizes = self.sizes.clone();
+        let spec = Spec { sizes, dtype: self.dtype, precision: self.precision, chunk: self.chunk };
         // A rule that has no timeline has no kernel of any plan, and says so elsewhere.
         let timeline = self.rule.timeline.as_ref();
         let timeline = timeline.map_err(|why| Limitation::NotFused(why.message.clone()))?;
@@ -109,7 +118,7 @@ impl Case {
             plan: PlanChoice::Fused,
             dtype: Some(element(self.dtype)),
             precision: self.precision,
-            ..Options::default()
+            chunk: self.chunk,
         };
         let executable = self.rule.on(&Device::sim(Arch::Sm80));
         let executable = executable.unwrap_or_else(|error| panic!("{}: {error}", self.label()));

@@ -6,7 +6,7 @@ use crate::limits::{Limits, all, any, complaints, hard};
 use crate::own;
 use chunkwise::{Arch, Tensor, Tensors};
 use chunkwise_cli::check::cases::Case as Frame;
-use chunkwise_codegen::{DType, Precision};
+use chunkwise_codegen::DType;
 
 /// Two chunks and a part of one.
 const TOKENS: usize = 130;
@@ -15,7 +15,7 @@ const TOKENS: usize = 130;
 fn case(text: &str) -> Option<Case> {
     let rule = parse(&format!("#[rule]\n{text}"));
     let sizes = vec![64, 32];
-    let case = Case { rule, dtype: DType::BF16, precision: Precision::Fast, sizes };
+    let case = Case::new(rule, DType::BF16, sizes);
     case.kernel(Arch::Sm80).is_ok().then_some(case)
 }
 

@@ -8,8 +8,9 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `accepted` | a golden list: each rule, on each architecture, or why not |
-//! | `product` | a seeded sample of types, sizes, lengths, heads, packed sequences, states; RMS limits |
+//! | `accepted` | a golden list: each rule, or why not |
+//! | `product` | a seeded sample of types, precisions, sizes, chunks, lengths, heads, packed sequences, states |
+//! | `accuracy` | no more error than the policy on numerics allows |
 //! | `exact` | what holds to the bit: causality, containment |
 //! | `extremes` | decays down to nothing, feedback at its worst |
 //! | `launches` | the launch contract: null and shared states, least alignment |
@@ -22,8 +23,11 @@
 mod accepted;
 mod accuracy;
 mod case;
+mod compile;
 mod exact;
 mod extremes;
+mod launches;
 mod limits;
 mod own;
 mod product;
+mod texts;

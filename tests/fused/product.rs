@@ -13,6 +13,9 @@ const SIZES: [usize; 10] = [1, 3, 8, 16, 33, 64, 100, 128, 200, 256];
 /// Lengths around sub-blocks and chunks.
 const LENGTHS: [usize; 8] = [0, 1, 15, 16, 63, 64, 65, 130];
 
+/// Bounds of chunks, the default more often than others.
+const CHUNKS: [usize; 4] = [64, 32, 64, 16];
+
 /// Deals from a list in random order, each once before any comes again.
 struct Deck {
     random: Random,
@@ -53,14 +56,15 @@ type Job = (Case, Vec<Frame>, u64);
 
 fn jobs(seed: u64, draws: u64) -> Vec<Job> {
     let (mut sizes, mut lengths) = (Deck::new(seed, &SIZES), Deck::new(seed + 1, &LENGTHS));
-    let mut kinds = Deck::new(seed + 3, &[0, 1, 2, 3, 4]);
+    let (mut kinds, mut chunks) = (Deck::new(seed + 3, &[0, 1, 2, 3, 4]), Deck::new(seed + 4, &CHUNKS));
     let mut random = Random::new(seed + 2);
     let mut jobs = Vec::new();
     for _ in 0..draws {
         for rule in rules() {
             let sizes = rule.signature.dims.iter().map(|_| sizes.deal()).collect();
             let (dtype, precision) = KINDS[kinds.deal()];
-            let case = Case { rule, dtype, precision, sizes };
+            let chunk = chunks.deal();
+            let case = Case { precision, chunk, ..Case::new(rule, dtype, sizes) };
             if case.kernel(Arch::Sm80).is_ok() {
                 let frames = frames(&case.rule, &mut lengths, &mut random);
                 jobs.push((case, frames, random.bits()));

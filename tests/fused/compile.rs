@@ -1,0 +1,82 @@
+//! The real compiler on the kernels, for every generation of GPUs: no spills at the usual sizes, no warnings, and no more
+//! shared memory than a block may have.
+
+use crate::case::{Case, fused, nvrtc, variable};
+use crate::limits::none;
+use chunkwise::Arch;
+use rayon::prelude::*;
+
+/// The least and the most shared memory, the oldest and the newest compiler targets.
+const ARCHS: [Arch; 4] = [Arch::Sm80, Arch::Sm86, Arch::Sm90, Arch::Sm120];
+
+/// Sizes at which nothing may spill.
+const SIZES: [usize; 2] = [64, 128];
+
+/// Kernels that spill all the same: rule, size, the most bytes stored or loaded. A state for the normaliser takes a ninth
+/// warp, and nine warps leave a thread 168 registers; with decays by channel and two writes a few registers are missing.
+const SPILLS: [(&str, usize, u32); 4] = [
+    ("linear_attention_normalised", 128, 448),
+    ("mlstm_capped", 128, 684),
+    ("rwkv7", 64, 8),
+    ("dplr", 64, 8),
+];
+
+fn allowed_spills(case: &Case) -> u32 {
+    let known = SPILLS.iter().find(|(rule, size, _)| {
+        case.rule.signature.name == *rule && case.sizes.iter().all(|own| own == size)
+    });
+    known.map_or(0, |(_, _, bytes)| *bytes)
+}
+
+/// Of the catalogue: of each rule two kernels of the eight, by the seed, or all.
+#[test]
+fn kernels_compile_without_spills() {
+    let (seed, draws) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 1));
+    println!("CHUNKWISE_SEED={seed}");
+    let mut jobs: Vec<(Case, Arch)> = Vec::new();
+    for size in SIZES {
+        for (at, case) in fused(size, size).into_iter().filter(Case::is_in_catalogue).enumerate() {
+            for (which, arch) in ARCHS.into_iter().enumerate() {
+                let turn = at + which + if size == 64 { 2 } else { 0 };
+                if draws > 1 || (turn as u64 + seed).is_multiple_of(4) {
+                    jobs.push((case.clone(), arch));
+                }
+            }
+        }
+    }
+    none(jobs.par_iter().flat_map(|(case, arch)| complaints(case, *arch)).collect());
+}
+
+fn complaints(case: &Case, arch: Arch) -> Vec<String> {
+    let label = format!("{} for {arch}", case.label());
+    let kernel = match case.kernel(arch) {
+        Ok(kernel) => kernel,
+        Err(why) => return vec![format!("{label}: {why}")],
+    };
+    let binary = match nvrtc().compile(&kernel.source, &kernel.name, arch, &[]) {
+        Ok(binary) => binary,
+        Err(error) => return vec![format!("{label}: {error}")],
+    };
+    let mut wrong = Vec::new();
+    if binary.log.to_lowercase().contains("warning") {
+        wrong.push(format!("warnings:\n{}", binary.log));
+    }
+    match binary.resources_of(&kernel.name) {
+        None => wrong.push("the compiler's log does not name the kernel".to_owned()),
+        Some(used) => {
+            let allowed = allowed_spills(case);
+            if [used.spill_store_bytes, used.spill_load_bytes, used.stack_bytes].iter().any(|n| *n > allowed)
+            {
+                wrong.push(format!("spills: {used:?}"));
+            }
+            let shared = used.shared_bytes as usize + kernel.shared as usize;
+            if shared > arch.max_shared_per_block() {
+                wrong.push(format!("{shared} bytes of shared memory"));
+            }
+            if used.registers * kernel.threads > 65536 {
+                wrong.push(format!("{} registers of {} threads do not fit", used.registers, kernel.threads));
+            }
+        }
+    }
+    wrong.into_iter().map(|what| format!("{label}: {what}")).collect()
+}

@@ -1,0 +1,70 @@
+//! The whole text of three kernels, and what the kernels of five rules do in a chunk, counted in the simulator, as golden
+//! files. `INSTA_UPDATE=always cargo test --test fused` renews them.
+
+use crate::case::{Case, dense, fused};
+use chunkwise::Arch;
+use chunkwise_runtime::counters::Counters;
+use std::fmt::Write;
+
+/// No feedback, a decay with feedback, several steps a token.
+const TEXTS: [&str; 3] = ["linear_attention", "gated_deltanet", "deltaproduct2"];
+
+/// Besides, decays by channel.
+const COUNTED: [&str; 5] = ["linear_attention", "gla", "gated_deltanet", "kda", "deltaproduct2"];
+
+fn case(name: &str) -> Case {
+    let found = fused(128, 128).into_iter().find(|case| case.rule.signature.name == name);
+    found.unwrap_or_else(|| panic!("{name} has no kernel"))
+}
+
+#[test]
+fn texts() {
+    for name in TEXTS {
+        let kernel = case(name).kernel(Arch::Sm80).unwrap_or_else(|why| panic!("{name}: {why}"));
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, kernel.source);
+        });
+    }
+}
+
+/// Tokens of a chunk, as the text's first line says.
+fn chunk(source: &str) -> u64 {
+    let after = source.split("chunks of ").nth(1).and_then(|rest| rest.split(' ').next());
+    after
+        .and_then(|n| n.parse().ok())
+        .unwrap_or_else(|| panic!("the text does not name its chunks:\n{source}"))
+}
+
+/// Counts of whole chunks: of a long run less those of a short one, which leaves what is done once a sequence out.
+#[test]
+fn structure() {
+    let mut table = String::from("per chunk of one sequence and head, bf16, K = V = 128, sm_80\n");
+    for name in COUNTED {
+        let case = case(name);
+        let simulator = case.simulator();
+        let mut counted = [64, 192].map(|tokens| {
+            let run = simulator.forward(&case.inputs(&dense(1, tokens, 1), 1));
+            run.unwrap_or_else(|error| panic!("{name}: {error}"));
+            simulator.counters().remove(0)
+        });
+        let tokens = chunk(&counted[0].source);
+        let warps = u64::from(counted[0].threads / 32);
+        let [short, long] = counted.each_mut().map(|launched| launched.report.total);
+        let chunks = 128 / tokens;
+        let each = |of: fn(&Counters) -> u64| (of(&long) - of(&short)) / chunks;
+        writeln!(
+            table,
+            "{name}: {tokens} tokens, {} barriers, {} tensor-core instructions, {} bytes in, {} bytes out, {} sectors, {} bank conflicts",
+            each(|c| c.barriers) / warps,
+            each(|c| c.tensor),
+            each(|c| c.global_load_bytes),
+            each(|c| c.global_store_bytes),
+            each(|c| c.load_sectors + c.store_sectors),
+            each(|c| c.conflicts),
+        )
+        .unwrap();
+    }
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("structure", table);
+    });
+}
