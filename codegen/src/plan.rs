@@ -4,6 +4,7 @@ use crate::arch::Arch;
 use crate::kernel::{Kernel, Limitation, Spec};
 use crate::{fused, recurrent};
 use chunkwise_dsl::timeline::Timeline;
+use std::fmt;
 
 /// The algorithm of a kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -12,6 +13,15 @@ pub enum Plan {
     Recurrent,
     /// One block walks the chunks of a sequence on tensor cores: [`fused`].
     Fused,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Plan::Recurrent => "recurrent",
+            Plan::Fused => "fused",
+        })
+    }
 }
 
 impl Plan {

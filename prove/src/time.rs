@@ -1,8 +1,8 @@
 //! Times of kernels on a GPU, next to the fewest bytes that they have to move.
 //!
 //! ```text
-//! case                                       ms     least  GB/s of the floor
-//! gated_deltanet/bf16/B1,T8192,H16,D128    2.31      2.29              59.4
+//! case                                             ms     least  GB/s of the floor
+//! gated_deltanet-bf16-B1-T8192-H16-D128 fused    0.41      0.40               335
 //! ```
 //!
 //! The floor is every input read once and every output written once. Inputs are random, and as many copies of them take
@@ -13,8 +13,8 @@ use chunkwise::{Device, Element, Error, Options, PlanChoice, Rule, RuleExt, Tens
 use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_cli::check::{draw, element};
 use chunkwise_cli::table::{Align, table};
-use chunkwise_codegen::recurrent::{Spec, emit};
-use chunkwise_codegen::{DType, Kernel, Role};
+use chunkwise_codegen::kernel::Spec;
+use chunkwise_codegen::{Arch, DType, Kernel, Plan, Role};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -55,20 +55,38 @@ pub struct Timed {
     pub heads: usize,
     /// Of every dim.
     pub size: usize,
+    /// The algorithm.
+    pub plan: Plan,
 }
 
-/// What is timed.
+/// What is timed: every plan that has a kernel of the rule; one token is for the token loop alone.
 pub fn cases() -> Vec<Timed> {
-    let of_shape =
-        |(batch, tokens, heads, size)| RULES.map(|rule| Timed { rule, batch, tokens, heads, size });
-    SHAPES.into_iter().flat_map(of_shape).collect()
+    let of_shape = |(batch, tokens, heads, size)| {
+        let of_rule = move |rule| Plan::ALL.map(|plan| Timed { rule, batch, tokens, heads, size, plan });
+        RULES.into_iter().flat_map(of_rule)
+    };
+    let wanted = |case: &Timed| case.plan == Plan::Recurrent || (case.tokens > 1 && case.kernel().is_ok());
+    SHAPES.into_iter().flat_map(of_shape).filter(wanted).collect()
 }
 
 impl Timed {
-    /// Without characters that file names lack.
-    pub fn name(&self) -> String {
-        let Timed { rule, batch, tokens, heads, size } = self;
+    /// What is computed, without characters that file names lack.
+    pub fn problem(&self) -> String {
+        let Timed { rule, batch, tokens, heads, size, .. } = self;
         format!("{rule}-bf16-B{batch}-T{tokens}-H{heads}-D{size}")
+    }
+
+    /// What is computed, and how.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.problem(), self.plan)
+    }
+
+    /// The kernel. Its arguments do not depend on the architecture.
+    fn kernel(&self) -> Result<Kernel, Error> {
+        let rule = rule(self.rule).ok_or_else(|| Error::bug(format!("no rule `{}`", self.rule)))?;
+        let timeline = rule.timeline.as_ref().map_err(|why| Error::limitation(&why.message, &why.hint))?;
+        let spec = Spec::new(vec![self.size; rule.signature.dims.len()], DType::BF16);
+        Ok(self.plan.emit(timeline, &spec, Arch::Sm90)?)
     }
 
     /// Random inputs in the types that the kernel takes.
@@ -96,20 +114,17 @@ impl Timed {
     /// Whatever the device or the files do not do.
     pub fn run(&self, device: &Device, folder: Option<&Path>) -> Result<Value, Error> {
         let rule = rule(self.rule).ok_or_else(|| Error::bug(format!("no rule `{}`", self.rule)))?;
-        let timeline = rule.timeline.as_ref().map_err(|why| Error::limitation(&why.message, &why.hint))?;
-        let sizes = vec![self.size; rule.signature.dims.len()];
-        let kernel = emit(
-            timeline,
-            &Spec::new(sizes, DType::BF16),
-        )?;
-        let inputs = self.inputs(rule, &kernel)?;
-        let options =
-            Options { plan: PlanChoice::Recurrent, dtype: Some(Element::BF16), ..Options::default() };
+        let inputs = self.inputs(rule, &self.kernel()?)?;
+        let plan = match self.plan {
+            Plan::Recurrent => PlanChoice::Recurrent,
+            Plan::Fused => PlanChoice::Fused,
+        };
+        let options = Options { plan, dtype: Some(Element::BF16), ..Options::default() };
         let executable = rule.on(device)?.with_options(options);
         let results = executable.forward(&inputs)?;
         if let Some(folder) = folder {
-            chunkwise::io::write(&folder.join(format!("{}.in.safetensors", self.name())), &inputs)?;
-            chunkwise::io::write(&folder.join(format!("{}.out.safetensors", self.name())), &results)?;
+            chunkwise::io::write(&folder.join(format!("{}.in.safetensors", self.problem())), &inputs)?;
+            chunkwise::io::write(&folder.join(format!("{}.out.safetensors", self.problem())), &results)?;
         }
         let bytes: usize = inputs.iter().chain(results.iter()).map(|(_, tensor)| size(tensor)).sum();
         let copies = (ROTATED / bytes.max(1)).clamp(1, 64) + 1;
@@ -117,7 +132,8 @@ impl Timed {
         times.sort_by(f64::total_cmp);
         let (median, least) = (times[times.len() / 2], times[0]);
         Ok(json!({
-            "name": self.name(), "rule": self.rule, "plan": "recurrent", "dtype": "bf16", "B": self.batch,
+            "name": self.name(), "problem": self.problem(), "rule": self.rule, "plan": self.plan.to_string(),
+            "dtype": "bf16", "B": self.batch,
             "T": self.tokens, "H": self.heads, "D": self.size, "ms": median, "ms_least": least,
             "ms_most": times[times.len() - 1], "floor_bytes": bytes, "copies": copies, "repeats": REPEATS,
         }))
