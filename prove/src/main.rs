@@ -85,10 +85,10 @@ enum Command {
 
 #[derive(Args, Debug, Clone)]
 struct Which {
-    /// Every rule, element type and size, not a sample
+    /// Every rule, plan, element type and size, not a sample
     #[arg(long, conflicts_with_all = ["few", "case"])]
     all: bool,
-    /// One small kernel of each rule
+    /// One small kernel of each rule and plan
     #[arg(long)]
     few: bool,
     /// Which kernels and numbers are drawn
@@ -97,7 +97,7 @@ struct Which {
     /// This rule alone
     #[arg(long)]
     rule: Option<String>,
-    /// This kernel alone, as failures name it: gla/bf16/K=64,V=100/7
+    /// This kernel alone, as failures name it: gla/bf16/K=64,V=100/7, gla/fused/bf16/K=64,V=100/7
     #[arg(long)]
     case: Option<Case>,
 }

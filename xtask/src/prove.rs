@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! cargo xtask prove                                   some kernels of each rule
-//! cargo xtask prove --all                             every rule, element type and size; hours
+//! cargo xtask prove --all                             every rule, plan, element type and size; hours
 //! cargo xtask prove --rule gla --seed 7
-//! cargo xtask prove --case gla/bf16/K=64,V=100/7      one kernel, as a failure names it
+//! cargo xtask prove --case gla/bf16/K=64,V=100/7      one kernel, as a failure names it: of the token loop, or of
+//! cargo xtask prove --case gla/fused/bf16/K=64,V=100/7   another plan
 //! ```
 //!
 //! The program is `chunkwise-prove kernels`, which checks the options; this is the short way to it.
