@@ -182,7 +182,7 @@ pub struct Run {
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub device: String,
     /// The algorithm: recurrent, chunkwise (any chunkwise plan, chosen by shape), fused, split, segmented. Left out,
-    /// the device chooses (the CPU: chunkwise where the rule allows it)
+    /// the device chooses (the CPU: chunkwise where the rule allows it; a GPU: fused but for short sequences)
     #[arg(long, value_name = "PLAN", value_parser = plan)]
     pub plan: Option<PlanChoice>,
     /// Tokens in a chunk of a chunkwise plan [default: 64]

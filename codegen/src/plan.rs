@@ -6,6 +6,10 @@ use crate::{fused, recurrent};
 use chunkwise_dsl::timeline::Timeline;
 use std::fmt;
 
+/// As many tokens of the loop take about as long as one chunk. Modelled, not measured: a chunk is some 5 us (the probe in the
+/// design's notes on kernels), a token of the loop some 0.2 us (a read, a reduction over lanes, a write).
+pub const LOOP_TOKENS: usize = 24;
+
 /// The algorithm of a kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Plan {
@@ -27,6 +31,18 @@ impl fmt::Display for Plan {
 impl Plan {
     /// Every plan.
     pub const ALL: [Plan; 2] = [Plan::Recurrent, Plan::Fused];
+
+    /// The plan for sequences of about `tokens` tokens, of those that have a kernel.
+    ///
+    /// A chunk's products with the state cost the same for one token as for 64, so that a chunk takes about as long as
+    /// [`LOOP_TOKENS`] tokens of the loop: the loop reads and scales the whole state at every token, and its tokens wait for
+    /// each other. Both plans have one block per state and value tile, so that the number of heads does not change the choice.
+    pub fn best(tokens: usize) -> &'static [Plan] {
+        match tokens {
+            0..LOOP_TOKENS => &[Plan::Recurrent],
+            _ => &[Plan::Fused, Plan::Recurrent],
+        }
+    }
 
     /// Emits the forward kernel of a rule.
     ///

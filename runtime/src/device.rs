@@ -84,7 +84,8 @@ impl fmt::Display for Device {
 /// Which algorithm runs a rule (design, section 3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub enum PlanChoice {
-    /// Chosen by the device: on the CPU chunkwise, or recurrent where the rule has no chunkwise form.
+    /// Chosen by the device: on the CPU chunkwise, or recurrent where the rule has no chunkwise form; on a GPU by the
+    /// length of the sequences (`chunkwise_codegen::Plan::best`).
     #[default]
     Auto,
     /// The token loop.

@@ -22,9 +22,9 @@ use crate::nvrtc::Binary;
 use crate::precision::{precision, token_vectors};
 use crate::tensor::Element;
 use crate::validate::{Pass, Problem, validate};
-use chunkwise_codegen::Plan;
 use chunkwise_codegen::kernel::Spec;
 use chunkwise_codegen::{DType, Kernel};
+use chunkwise_codegen::{Limitation, Plan, Precision};
 use chunkwise_dsl::rule::Rule;
 use chunkwise_dsl::timeline::Timeline;
 use driver::Driver;
@@ -48,7 +48,7 @@ pub(crate) struct Gpu<D: Driver> {
 }
 
 /// Kernels by what they were made for; few, so a list will do.
-type LoadedKernels<D> = Vec<(Plan, Spec, Arc<Loaded<D>>)>;
+type LoadedKernels<D> = Vec<(&'static [Plan], Spec, Arc<Loaded<D>>)>;
 
 /// A kernel in the machine's memory.
 #[derive(Debug)]
@@ -158,24 +158,24 @@ impl<D: Driver> Gpu<D> {
         }
         let problem = validate(&self.timeline.signature, bindings, pass)?;
         let precision = precision(&problem, &self.vectors, options)?;
-        let plan = plan(options.plan)?;
+        let plans = plans(options.plan, mean_tokens(&problem))?;
         let mut spec = Spec::new(problem.layout.sizes.clone(), dtype(precision.tokens)?);
-        match plan {
-            Plan::Recurrent => options.rounds_no_operand()?,
-            Plan::Fused => (spec.precision, spec.chunk) = (options.precision, options.chunk),
+        match plans {
+            [Plan::Recurrent] => options.rounds_no_operand()?,
+            _ => (spec.precision, spec.chunk) = (options.precision, options.chunk),
         }
-        let loaded = self.load(plan, spec)?;
+        let loaded = self.load(plans, spec)?;
         Ok((problem, loaded))
     }
 
-    /// The kernel for these sizes and types, compiled and loaded where it is not yet.
-    fn load(&self, plan: Plan, spec: Spec) -> Result<Arc<Loaded<D>>> {
+    /// The kernel for these sizes and types, of the first plan that has one, compiled and loaded where it is not yet.
+    fn load(&self, plans: &'static [Plan], spec: Spec) -> Result<Arc<Loaded<D>>> {
         // A panic elsewhere leaves the list whole: entries are only ever pushed.
         let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, _, found)) = all.iter().find(|(p, s, _)| (*p, s) == (plan, &spec)) {
+        if let Some((_, _, found)) = all.iter().find(|(p, s, _)| (*p, s) == (plans, &spec)) {
             return Ok(found.clone());
         }
-        let mut kernel = plan.emit(&self.timeline, &spec, self.driver.arch())?;
+        let mut kernel = self.emit(plans, &spec)?;
         let mut name = kernel.name.clone();
         if let Some(edited) = &self.edited {
             edited.check(&kernel)?;
@@ -189,8 +189,23 @@ impl<D: Driver> Gpu<D> {
         let binary: Arc<Binary> = compiled.map_err(|error| self.blamed(error))?;
         let function = self.driver.load(&binary, &kernel)?;
         let loaded = Arc::new(Loaded { kernel, function });
-        all.push((plan, spec, loaded.clone()));
+        all.push((plans, spec, loaded.clone()));
         Ok(loaded)
+    }
+
+    /// The kernel of the first of the plans that has one; the last one's refusal where none has.
+    fn emit(&self, plans: &[Plan], spec: &Spec) -> Result<Kernel> {
+        let (last, others) = plans.split_last().ok_or_else(|| Error::bug("no plan to choose from"))?;
+        // A plan that rounds no operand must not stand in for one that was asked to round little.
+        let last_fits = others.is_empty() || spec.precision == Precision::Fast;
+        let arch = self.driver.arch();
+        for plan in others {
+            match plan.emit(&self.timeline, spec, arch) {
+                Err(Limitation::NotFused(_)) if last_fits => {}
+                other => return Ok(other?),
+            }
+        }
+        Ok(last.emit(&self.timeline, spec, arch)?)
     }
 
     /// A text that somebody changed is theirs, and so are its faults.
@@ -232,16 +247,24 @@ fn shared_jit() -> &'static Jit {
     JIT.get_or_init(Jit::user)
 }
 
-/// The kernels' plan of a choice.
-fn plan(choice: PlanChoice) -> Result<Plan> {
+/// The kernels' plans of a choice, the best first.
+fn plans(choice: PlanChoice, tokens: usize) -> Result<&'static [Plan]> {
     match choice {
-        PlanChoice::Auto | PlanChoice::Recurrent => Ok(Plan::Recurrent),
-        PlanChoice::Chunkwise | PlanChoice::Fused => Ok(Plan::Fused),
+        PlanChoice::Auto => Ok(Plan::best(tokens)),
+        PlanChoice::Recurrent => Ok(&[Plan::Recurrent]),
+        PlanChoice::Chunkwise | PlanChoice::Fused => Ok(&[Plan::Fused]),
         plan => Err(Error::limitation(
             format!("the plan `{plan}` has no kernel yet"),
             "kernels cover the plans `recurrent` and `fused`",
         )),
     }
+}
+
+/// The mean length of the sequences that have a token.
+fn mean_tokens(problem: &Problem<'_>) -> usize {
+    let lengths = problem.layout.sequences.iter().map(|tokens| tokens.len()).filter(|tokens| *tokens > 0);
+    let (count, sum) = lengths.fold((0, 0), |(count, sum), tokens| (count + 1, sum + tokens));
+    sum / count.max(1)
 }
 
 /// The generator's name of an element type.

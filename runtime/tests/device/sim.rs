@@ -7,7 +7,9 @@ use chunkwise_dsl::rule::Rule;
 use chunkwise_runtime::cache::Cache;
 use chunkwise_runtime::jit::Jit;
 use chunkwise_runtime::nvrtc::Nvrtc;
-use chunkwise_runtime::{Bind, Device, Element, Error, Executable, Options, PlanChoice, RuleExt, Tensors};
+use chunkwise_runtime::{
+    Bind, Device, Element, Error, Executable, Options, PlanChoice, Precision, RuleExt, Tensors,
+};
 use std::sync::Arc;
 
 /// A rule in the simulator, its kernels in memory alone.
@@ -123,15 +125,33 @@ fn counts_depend_on_nothing_but_the_kernel_and_its_inputs() {
 #[test]
 fn what_the_simulator_does_not_do_is_a_limitation() {
     let sim = simulated(&rule(DELTA));
-    let chunkwise = Options { plan: PlanChoice::Chunkwise, ..Options::default() };
+    let split = Options { plan: PlanChoice::Split, ..Options::default() };
+    let high = Options { precision: Precision::High, ..options(Element::F32) };
     for (what, error) in [
         ("backward", sim.backward(&inputs(1, 2, 1)).unwrap_err()),
         ("f64", sim.clone().with_options(options(Element::F64)).forward(&inputs(1, 2, 1)).unwrap_err()),
-        ("chunkwise", sim.clone().with_options(chunkwise).forward(&inputs(1, 2, 1)).unwrap_err()),
+        ("split", sim.clone().with_options(split).forward(&inputs(1, 2, 1)).unwrap_err()),
+        ("high", sim.clone().with_options(high).forward(&inputs(1, 2, 1)).unwrap_err()),
         ("no timeline", rule(SATURATING).on(&Device::sim(Arch::Sm80)).unwrap_err()),
     ] {
         assert!(matches!(error, Error::Limitation(_)), "{what}: {error}");
     }
+}
+
+/// The names of the kernels that ran, for a choice of plan and a number of tokens.
+fn ran(plan: PlanChoice, tokens: usize, precision: Precision) -> Vec<String> {
+    let sim = simulated(&rule(DELTA)).with_options(Options { plan, precision, ..Options::default() });
+    sim.forward(&inputs(1, tokens, 1)).unwrap();
+    sim.counters().into_iter().map(|launched| launched.kernel).collect()
+}
+
+#[test]
+fn long_sequences_take_chunks_and_short_ones_the_token_loop() {
+    assert_eq!(ran(PlanChoice::Auto, 3, Precision::Fast), ["delta_recurrent"]);
+    assert_eq!(ran(PlanChoice::Auto, 40, Precision::Fast), ["delta_fused"]);
+    assert_eq!(ran(PlanChoice::Auto, 40, Precision::High), ["delta_fused"]);
+    assert_eq!(ran(PlanChoice::Recurrent, 40, Precision::Fast), ["delta_recurrent"]);
+    assert_eq!(ran(PlanChoice::Chunkwise, 3, Precision::Fast), ["delta_fused"]);
 }
 
 /// What the simulator says of the kernel of [`DELTA`] after an edit.
