@@ -16,6 +16,7 @@
 //! | [`writer`], [`namer`], [`device`] | text, identifiers, fixed device code |
 //! | [`kernel`] | what a launcher needs to know |
 //! | [`arch`], [`dtype`] | architectures and element types |
+//! | [`model`] | how long a kernel takes on a GPU, by a model; how many blocks a multiprocessor holds |
 
 pub mod arch;
 pub mod device;
@@ -23,6 +24,7 @@ pub mod dtype;
 pub mod fused;
 pub mod kernel;
 pub mod layout;
+pub mod model;
 pub mod namer;
 pub mod plan;
 pub mod print;
