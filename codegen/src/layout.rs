@@ -54,7 +54,8 @@ impl Axis {
     /// The first register that can be padding.
     pub fn first_padded(&self) -> u32 {
         match self.side {
-            Side::Lanes => self.registers - self.run,
+            // Lanes may reach further than one run beyond the end.
+            Side::Lanes => (self.size / self.stride * self.run).min(self.registers - self.run),
             Side::Columns => 0,
         }
     }

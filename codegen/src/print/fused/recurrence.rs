@@ -70,6 +70,10 @@ impl Warp<'_, '_> {
         for (at, deposit) in deposits.iter().enumerate() {
             self.deposit(deposit.keys, deposit.values, at == 0, w);
         }
+        // A state that nothing is written to fades all the same.
+        if deposits.is_empty() {
+            self.fade(w);
+        }
     }
 
     /// Whether a matrix of reads is of this warp's state.
@@ -252,8 +256,18 @@ impl Warp<'_, '_> {
                 self.pack(&u, values, w)
             }
         };
-        let last = fused.plan.tokens;
-        match fused.clock(state).filter(|_| first) {
+        if first {
+            self.fade(w);
+        }
+        let head = format!("multiply_columns<{}>", fused.operand());
+        fused.product((&head, s, ""), &packed, &fused.state_keys(keys), w);
+    }
+
+    /// The decay of the whole chunk.
+    fn fade(&self, w: &mut Writer) {
+        let fused = self.fused;
+        let (s, last) = (registers(fused, self.owner.state), fused.plan.tokens);
+        match fused.clock(self.owner.state) {
             Some((_, ClockNames::ByChannel { all, .. })) => {
                 w.line(format_args!("scale_columns({s}, {all});"))
             }
@@ -263,7 +277,5 @@ impl Warp<'_, '_> {
             }
             None => {}
         }
-        let head = format!("multiply_columns<{}>", fused.operand());
-        fused.product((&head, s, ""), &packed, &fused.state_keys(keys), w);
     }
 }
