@@ -46,7 +46,7 @@ pub(crate) const UNDECAYED: &str =
 }";
 
 /// The rest; names of dims and states are others on purpose.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 12] = [
     // Reads on both sides of a decay and of a write, and two outputs.
     "fn before_and_after(
         mut m: State<D, E>, q: Vector<D>, k: Vector<D>, v: Vector<E>, g: Scalar, beta: Scalar,
@@ -106,7 +106,18 @@ const OTHERS: [&str; 10] = [
         s += outer(k, tanh(v));
         s.read(q)
     }",
-    // Three writes without feedback and one with.
+    // Nothing is written.
+    "fn fading(mut s: State<K, V>, q: Vector<K>, g: Scalar) -> Vector<V> {
+        s *= exp(g);
+        s.read(q)
+    }",
+    // Sums over dims that are smaller than a tile.
+    "fn softmaxes(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, beta: Scalar) -> Vector<V> {
+        let k = softmax(k);
+        s += outer(beta * k, 0.1 * v - s.read(k));
+        s.read(softmax(q))
+    }",
+    // Two writes without feedback and one with.
     "fn many_writes(
         mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, w: Vector<V>, g: Scalar, beta: Scalar,
     ) -> Vector<V> {

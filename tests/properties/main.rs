@@ -14,12 +14,14 @@
 //! | packing | packed sequences are what separate calls give |
 //! | grouping | fewer heads are the same as repeated heads |
 //! | stages | verifiers accept every rule, printers print it |
+//! | fused | its fused kernel, where it has one, gives in the simulator what the token loop gives |
 //! | simulated | its kernel, in the simulator, gives what the token loop gives, in f32, f16 and bf16 |
 
 mod ast;
 #[path = "../reference/compare.rs"]
 mod compare;
 mod complete;
+mod fused;
 mod generate;
 mod interpret;
 #[path = "../reference/library.rs"]
@@ -76,4 +78,22 @@ fn simulated() {
     let (run, cases) = (simulated::RUN.load(Ordering::Relaxed), variable("CHUNKWISE_CASES", 40) as usize);
     println!("{run} of {cases} rules have a kernel");
     assert!(2 * run >= cases, "only {run} of {cases} rules have a kernel");
+}
+
+/// Few random rules are of the class that the fused plan takes, so that many have to be made.
+#[test]
+fn fused_kernels() {
+    let (first, wanted) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 40) as usize / 4);
+    let most = 200 * wanted as u64;
+    for seed in first..first + most {
+        if let Err(message) = fused::fused(&mut Source::random(seed)) {
+            let small = shrink(seed, &fused::fused, 100);
+            panic!("CHUNKWISE_SEED={seed}\n{message}\n\nthe smallest case found:\n{small}");
+        }
+        if fused::RUN.load(Ordering::Relaxed) >= wanted {
+            println!("{wanted} of {} rules have a fused kernel", seed - first + 1);
+            return;
+        }
+    }
+    panic!("of {most} rules fewer than {wanted} have a fused kernel");
 }
