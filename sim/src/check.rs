@@ -35,6 +35,8 @@ pub enum Wrong {
     Misaligned,
     /// A read of bytes that nobody wrote.
     Uninitialised,
+    /// A read of a register that no instruction wrote in this lane.
+    UnwrittenRegister,
     /// Two accesses, at least one a write, that nothing orders.
     Race,
     /// Bytes that an asynchronous copy may still be writing (or reading).
@@ -162,6 +164,7 @@ impl Wrong {
             Wrong::OutOfBounds => "access out of bounds",
             Wrong::Misaligned => "misaligned access",
             Wrong::Uninitialised => "read of bytes that nobody wrote",
+            Wrong::UnwrittenRegister => "read of a register that nobody wrote",
             Wrong::Race => "race",
             Wrong::CopyInFlight => "use of bytes that an asynchronous copy has in flight",
             Wrong::Divergent => "collective in divergent code",
@@ -180,6 +183,7 @@ impl Wrong {
             Wrong::OutOfBounds => "check the index and the guard of this access against the tensor's size",
             Wrong::Misaligned => "an access of n bytes needs an address that is a multiple of n",
             Wrong::Uninitialised => "write these bytes first; on a GPU they hold whatever was there before",
+            Wrong::UnwrittenRegister => "set the variable on every way that leads here",
             Wrong::Race => "put bar.sync (__syncthreads) between the two",
             Wrong::CopyInFlight => {
                 "wait first (cp.async.wait_group or wait_all), then a barrier before other threads read"

@@ -2,7 +2,8 @@
 //!
 //! It runs the text that a compiler emitted, warps of 32 lanes with reconvergence, blocks in parallel, on the CPU. What a
 //! GPU lets pass in silence is an error here: an access out of bounds, a read of memory that nobody wrote, two accesses to
-//! one address that no barrier orders, data of a `cp.async` used before its wait, a collective that part of a warp misses.
+//! one address that no barrier orders, data of a `cp.async` used before its wait, a collective that part of a warp misses, a
+//! register that nobody set.
 //! It knows PTX and nothing else; an opcode or modifier that it does not know is an error that names the line.
 //!
 //! ```text

@@ -19,11 +19,13 @@ use super::kernel::{Banks, Instruction, Kernel, Parameter};
 use super::op::{Guard, Op, Pred};
 use super::place::{Bump, Named, Place, Scope, Slot};
 use super::text::text;
+use super::unwritten::{self, Uses};
 use super::words::What;
 use super::{Error, instruction};
+use crate::flow::Next;
 use crate::syntax::ast::{self, Function, Module, Operand, Space, Variable};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 /// More instructions than this come from functions that call one another without end, or nearly so.
 const MOST: usize = 1 << 22;
@@ -51,11 +53,13 @@ pub fn kernel(module: &Module, name: &str) -> Result<Kernel, Error> {
         parameters(params).ok_or_else(|| too_large(function, "parameter", "4 GiB"))?;
     let places: Vec<Place> = params.iter().map(|p| Place::At(Space::Param, p.offset)).collect();
     assembly.function(function, &places)?;
+    let steps: Vec<Next> = assembly.code.iter().map(Instruction::next).collect();
     Ok(Kernel {
         name: name.to_string(),
         code: assembly.code,
         texts: assembly.texts,
         banks: assembly.banks,
+        suspects: unwritten::suspects(&steps, &assembly.uses, &assembly.registers),
         params,
         param_bytes,
         shared_bytes: assembly.shared_bytes,
@@ -88,6 +92,9 @@ struct Assembly<'m> {
     module: &'m Module,
     code: Vec<Instruction>,
     texts: Vec<String>,
+    /// What each instruction reads and writes, and the names of these registers.
+    uses: Vec<Uses>,
+    registers: BTreeMap<u32, String>,
     banks: Banks,
     local: Bump,
     shared: Offsets<'m>,
@@ -104,6 +111,8 @@ impl<'m> Assembly<'m> {
             module,
             code: Vec::new(),
             texts: Vec::new(),
+            uses: Vec::new(),
+            registers: BTreeMap::new(),
             banks: Banks::default(),
             local: Bump::default(),
             shared,
@@ -156,13 +165,14 @@ impl<'m> Assembly<'m> {
         self.banks = scope.banks;
         self.describe(function, i)?;
         let last = ops.len() - 1;
+        let uses = Uses::of(scope, i, &mut self.registers);
         for (n, op) in ops.into_iter().enumerate() {
             // What fetches a special register does no harm in lanes that the guard excludes.
-            let guard = if n == last { guard } else { None };
+            let (guard, uses) = if n == last { (guard, uses.clone()) } else { (None, Uses::default()) };
             if matches!(op, Op::Branch { .. } | Op::BranchIndexed { .. }) {
                 branches.push(self.code.len());
             }
-            self.push(i, guard, op);
+            self.push(i, guard, op, uses);
         }
         Ok(())
     }
@@ -176,7 +186,8 @@ impl<'m> Assembly<'m> {
         }
     }
 
-    fn push(&mut self, i: &ast::Instruction, guard: Option<Guard>, op: Op) {
+    fn push(&mut self, i: &ast::Instruction, guard: Option<Guard>, op: Op, uses: Uses) {
+        self.uses.push(uses);
         let text = self.texts.len().saturating_sub(1) as u32;
         self.code.push(Instruction { guard, op, line: i.line, source: i.source, text });
     }
@@ -195,7 +206,8 @@ impl<'m> Assembly<'m> {
         if let Some(Guard { pred, negated }) = guard(scope, i)? {
             branches.push(self.code.len());
             let skip = Op::Branch { target: index as u32 + 1, uniform: false };
-            self.push(i, Some(Guard { pred, negated: !negated }), skip);
+            let uses = Uses::of(scope, i, &mut self.registers);
+            self.push(i, Some(Guard { pred, negated: !negated }), skip, uses);
         }
         let module = self.module;
         let Some(callee) = module.functions.iter().find(|f| f.name == call.name && f.has_body && !f.is_entry)
@@ -215,7 +227,7 @@ impl<'m> Assembly<'m> {
     /// What a failed `assert` calls does not return; of nothing else that CUDA provides the simulator knows what it does.
     fn without_body(&mut self, i: &ast::Instruction, name: &str) -> Result<(), Stop> {
         if name == "__assertfail" {
-            self.push(i, None, Op::Trap);
+            self.push(i, None, Op::Trap, Uses::default());
             return Ok(());
         }
         let hint = if name == "vprintf" { " (take `printf` out)" } else { "" };

@@ -1,6 +1,8 @@
 //! A kernel as the machine runs it: typed instructions, banks of registers, and the places of its variables.
 
 use super::op::{Guard, Op};
+use super::unwritten::Suspects;
+use crate::flow::Next;
 use crate::syntax::ast::{Source, Type};
 
 /// A decoded instruction.
@@ -16,6 +18,23 @@ pub struct Instruction {
     pub source: Option<Source>,
     /// Where its text stands: an index into [`Kernel::texts`].
     pub text: u32,
+}
+
+impl Instruction {
+    /// Where control goes from here.
+    pub(crate) fn next(&self) -> Next {
+        match &self.op {
+            Op::Branch { target, .. } => {
+                Next::Branch { targets: vec![*target], conditional: self.guard.is_some() }
+            }
+            Op::BranchIndexed { targets, .. } => {
+                Next::Branch { targets: targets.to_vec(), conditional: self.guard.is_some() }
+            }
+            Op::Exit if self.guard.is_none() => Next::Ends,
+            Op::Trap if self.guard.is_none() => Next::Aborts,
+            _ => Next::Falls,
+        }
+    }
 }
 
 /// A parameter of the kernel.
@@ -53,6 +72,8 @@ pub struct Kernel {
     pub texts: Vec<String>,
     /// Registers of a lane.
     pub banks: Banks,
+    /// Those of them that may be read before they are written.
+    pub suspects: Suspects,
     /// Parameters, and the size of parameter space.
     pub params: Vec<Parameter>,
     /// Bytes of parameter space.

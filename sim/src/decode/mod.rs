@@ -14,6 +14,7 @@
 //! | [`kernel`](mod@kernel) | a kernel as the machine runs it |
 //! | `assemble` | a module's kernel: places of variables, calls replaced by what they call |
 //! | `place`, `words`, `operands` | names, modifiers and operands, understood one by one |
+//! | [`unwritten`] | registers that may be read before they are written |
 //! | the rest | one file for each family of opcodes |
 //!
 //! Invariants: a word or an operand that is not understood is an error that names line and text; what does the same is the same
@@ -38,6 +39,7 @@ pub mod op;
 mod operands;
 mod place;
 mod text;
+pub mod unwritten;
 mod warp;
 mod words;
 

@@ -136,7 +136,7 @@ impl<'a> Block<'a> {
         (around.arrived, around.executed, around.pause) = (0, 0, false);
         let threads = launch.threads();
         for warp in &mut self.warps {
-            warp.registers.reset(run.program.kernel.banks);
+            warp.registers.reset(run.program.kernel.banks, run.program.kernel.suspects.names.len());
             let lanes = (threads - 32 * warp.index).min(32);
             warp.splits.start(u32::MAX >> (32 - lanes));
             warp.state = State::Ready;

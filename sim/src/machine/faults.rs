@@ -48,6 +48,13 @@ pub(crate) fn not_a_member(lane: u32, members: u32) -> Fault {
     Fault::new(Wrong::Divergent, lane, format!("its member mask {members:#010x} leaves this lane out"))
 }
 
+/// A read of a register that these lanes have never written.
+pub(crate) fn unwritten(register: &str, lanes: u32) -> Fault {
+    let detail =
+        format!("no instruction that lanes {} have come through wrote `{register}`", lane_list(lanes));
+    Fault::new(Wrong::UnwrittenRegister, lanes.trailing_zeros(), detail)
+}
+
 /// `bra.uni` with lanes that disagree.
 pub(crate) fn not_uniform(taken: u32, rest: u32) -> Fault {
     let detail = format!(

@@ -17,7 +17,6 @@
 use super::grid::{self, Run};
 use super::launch::{self, Arguments, Error, Launch, Options};
 use crate::count::Report;
-use crate::decode::op::Op;
 use crate::decode::{self, Parameter};
 use crate::flow::{Flow, Next};
 use crate::memory::constant::Constant;
@@ -162,18 +161,7 @@ fn constants(variables: &[ast::Variable]) -> (Constant, Vec<u64>) {
 }
 
 fn meets(kernel: &decode::Kernel) -> Vec<u32> {
-    let next = |instruction: &decode::Instruction| match &instruction.op {
-        Op::Branch { target, .. } => {
-            Next::Branch { targets: vec![*target], conditional: instruction.guard.is_some() }
-        }
-        Op::BranchIndexed { targets, .. } => {
-            Next::Branch { targets: targets.to_vec(), conditional: instruction.guard.is_some() }
-        }
-        Op::Exit if instruction.guard.is_none() => Next::Ends,
-        Op::Trap if instruction.guard.is_none() => Next::Aborts,
-        _ => Next::Falls,
-    };
-    let steps: Vec<Next> = kernel.code.iter().map(next).collect();
+    let steps: Vec<Next> = kernel.code.iter().map(decode::Instruction::next).collect();
     let flow = Flow::of(&steps);
     (0..steps.len() as u32).map(|pc| flow.meet(pc)).collect()
 }

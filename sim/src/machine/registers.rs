@@ -35,12 +35,16 @@ pub(crate) struct Registers {
     preds: Vec<u32>,
     /// The carry bit of each lane.
     pub(crate) carry: u32,
+    /// By suspect register, the lanes that have written it.
+    pub(crate) written: Vec<u32>,
 }
 
 impl Registers {
     /// Makes room for the banks of a kernel. All registers are 0, so that what a kernel does never depends on what ran
     /// before.
-    pub(crate) fn reset(&mut self, banks: Banks) {
+    pub(crate) fn reset(&mut self, banks: Banks, suspects: usize) {
+        self.written.clear();
+        self.written.resize(suspects, 0);
         self.words.clear();
         self.words.resize(banks.words as usize, [0; 32]);
         self.longs.clear();

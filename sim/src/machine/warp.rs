@@ -23,6 +23,8 @@ use super::tensor::Fragments;
 use crate::check::{Fault, Wrong};
 use crate::decode::Instruction;
 use crate::decode::op::{Op, Src32};
+use crate::decode::unwritten::{Suspects, Watch};
+use crate::memory::Strictness;
 
 /// [`Key::what`] of `bar.warp.sync`, which lanes may reach at different instructions.
 const WARP_BARRIER: u32 = u32::MAX - 1;
@@ -60,6 +62,7 @@ pub(crate) struct Warp {
 /// Runs a warp for at most `slice` instructions.
 pub(crate) fn run(warp: &mut Warp, around: &mut Surroundings<'_>, slice: u32) -> Result<(), Fault> {
     let code = &around.run.program.kernel.code;
+    let watches = watches(around);
     for _ in 0..slice {
         if warp.splits.now.mask == 0 && !turn(warp, around)? {
             return Ok(());
@@ -76,10 +79,43 @@ pub(crate) fn run(warp: &mut Warp, around: &mut Surroundings<'_>, slice: u32) ->
         row.executed += 1;
         // Counting bits takes a dozen instructions on hosts that are not asked what they have.
         row.lanes += u64::from(if mask == ALL { 32 } else { mask.count_ones() });
+        if let Some(Some(watch)) = watches.get(pc as usize) {
+            observe(warp, &around.run.program.kernel.suspects, watch, mask)?;
+        }
         step(warp, around, instruction, mask)?;
         if warp.state != State::Ready || std::mem::take(&mut around.pause) {
             return Ok(());
         }
+    }
+    Ok(())
+}
+
+/// What to watch by instruction: registers that may be read before they are written. Nothing without checks.
+fn watches<'a>(around: &Surroundings<'a>) -> &'a [Option<Box<Watch>>] {
+    match around.run.options.checks {
+        Strictness::Bounds => &[],
+        _ => &around.run.program.kernel.suspects.watches,
+    }
+}
+
+/// Checks what an instruction reads, and notes what it writes.
+#[cold]
+fn observe(warp: &mut Warp, suspects: &Suspects, watch: &Watch, mask: u32) -> Result<(), Fault> {
+    let (all, written) = (warp.splits.now.mask, &mut warp.registers.written);
+    let missing = |register: u32, lanes: u32| lanes & !written[register as usize];
+    let reads = watch.reads.iter().filter(|_| !watch.moves).map(|register| (*register, mask));
+    let found = watch.guard.map(|guard| (guard, all)).into_iter().chain(reads);
+    for (register, lanes) in found.filter(|(register, lanes)| missing(*register, *lanes) != 0) {
+        return Err(faults::unwritten(&suspects.names[register as usize], missing(register, lanes)));
+    }
+    let moved = if watch.moves {
+        watch.reads.iter().fold(mask, |lanes, r| lanes & written[*r as usize])
+    } else {
+        mask
+    };
+    for register in &watch.writes {
+        let lanes = &mut written[*register as usize];
+        *lanes = *lanes & !mask | moved;
     }
     Ok(())
 }

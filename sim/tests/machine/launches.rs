@@ -176,6 +176,7 @@ fn many_blocks_give_the_same_counts_in_any_number_of_threads() {
         "",
         "
     and.b32 %r2, %block, 7;
+    mov.f32 %f1, 0f3F800000;
 LOOP:
     fma.rn.f32 %f1, %f1, %f1, %f1;
     add.u32 %r1, %r1, 3;

@@ -11,3 +11,4 @@ mod harness;
 mod launches;
 mod programs;
 mod spaces;
+mod unwritten;
