@@ -24,7 +24,10 @@ pub(crate) fn addresses(registers: &Registers, around: &Surroundings<'_>, addres
     let offset = address.offset as u64;
     match address.base {
         Base::Zero => [offset; 32],
-        Base::Reg32(r) => registers.word(Src32::Reg(r)).map(|base| u64::from(base).wrapping_add(offset)),
+        // Compilers rely on 32-bit addresses to wrap: a register may hold less than 0 where its offset makes up for it.
+        Base::Reg32(r) => {
+            registers.word(Src32::Reg(r)).map(|base| u64::from(base.wrapping_add(offset as u32)))
+        }
         Base::Reg64(r) => registers.long(op::Src64::Reg(r)).map(|base| base.wrapping_add(offset)),
         Base::Module(variable) => [around.run.variable(variable).wrapping_add(offset); 32],
     }

@@ -23,6 +23,19 @@ fn dynamic_shared_memory_begins_after_what_is_declared() {
     assert_eq!(found, (0..32).map(|t| (start + 4 * t) * 1000 + t).collect::<Vec<u32>>());
 }
 
+/// What compilers make of `array[i - 100 + 100]`: the register is below 0 by itself.
+#[test]
+fn an_address_of_32_bits_wraps_with_its_offset() {
+    let lines = "
+    mov.u32 %r2, words;
+    mad.lo.u32 %r2, %r0, 4, %r2;
+    sub.u32 %r2, %r2, 4096;
+    st.shared.u32 [%r2+4096], %r0;
+    ld.shared.u32 %r1, [%r2+4096];";
+    let found = run("", ".shared .align 4 .b8 words[128];", Launch::linear(1, 32), lines);
+    assert_eq!(found, (0..32).collect::<Vec<u32>>());
+}
+
 #[test]
 fn local_arrays_are_each_lanes_own() {
     let declarations = ".local .align 4 .b8 mine[64];";
