@@ -46,6 +46,10 @@ impl Plan {
         state: StateId,
         factors: &[Factor],
     ) -> Result<ClockKind, Limitation> {
+        // The walk over runs of tokens, which multiplies the decays, is that of what is written.
+        if !self.chunk.deposits.iter().any(|d| self.chunk.keys(d.keys).state == state) {
+            return not_fused(&self.chunk.timeline, "decays by channel what it never writes to");
+        }
         let mine = |k: &&Keys| k.state == state;
         let mut places = self.chunk.keys.iter().filter(mine).flat_map(|k| k.slots.iter().map(|s| s.place));
         if places.any(|place| place != 0 && place != factors.len()) {
