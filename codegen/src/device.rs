@@ -7,13 +7,14 @@
 //! Invariant: an item mentions only items above it or in an earlier file.
 
 /// The files, in order of dependence.
-pub const FILES: [(&str, &str); 6] = [
+pub const FILES: [(&str, &str); 7] = [
     ("numbers.cuh", include_str!("device/numbers.cuh")),
     ("rows.cuh", include_str!("device/rows.cuh")),
     ("reduce.cuh", include_str!("device/reduce.cuh")),
     ("functions.cuh", include_str!("device/functions.cuh")),
     ("tiles.cuh", include_str!("device/tiles.cuh")),
     ("solve.cuh", include_str!("device/solve.cuh")),
+    ("substitute.cuh", include_str!("device/substitute.cuh")),
 ];
 
 /// One definition, with its comment.
@@ -198,6 +199,17 @@ mod tests {
             "signs_before",
             "sign_rows",
             "sign_between",
+            "meet_warps",
+            "multiply_earlier",
+            "store_block",
+            "load_block",
+            "pack_block",
+            "pack_block_rest",
+            "store_diagonal",
+            "add_earlier",
+            "keep_row",
+            "add_rows",
+            "store_wide_row",
         ];
         assert_eq!(names, expected);
     }

@@ -21,13 +21,15 @@ mod choose;
 mod clocks;
 mod plan;
 mod shared;
+mod substitution;
 
 pub use choose::choose;
 pub use plan::{
-    Clock, ClockKind, Coefficient, Decayed, Epilogue, Input, Operand, Own, Owner, Plan, Root, Square,
-    WARP_COLUMNS, copy_run,
+    Clock, ClockKind, Coefficient, Decayed, Epilogue, Input, Number, Operand, Own, Owner, Plan, Reader, Root,
+    Square, WARP_COLUMNS, copy_run,
 };
 pub use shared::{ClockPart, Part, Region, pitch, wide_pitch};
+pub use substitution::{Kept, Substitution};
 
 use crate::arch::Arch;
 use crate::kernel::{Kernel, Limitation, Spec};

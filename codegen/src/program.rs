@@ -44,6 +44,8 @@ pub enum Op {
     Input(ParamId, Option<u32>),
     /// What a read gave.
     Tap(ReadId),
+    /// A number or a row that was computed before, by position in what [`expressions`] was given.
+    Kept(u32),
     /// Elementwise.
     Unary(Unary, NodeId),
     /// Elementwise, uniform operands broadcast.
@@ -64,7 +66,7 @@ impl Op {
         let (a, b) = match self {
             Op::Unary(_, x) | Op::Spread(x) | Op::Sum(x) | Op::Greatest(x) => (Some(x), None),
             Op::Binary(_, x, y) | Op::Dot(x, y) => (Some(x), Some(y)),
-            Op::Constant(_) | Op::Size(_) | Op::Input(..) | Op::Tap(_) => (None, None),
+            Op::Constant(_) | Op::Size(_) | Op::Input(..) | Op::Tap(_) | Op::Kept(_) => (None, None),
         };
         a.into_iter().chain(b)
     }
@@ -218,8 +220,7 @@ impl Program {
 /// # Errors
 /// [`Limitation::Invalid`] for leaves and shapes that no rule's timeline has.
 pub fn lower(timeline: &Timeline) -> Result<Program, Limitation> {
-    let mut lowering =
-        Lowering { timeline, nodes: Vec::new(), index: HashMap::new(), values: HashMap::new() };
+    let mut lowering = Lowering::new(timeline);
     let events = lowering.events()?;
     let mut nodes = lowering.nodes;
     let events = without_unused_reads(&nodes, events);
@@ -233,8 +234,24 @@ pub fn lower(timeline: &Timeline) -> Result<Program, Limitation> {
 /// # Errors
 /// [`Limitation::Invalid`], as [`lower`].
 pub fn expressions(timeline: &Timeline, roots: &[(Value, &str)]) -> Result<Program, Limitation> {
-    let mut lowering =
-        Lowering { timeline, nodes: Vec::new(), index: HashMap::new(), values: HashMap::new() };
+    expressions_of(timeline, roots, &[])
+}
+
+/// The same, where some values were computed before: they are [`Op::Kept`], and what they are made of is gone.
+///
+/// # Errors
+/// [`Limitation::Invalid`], as [`lower`].
+pub fn expressions_of(
+    timeline: &Timeline,
+    roots: &[(Value, &str)],
+    kept: &[Value],
+) -> Result<Program, Limitation> {
+    let mut lowering = Lowering::new(timeline);
+    for (at, value) in kept.iter().enumerate() {
+        let dim = timeline.graph.shape(*value).dims().next();
+        let node = lowering.push(Op::Kept(at as u32), dim, "kept");
+        lowering.values.insert(*value, node);
+    }
     let ready = |(index, (value, wish)): (usize, &(Value, &str))| {
         Ok(Step::Output { index, value: lowering.named(*value, wish)? })
     };
@@ -251,7 +268,11 @@ struct Lowering<'a> {
     values: HashMap<Value, NodeId>,
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
+    fn new(timeline: &'a Timeline) -> Lowering<'a> {
+        Lowering { timeline, nodes: Vec::new(), index: HashMap::new(), values: HashMap::new() }
+    }
+
     /// Every event and output, with its operands lowered.
     fn events(&mut self) -> Result<Vec<Step>, Limitation> {
         let timeline = self.timeline;
@@ -435,7 +456,7 @@ impl Lowering<'_> {
 
     fn push(&mut self, op: Op, dim: Option<Dim>, wish: &str) -> NodeId {
         let constant = match op {
-            Op::Tap(_) => false,
+            Op::Tap(_) | Op::Kept(_) => false,
             Op::Input(param, _) => self.timeline.signature.param(param).per_head,
             other => other.operands().all(|x| self.nodes[x.index()].constant),
         };
@@ -496,8 +517,9 @@ fn choose_stored(nodes: &mut [Node], events: &[Step]) {
                 || (operand.constant && !node.constant)
                 || uses[x.index()] > 1;
         }
-        stored[at] |=
-            matches!(node.op, Op::Input(..) | Op::Tap(_)) || node.op.is_reduction() || node.wish != UNNAMED;
+        stored[at] |= matches!(node.op, Op::Input(..) | Op::Tap(_) | Op::Kept(_))
+            || node.op.is_reduction()
+            || node.wish != UNNAMED;
     }
     for (at, node) in nodes.iter_mut().enumerate() {
         let number = matches!(node.op, Op::Constant(_) | Op::Size(_));

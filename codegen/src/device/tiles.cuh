@@ -145,6 +145,19 @@ __device__ __forceinline__ void fetch_tile(Tile<COLUMNS> to, const T *from, i64 
     }
 }
 
+// Starts copying a scalar of `count` tokens, SLOTS a token; the rest becomes zero. Each token's are copied by the first lanes
+// of its group; groups of one lane are the tokens of one warp.
+template <int TOKENS, int SLOTS, int LANES, int WARPS>
+__device__ __forceinline__ void fetch_numbers(float *to, const f32 *from, i64 step, i64 entry, int count) {
+    const int group = WARPS == 1 ? threadIdx.x % 32 : threadIdx.x / LANES, member = threadIdx.x % LANES;
+    for (int t = group; t < TOKENS; t += WARPS * (32 / LANES)) {
+        for (int slot = member; slot < SLOTS; slot += LANES) {
+            const bool there = t < count;
+            copy_async<4>(reinterpret_cast<char *>(to + t * SLOTS + slot), there ? from + t * step + slot * entry : from, there);
+        }
+    }
+}
+
 // Copies the rows of `count` tokens of f32 into two tiles, the rounded numbers and what rounding lost; see fetch_tile.
 template <typename E, int TOKENS, int SLOTS, int RUN, int LANES, int WARPS, int COLUMNS>
 __device__ __forceinline__ void fetch_split(Tile<COLUMNS> high, Tile<COLUMNS> low, const f32 *from, i64 step, i64 entry,
@@ -494,7 +507,9 @@ __device__ __forceinline__ void send_columns(T *to, i64 step, Tile<COLUMNS> from
     constexpr int PIECES = 16 / RUN;
 #pragma unroll 4
     for (int piece = threadIdx.x % 32; piece < TOKENS * PIECES; piece += 32) {
-        const int t = piece / PIECES, at = column + piece % PIECES * RUN;
+        // Of eight rows the even ones first: with two pieces each they are in different banks.
+        const int row = piece / PIECES, t = row / 8 * 8 + row % 4 * 2 + row / 4 % 2;
+        const int at = column + piece % PIECES * RUN;
         if (t < count && at < left) {
             *reinterpret_cast<Run<T, RUN> *>(to + t * step + at) =
                 *reinterpret_cast<const Run<T, RUN> *>(from.at(t * SLOTS + slot, at));

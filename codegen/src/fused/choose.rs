@@ -1,13 +1,16 @@
 //! From a chunk program to a plan: what is refused, how many warps and tokens, what each list of the plan holds.
 
-use super::plan::{Coefficient, Epilogue, Input, Operand, Owner, Plan, Root, Square, WARP_COLUMNS, copy_run};
+use super::plan::{
+    Coefficient, Epilogue, Input, Number, Operand, Owner, Plan, Reader, Root, Square, WARP_COLUMNS, copy_run,
+};
+use super::substitution;
 use crate::arch::Arch;
 use crate::dtype::DType;
 use crate::fused::ClockKind;
 use crate::kernel::{Limitation, MAX_SIZE, Precision, Spec};
 use crate::layout::{self, Axis, Layout};
 use crate::program::{self, NodeId as TokenNode};
-use chunkwise_algebra::program::{Columns, NodeId, Op, Program, derive};
+use chunkwise_algebra::program::{Columns, Node, NodeId, Op, Program, derive};
 use chunkwise_dsl::graph::{Dim, Expr, StateId, Value};
 use chunkwise_dsl::timeline::{Event, Form, Side, Timeline};
 
@@ -85,12 +88,14 @@ pub(super) fn with_tokens(
         split: spec.dtype == DType::F32 || spec.precision == Precision::High,
         dims,
         inputs: Vec::new(),
+        numbers: Vec::new(),
         operands: Vec::new(),
         coefficients: Vec::new(),
         clocks: Vec::new(),
         decayed: Vec::new(),
         own: Vec::new(),
         squares: Vec::new(),
+        substitutions: Vec::new(),
         output: None,
         epilogue: None,
         prologue: program::Program::default(),
@@ -100,10 +105,12 @@ pub(super) fn with_tokens(
         layout: token_layout(&chunk.timeline, spec, dims, (warps, value_warps), blocks),
     };
     plan.take_inputs(spec)?;
+    plan.take_substitutions()?;
     plan.take_operands();
     plan.take_clocks()?;
     plan.take_squares();
     plan.take_prologue()?;
+    plan.take_numbers();
     plan.take_epilogue()?;
     Ok(plan)
 }
@@ -132,9 +139,7 @@ pub(super) fn not_fused<T>(timeline: &Timeline, why: &str) -> Result<T, Limitati
 /// What the printer can say of a chunk program: each state on its own, its rows linear in its own reads.
 pub(super) fn supported(chunk: &Program) -> Result<(), Limitation> {
     let t = &chunk.timeline;
-    if !chunk.systems.is_empty() {
-        return not_fused(t, "has feedback that is not linear");
-    }
+    substitution::supported(chunk)?;
     let value_side = |e: &Event| match e {
         Event::Decay { state, factor } => t.side(*state, factor.value()) == Side::Value,
         _ => false,
@@ -160,7 +165,11 @@ pub(super) fn states_of(chunk: &Program, node: NodeId) -> Vec<StateId> {
         Op::Tap(keys) => vec![chunk.keys(*keys).state],
         Op::Scale(_, x) | Op::Inverse(x) => states_of(chunk, *x),
         Op::Add(x, y) | Op::Product(x, y) => [states_of(chunk, *x), states_of(chunk, *y)].concat(),
-        Op::Values(_) | Op::Reach { .. } | Op::Solved(..) => Vec::new(),
+        Op::Solved(system, _) => {
+            let found = chunk.system(*system).sought.iter().map(|s| (chunk.keys(s.keys).state, s.found));
+            found.flat_map(|(state, node)| [vec![state], states_of(chunk, node)].concat()).collect()
+        }
+        Op::Values(_) | Op::Reach { .. } => Vec::new(),
     }
 }
 
@@ -229,6 +238,19 @@ impl Plan {
         Ok(())
     }
 
+    /// Scalar inputs, by who reads them.
+    fn take_numbers(&mut self) {
+        let t = &self.chunk.timeline;
+        for (program, reader) in [(&self.prologue, Reader::Tokens), (&self.decays, Reader::Decays)] {
+            for (node, param, _) in program.inputs(false) {
+                let number = Number { param, slots: t.signature.param(param).count.unwrap_or(1), reader };
+                if program.node(node).dim.is_none() && !self.numbers.contains(&number) {
+                    self.numbers.push(number);
+                }
+            }
+        }
+    }
+
     /// Everything that is computed of a token before the products.
     pub(super) fn values(&self) -> impl Iterator<Item = Value> + '_ {
         let keys = self.chunk.keys.iter().flat_map(|k| k.slots.iter().filter_map(|s| s.key));
@@ -238,7 +260,8 @@ impl Plan {
             _ => Vec::new(),
         };
         let scales = self.chunk.reads.iter().map(|(_, found)| found.scale);
-        keys.chain(self.chunk.nodes.iter().flat_map(move |n| of_node(&n.op))).chain(scales)
+        let systems = self.chunk.systems.iter().flat_map(substitution::values);
+        keys.chain(self.chunk.nodes.iter().flat_map(move |n| of_node(&n.op))).chain(scales).chain(systems)
     }
 
     pub(super) fn take_operands(&mut self) {
@@ -260,6 +283,10 @@ impl Plan {
             }
         }
         scales.extend(self.chunk.reads.iter().filter_map(|(_, found)| self.scale_of(found.node)));
+        for substitution in &self.substitutions {
+            scales.extend((!substitution.numbers.is_empty()).then(|| substitution.numbers.clone()));
+            wanted.extend(substitution.rows().map(|row| (vec![Some(row)], value)));
+        }
         for values in scales {
             if self.coefficient_of(&values).is_none() {
                 self.coefficients.push(Coefficient { values });
@@ -287,8 +314,13 @@ impl Plan {
 
     /// The left sides of products, in order.
     pub(super) fn take_squares(&mut self) {
-        for node in &self.chunk.nodes {
-            let Op::Product(left, _) = node.op else { continue };
+        let product = |node: &Node| match node.op {
+            Op::Product(left, _) => Some(left),
+            _ => None,
+        };
+        let sought = self.chunk.systems.iter().flat_map(|s| &s.sought);
+        let grams = sought.flat_map(|s| s.grams.iter().copied().flatten());
+        for left in grams.chain(self.chunk.nodes.iter().filter_map(product)) {
             if self.squares.iter().any(|s| s.node == left) {
                 continue;
             }

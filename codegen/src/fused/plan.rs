@@ -9,10 +9,11 @@
 //!
 //! An operand that is an input as it lies in memory has no tile of its own. Pure data: the printer decides nothing.
 
+use super::substitution::Substitution;
 use crate::dtype::DType;
 use crate::layout::Layout;
 use crate::program;
-use chunkwise_algebra::program::{Found, KeysId, NodeId, Program};
+use chunkwise_algebra::program::{Found, KeysId, Member, NodeId, Program, Sought, SystemId};
 use chunkwise_dsl::graph::{Dim, ParamId, StateId, Value};
 use chunkwise_dsl::timeline::Factor;
 
@@ -32,6 +33,26 @@ pub struct Input {
     pub columns: u32,
     /// Numbers that one copy brings.
     pub run: u32,
+}
+
+/// Who reads a scalar input, and so who copies it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reader {
+    /// The group of lanes of a token: [`Plan::prologue`].
+    Tokens,
+    /// The last warp, a token a lane: [`Plan::decays`].
+    Decays,
+}
+
+/// A scalar input in shared memory: `tokens * slots` numbers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Number {
+    /// The parameter.
+    pub param: ParamId,
+    /// Entries of the array, or 1.
+    pub slots: u32,
+    /// Who reads it.
+    pub reader: Reader,
 }
 
 /// Rows of 16-bit numbers that a product takes: keys, or the values of writes.
@@ -169,6 +190,8 @@ pub struct Plan {
     pub dims: (Dim, Dim),
     /// Vector inputs.
     pub inputs: Vec<Input>,
+    /// Scalar inputs of the prologue and of decays.
+    pub numbers: Vec<Number>,
     /// Keys and values.
     pub operands: Vec<Operand>,
     /// Coefficients.
@@ -181,6 +204,8 @@ pub struct Plan {
     pub own: Vec<Own>,
     /// Square matrices, in order.
     pub squares: Vec<Square>,
+    /// Feedback that is not linear, by system.
+    pub substitutions: Vec<Substitution>,
     /// The operand whose tile outputs leave through; otherwise they have a tile of their own.
     pub output: Option<usize>,
     /// What outputs are made of; `None` where each is a read.
@@ -251,6 +276,12 @@ impl Plan {
         self.chunk.reads.iter().map(rows).max().unwrap_or(0)
     }
 
+    /// The one member of a system, and its one list of reads; see [`Substitution`].
+    pub fn pair(&self, system: SystemId) -> (&Member, &Sought) {
+        let system = self.chunk.system(system);
+        (&system.members[0], &system.sought[0])
+    }
+
     /// The operand with these rows.
     pub fn operand_of(&self, rows: &[Option<Value>]) -> Option<usize> {
         self.operands.iter().position(|o| o.rows == rows)
@@ -264,6 +295,17 @@ impl Plan {
     /// Whether an input's tile has a second one, of what rounding lost.
     pub fn input_split(&self) -> bool {
         self.dtype == DType::F32
+    }
+
+    /// Whether a square's tile has a second one. Rows with feedback that is not linear are solved from it: as with inverses,
+    /// one rounding there would cost more than all others.
+    pub fn square_split(&self, square: &Square) -> bool {
+        self.split
+            || self
+                .chunk
+                .systems
+                .iter()
+                .any(|s| s.sought.iter().any(|s| s.grams.contains(&Some(square.node))))
     }
 
     /// Whether an operand's tile has a second one.

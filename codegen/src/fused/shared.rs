@@ -22,10 +22,18 @@ pub enum Region {
     Output,
     /// Rows of reads for the epilogue.
     Read(usize),
+    /// A scalar input.
+    Number(usize),
     /// A coefficient's rows.
     Coefficient(usize),
     /// Pairs within tokens.
     Own(usize),
+    /// A block's reads, where feedback is not linear, by position in [`Plan::substitutions`].
+    Found(usize),
+    /// A block's rows.
+    Solved(usize),
+    /// The blocks of the diagonal of their square.
+    Diagonal(usize),
     /// A vector state between chunks, by position in [`Plan::owners`].
     Vector(usize),
     /// A part of a clock.
@@ -82,11 +90,22 @@ impl Plan {
         for (at, c) in self.coefficients.iter().enumerate() {
             all.push((Region::Coefficient(at), self.rows(c.values.len()) * 4));
         }
+        for (at, number) in self.numbers.iter().enumerate() {
+            all.push((Region::Number(at), self.tokens * number.slots * 4));
+        }
         for (at, own) in self.own.iter().enumerate() {
             all.push((Region::Own(at), self.tokens * own.values.len() as u32 * 4));
         }
         for (at, clock) in self.clocks.iter().enumerate() {
             self.clock_regions(at, clock, &mut all);
+        }
+        for (at, substitution) in self.substitutions.iter().enumerate() {
+            let (member, sought) = self.pair(substitution.system);
+            let (reads, writes) = (sought.reads.len() as u32, member.values.len() as u32);
+            let row = 16 * wide_pitch(self.columns(self.dims.1)) * 4;
+            all.push((Region::Found(at), reads * row));
+            all.push((Region::Solved(at), writes * row));
+            all.push((Region::Diagonal(at), self.tokens * reads * (16 * writes + 8) * 4));
         }
         let vectors = self.owners.iter().enumerate().filter(|(_, o)| o.value.is_none());
         all.extend(vectors.map(|(at, _)| (Region::Vector(at), self.columns(self.dims.0) * 4)));
@@ -114,7 +133,7 @@ impl Plan {
             tile(Region::Decayed, at, (rows, self.operands[d.operand].columns), self.split);
         }
         for (at, s) in self.squares.iter().enumerate() {
-            tile(Region::Square, at, (s.rows, s.columns), self.split);
+            tile(Region::Square, at, (s.rows, s.columns), self.square_split(s));
         }
         all
     }
@@ -146,9 +165,11 @@ impl Plan {
 
     /// Whether a region is there once for each stage: what tokens compute while other warps may still use the last chunk's.
     pub fn is_staged(&self, region: Region) -> bool {
-        use Region::{Clock, Coefficient, Input, Operand};
+        use Region::{Clock, Coefficient, Input, Number, Operand};
         let kept = matches!(region, Clock(_, ClockPart::Decays | ClockPart::All));
-        self.stages > 1 && !kept && matches!(region, Input(..) | Operand(..) | Coefficient(_) | Clock(..))
+        self.stages > 1
+            && !kept
+            && matches!(region, Input(..) | Number(_) | Operand(..) | Coefficient(_) | Clock(..))
     }
 
     /// Bytes of shared memory.

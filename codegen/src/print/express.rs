@@ -68,8 +68,8 @@ fn expression(context: &Context<'_>, id: NodeId) -> (String, Binding) {
         Op::Unary(op, x) => (format!("{}({})", function(op), value(context, x)), Binding::Atom),
         Op::Binary(op, x, y) => binary(context, op, x, y),
         Op::Spread(x) => text(context, x),
-        // Inputs and reads are always stored; reductions are printed by whoever defines them.
-        Op::Input(..) | Op::Tap(_) | Op::Dot(..) | Op::Sum(_) | Op::Greatest(_) => {
+        // Inputs, reads and what is kept are always stored; reductions are printed by whoever defines them.
+        Op::Input(..) | Op::Tap(_) | Op::Kept(_) | Op::Dot(..) | Op::Sum(_) | Op::Greatest(_) => {
             (context.names.nodes[id.index()].clone(), Binding::Atom)
         }
     }

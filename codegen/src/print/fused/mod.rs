@@ -9,6 +9,7 @@ mod recurrence;
 mod shared;
 mod squares;
 mod states;
+mod substitution;
 mod tokens;
 
 use super::{arguments, below, entry, memory, token};
@@ -54,7 +55,8 @@ pub fn kernel(spec: &Spec, plan: &Plan) -> Kernel {
 /// Parameters that the chunk uses.
 fn used_params(plan: &Plan) -> Vec<ParamId> {
     let programs = [Some(&plan.prologue), Some(&plan.decays), plan.epilogue.as_ref().map(|e| &e.program)];
-    let inputs = programs.into_iter().flatten().flat_map(|p| p.inputs(false).chain(p.inputs(true)));
+    let programs = programs.into_iter().flatten().chain(plan.substitutions.iter().map(|s| &s.program));
+    let inputs = programs.flat_map(|p| p.inputs(false).chain(p.inputs(true)));
     let mut params: Vec<ParamId> =
         inputs.map(|(_, param, _)| param).chain(plan.inputs.iter().map(|i| i.param)).collect();
     params.sort();
@@ -93,9 +95,9 @@ fn body(fused: &Fused<'_>, used: &[ParamId]) -> String {
         w.line("char *const shared = reinterpret_cast<char *>(memory);");
         shared_memory(fused, |region| !fused.plan.is_staged(region), w);
         pointers(fused, used, w);
-        for context in
-            [Some(&fused.context), fused.decays.as_ref(), fused.after.as_ref()].into_iter().flatten()
-        {
+        let contexts = [Some(&fused.context), fused.decays.as_ref(), fused.after.as_ref()];
+        let rows = fused.substitutions.iter().map(|s| &s.context);
+        for context in contexts.into_iter().flatten().chain(rows) {
             token::once(context, w);
         }
         states(fused, w);
@@ -127,7 +129,7 @@ fn two_stages(fused: &Fused<'_>, w: &mut Writer) {
     let length = &fused.context.names.length;
     w.block_ending(format_args!("const auto {fetch} = [&](i64 {first}, int {stage})"), "};", |w| {
         count(fused, w);
-        shared_memory(fused, |region| matches!(region, Region::Input(..)), w);
+        shared_memory(fused, |region| matches!(region, Region::Input(..) | Region::Number(_)), w);
         tokens::fetch(fused, w);
     });
     w.line(format_args!("int {stage} = 0;"));
@@ -195,6 +197,7 @@ fn position<'a>(fused: &'a Fused<'_>) -> Vec<(&'a str, String)> {
         };
         lines.push((&dim.left, format!("const int {} = {end} - {};", dim.left, dim.first)));
     }
+    lines.extend(substitution::position(fused));
     let (cu, sequence, tokens) = (&n.cu_seqlens, &n.sequence, &n.tokens);
     lines.push((
         &n.start,

@@ -2,8 +2,9 @@
 
 use super::super::Context;
 use super::super::names::Names;
+use super::substitution::{SubstitutionNames, row_names};
 use crate::dtype::DType;
-use crate::fused::{Clock, ClockKind, ClockPart, Operand, Part, Plan};
+use crate::fused::{Clock, ClockKind, ClockPart, Number, Operand, Part, Plan, Substitution};
 use crate::kernel::Spec;
 use crate::layout;
 use crate::namer::Namer;
@@ -34,6 +35,8 @@ pub(super) struct Fused<'a> {
     pub(super) context: Context<'a>,
     /// By [`Plan::inputs`].
     pub(super) inputs: Vec<TileName>,
+    /// By [`Plan::numbers`].
+    pub(super) numbers: Vec<String>,
     /// By [`Plan::operands`]: the name of the tile, also where it is an input's.
     pub(super) operands: Vec<TileName>,
     /// By [`Plan::coefficients`].
@@ -64,6 +67,8 @@ pub(super) struct Fused<'a> {
     pub(super) decays: Option<Context<'a>>,
     /// What prints the epilogue's expressions.
     pub(super) after: Option<Context<'a>>,
+    /// By [`Plan::substitutions`].
+    pub(super) substitutions: Vec<SubstitutionNames<'a>>,
     /// The number of a chunk's stage, and the function that fetches a chunk.
     pub(super) stage: String,
     pub(super) fetch: String,
@@ -231,6 +236,8 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         .iter()
         .map(|i| tile_name(n, &timeline.signature.param(i.param).name, plan.input_split()))
         .collect();
+    let number = |i: &Number| n.fresh(&format!("{}_rows", timeline.signature.param(i.param).name));
+    let numbers = plan.numbers.iter().map(number).collect();
     let operand = |(at, o): (usize, &Operand), n: &mut Namer| match o.alias {
         Some(input) => inputs[input].clone(),
         None => tile_name(n, &format!("operand{at}"), plan.split),
@@ -249,7 +256,7 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let own = plan.own.iter().map(|_| n.fresh("own")).collect();
     let squares = plan.squares.iter().map(|s| match s.inverse_of {
         Some(_) => tile_name(n, "inverse", plan.split),
-        None => tile_name(n, "gram", plan.split),
+        None => tile_name(n, "gram", plan.square_split(s)),
     });
     let squares = squares.collect();
     let [exact, warp, column, first, count, there, line] =
@@ -262,6 +269,20 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     };
     let after = plan.epilogue.as_ref().map(|epilogue| of(&epilogue.program));
     let decays = (!plan.decay_roots.is_empty()).then(|| of(&plan.decays));
+    let substitution = |s: &'a Substitution| SubstitutionNames {
+        context: Context {
+            timeline,
+            program: &s.program,
+            layout: &s.layout,
+            names: row_names(s, names.with(&s.program, n), plan.dims.1.index(), n),
+            params: params.clone(),
+            output: spec.dtype,
+        },
+        found: n.fresh("found"),
+        solved: n.fresh("solved"),
+        diagonal: n.fresh("diagonal"),
+    };
+    let substitutions = plan.substitutions.iter().map(substitution).collect();
     let vectors =
         plan.owners.iter().map(|o| n.fresh(&format!("{}_numbers", timeline.signature.state(o.state).name)));
     let vectors = vectors.collect();
@@ -272,6 +293,7 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         plan,
         context,
         inputs,
+        numbers,
         operands,
         coefficients,
         clocks,
@@ -290,6 +312,7 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         vectors,
         decays,
         after,
+        substitutions,
         stage,
         fetch,
         namer: RefCell::new(namer),

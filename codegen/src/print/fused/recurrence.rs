@@ -1,10 +1,10 @@
 //! What a warp does for its 16 value columns: reads, the solve, outputs, the next state. Everything is transposed: rows are
 //! value columns, columns are rows of stacks. No barrier.
 
-use super::{ClockNames, Fused, Packed, TileName, registers};
+use super::{ClockNames, Fused, Packed, TileName, registers, substitution};
 use crate::fused::{Owner, copy_run};
 use crate::writer::Writer;
-use chunkwise_algebra::program::{Columns, Found, KeysId, NodeId, Op};
+use chunkwise_algebra::program::{Columns, Found, KeysId, NodeId, Op, SystemId};
 use chunkwise_dsl::graph::{Expr, ReadId};
 use std::collections::BTreeMap;
 
@@ -165,9 +165,24 @@ impl Warp<'_, '_> {
         let name = self.fused.fresh(wish);
         let rows = self.fused.eighths(self.fused.plan.chunk.node(node).rows);
         w.line(format_args!("float {name}[{rows}][4] = {{}};"));
-        self.accumulate(node, &name, true, w);
+        match self.fused.plan.chunk.node(node).op {
+            Op::Solved(system, _) => self.solve(node, system, &name, w),
+            _ => self.accumulate(node, &name, true, w),
+        }
         self.known.insert(node, name.clone());
         name
+    }
+
+    /// Rows with feedback that is not linear.
+    fn solve(&mut self, node: NodeId, system: SystemId, name: &str, w: &mut Writer) {
+        let fused = self.fused;
+        let (_, sought) = fused.plan.pair(system);
+        let found = fused.fresh("found");
+        let eighths = fused.eighths(fused.plan.chunk.node(sought.found).rows);
+        w.line(format_args!("float {found}[{eighths}][4] = {{}};"));
+        self.accumulate(sought.found, &found, true, w);
+        let packed = substitution::print(fused, (self.owner, &self.column), system, (&found, name), w);
+        self.packed.insert(node, packed);
     }
 
     /// A matrix as the left operand of a product.

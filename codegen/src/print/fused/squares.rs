@@ -6,7 +6,7 @@
 //! every inverse:       diagonal blocks, then the blocks below them
 //! ```
 
-use super::{ClockNames, Fused, TileName};
+use super::{ClockNames, Fused, TileName, substitution};
 use crate::fused::{ClockKind, Decayed, Square};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{KeysId, NodeId, Op};
@@ -154,6 +154,7 @@ fn fill(fused: &Fused<'_>, rows: &Rows<'_>, tile: &TileName, w: &mut Writer) {
             w.line(format_args!("store_square({}, {sum}, {row});", fused.exact));
             return w.line(format_args!("invert_block({}, {row});", fused.exact));
         }
+        substitution::keep_diagonal(fused, square.node, (&sum, row), w);
         let e = fused.operand();
         w.line(format_args!("store_rows<{e}>({}, {sum}, {row});", tile.high));
         if let Some(low) = &tile.low {

@@ -7,7 +7,7 @@
 //! ```
 
 use super::{ClockNames, Fused, RowNames, TileName, epilogue};
-use crate::fused::{ClockKind, Root};
+use crate::fused::{ClockKind, Number, Reader, Root};
 use crate::print::{Context, express, memory, token};
 use crate::program::{NodeId, Op, Step};
 use crate::writer::Writer;
@@ -45,14 +45,32 @@ pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
             own.at, fused.first, own.step, own.step, fused.count,
         ));
     }
+    for (number, rows) in plan.numbers.iter().zip(&fused.numbers) {
+        fetch_numbers(fused, number, rows, w);
+    }
     if copies(fused) {
         w.line("close_copies();");
     }
 }
 
+/// A scalar input: each number is copied by who reads it.
+fn fetch_numbers(fused: &Fused<'_>, number: &Number, rows: &str, w: &mut Writer) {
+    let (plan, names) = (fused.plan, &fused.context.names);
+    let own = &names.params[number.param.index()];
+    let (lanes, warps, last) = match number.reader {
+        Reader::Tokens => (plan.layout.lanes, plan.warps, String::new()),
+        Reader::Decays => (1, 1, format!("if ({} == {}) ", fused.warp, plan.warps - 1)),
+    };
+    w.line(format_args!(
+        "{last}fetch_numbers<{}, {}, {lanes}, {warps}>({rows}, {} + {} * {}, {}, {}, {});",
+        plan.tokens, number.slots, own.at, fused.first, own.step, own.step, own.heads, fused.count
+    ));
+}
+
 /// Whether inputs arrive by asynchronous copies.
 fn copies(fused: &Fused<'_>) -> bool {
-    fused.plan.inputs.iter().any(|input| input.run > 1) && !fused.plan.input_split()
+    let plan = fused.plan;
+    !plan.numbers.is_empty() || (plan.inputs.iter().any(|input| input.run > 1) && !plan.input_split())
 }
 
 /// Coefficients, decays and computed operands.
@@ -144,6 +162,11 @@ fn input(fused: &Fused<'_>, context: &Context<'_>, id: NodeId, param: ParamId, e
     let own = &context.names.params[param.index()];
     let t = &context.names.token;
     let Some(dim) = context.program.node(id).dim else {
+        if let Some(rows) = number(fused, context, param) {
+            let slots = fused.plan.chunk.timeline.signature.param(param).count.unwrap_or(1);
+            let row = row(t, slots as usize, entry as usize);
+            return w.line(format_args!("const float {name} = {rows}[{row}];"));
+        }
         let skipped = match entry {
             0 => String::new(),
             by => format!(" + {}", memory::times(&format!("i64({})", own.heads), by)),
@@ -153,19 +176,41 @@ fn input(fused: &Fused<'_>, context: &Context<'_>, id: NodeId, param: ParamId, e
             fused.there, own.at, fused.first, own.step
         ));
     };
-    let axis = context.axis(dim);
     let Some(at) = fused.plan.inputs.iter().position(|i| i.param == param) else {
         return global_row(fused, context, id, param, entry, w);
     };
     let row = row(t, fused.plan.inputs[at].slots as usize, entry as usize);
+    load_row(fused, context, (name, dim), (&fused.inputs[at], &row), w);
+}
+
+/// A row of a tile, as this lane's registers.
+pub(super) fn load_row(
+    fused: &Fused<'_>,
+    context: &Context<'_>,
+    (name, dim): (&str, Dim),
+    (tile, row): (&TileName, &str),
+    w: &mut Writer,
+) {
+    let (axis, e) = (context.axis(dim), fused.element());
     w.line(format_args!("float {name}[{}];", axis.registers));
-    let tile = &fused.inputs[at];
-    let e = fused.element();
     let place = format!("{row}, {} * {}", context.names.member, axis.run);
     w.line(format_args!("load_row<{}, {}, {e}>({name}, {}, {place});", axis.run, axis.stride, tile.high));
     if let Some(low) = &tile.low {
         w.line(format_args!("add_row<{}, {}, {e}>({name}, {low}, {place});", axis.run, axis.stride));
     }
+}
+
+/// The rows of a scalar input of the prologue or of decays.
+fn number<'a>(fused: &'a Fused<'_>, context: &Context<'_>, param: ParamId) -> Option<&'a str> {
+    let reader = if std::ptr::eq(context.program, &fused.plan.prologue) {
+        Reader::Tokens
+    } else if std::ptr::eq(context.program, &fused.plan.decays) {
+        Reader::Decays
+    } else {
+        return None;
+    };
+    let at = fused.plan.numbers.iter().position(|n| n.param == param && n.reader == reader)?;
+    Some(&fused.numbers[at])
 }
 
 /// A vector that no tile holds: read from memory. After the sequence's end the chunk's first token stands in.

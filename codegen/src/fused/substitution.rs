@@ -1,0 +1,190 @@
+//! Feedback that is not linear: what a row is made of, and which lanes make it.
+//!
+//! ```text
+//! longhorn    u = beta / (1 + beta * kept0) * (x - p)      kept0 = dot(k, k), once a token, in the prologue
+//! ```
+//!
+//! Everything scalar that no read enters is computed before, and so are rows that sum over the value dim. Where value channels
+//! stay apart, a warp solves its own 16, a lane a channel. Where a row's channels meet, one warp holds whole rows.
+//!
+//! Source: `math/substitution.py` of the design.
+
+use super::choose::not_fused;
+use super::plan::{Plan, WARP_COLUMNS};
+use crate::kernel::Limitation;
+use crate::layout::{Axis, Layout, Side};
+use crate::program::{self, Program};
+use chunkwise_algebra::program::{Program as Chunk, System, SystemId};
+use chunkwise_dsl::graph::{Dim, Expr, Shape, Value};
+
+/// How a system's rows are made.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Substitution {
+    /// The system: one state's reads and writes.
+    pub system: SystemId,
+    /// A token's rows, in order; its outputs are write slots.
+    pub program: Program,
+    /// What [`program::Op::Kept`] is, by number.
+    pub kept: Vec<Kept>,
+    /// Scalars that are computed before: the slots of a coefficient.
+    pub numbers: Vec<Value>,
+    /// Whether a row's channels meet.
+    pub mixes: bool,
+    /// Where a row lives: 16 lanes, a channel each, or a whole warp.
+    pub layout: Layout,
+}
+
+/// Where a value lies that was computed before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// A slot of [`Substitution::numbers`].
+    Number(usize),
+    /// A row: the one slot of an operand.
+    Row(Value),
+}
+
+/// Whether a system is of one matrix state: its reads find its own rows and nothing of other systems.
+pub(super) fn supported(chunk: &Chunk) -> Result<(), Limitation> {
+    let t = &chunk.timeline;
+    for system in &chunk.systems {
+        let ([member], [sought]) = (&system.members[..], &system.sought[..]) else {
+            return not_fused(t, "has feedback that is not linear and uses reads of several states");
+        };
+        let state = chunk.keys(member.keys).state;
+        if chunk.keys(sought.keys).state != state || sought.grams.iter().any(Option::is_none) {
+            return not_fused(t, "has feedback that is not linear and uses reads of another state");
+        }
+        if !chunk.keys(member.keys).slots.is_sorted_by_key(|slot| slot.event) {
+            return not_fused(t, "has writes with feedback that is not linear out of their order");
+        }
+        if t.form(state).value.is_none() {
+            return not_fused(t, "has feedback of a vector state that is not linear");
+        }
+    }
+    Ok(())
+}
+
+/// Every value that a system's rows and reads are made from.
+pub(super) fn values(system: &System) -> impl Iterator<Item = Value> + '_ {
+    let rows = system.members.iter().flat_map(|m| m.values.iter().copied());
+    rows.chain(system.sought.iter().flat_map(|s| s.reads.iter().map(|(_, scale)| *scale)))
+}
+
+impl Substitution {
+    /// Lanes that hold a row's channels.
+    pub fn lanes(&self) -> u32 {
+        self.layout.lanes
+    }
+
+    /// The rows that are computed before.
+    pub fn rows(&self) -> impl Iterator<Item = Value> + '_ {
+        self.kept.iter().filter_map(|kept| match kept {
+            Kept::Row(value) => Some(*value),
+            Kept::Number(_) => None,
+        })
+    }
+}
+
+impl Plan {
+    pub(super) fn take_substitutions(&mut self) -> Result<(), Limitation> {
+        for at in 0..self.chunk.systems.len() {
+            let substitution = self.substitution(SystemId(at as u32))?;
+            self.substitutions.push(substitution);
+        }
+        Ok(())
+    }
+
+    fn substitution(&self, id: SystemId) -> Result<Substitution, Limitation> {
+        let t = &self.chunk.timeline;
+        let (member, sought) = self.pair(id);
+        let mut before = Before { plan: self, tainted: tainted(&self.chunk), values: Vec::new() };
+        for value in &member.values {
+            before.visit(*value)?;
+        }
+        let scales = sought.reads.iter().map(|(_, scale)| *scale);
+        for scale in scales.filter(|s| t.graph.literal(*s) != Some(1.0)) {
+            before.keep(scale);
+        }
+        let values = before.values;
+        let name = format!("{}_value", t.signature.state(self.chunk.keys(member.keys).state).name);
+        let roots: Vec<(Value, &str)> = member.values.iter().map(|v| (*v, name.as_str())).collect();
+        let program = program::expressions_of(t, &roots, &values)?;
+        let mixes = program.nodes.iter().any(|node| node.op.is_reduction());
+        if mixes {
+            self.check_reductions(&program)?;
+        }
+        let is_number = |v: &Value| t.graph.shape(*v) == Shape::Scalar;
+        let numbers: Vec<Value> = values.iter().copied().filter(is_number).collect();
+        let kept = |v: &Value| match numbers.iter().position(|n| n == v) {
+            Some(slot) => Kept::Number(slot),
+            None => Kept::Row(*v),
+        };
+        let kept = values.iter().map(kept).collect();
+        let layout = self.row_layout(mixes);
+        Ok(Substitution { system: id, program, kept, numbers, mixes, layout })
+    }
+
+    /// A lane a channel, or a warp a row: runs of one number, so that lanes' accesses lie side by side.
+    fn row_layout(&self, mixes: bool) -> Layout {
+        let value = self.dims.1;
+        let columns = self.columns(value);
+        let lanes = if mixes { 32 } else { WARP_COLUMNS };
+        let registers = if mixes { columns.div_ceil(lanes) } else { 1 };
+        let covered = if mixes { registers * lanes } else { columns * self.blocks };
+        let axis = |(at, axis): (usize, &Axis)| match Dim(at as u32) == value {
+            true => Axis {
+                size: axis.size,
+                side: Side::Lanes,
+                run: 1,
+                stride: lanes,
+                registers,
+                padded: covered != axis.size,
+            },
+            false => *axis,
+        };
+        let axes = self.layout.axes.iter().enumerate().map(axis).collect();
+        Layout { lanes, axes, ..self.layout.clone() }
+    }
+}
+
+/// What is computed before, as a search from the rows finds it.
+struct Before<'a> {
+    plan: &'a Plan,
+    tainted: Vec<bool>,
+    values: Vec<Value>,
+}
+
+impl Before<'_> {
+    fn keep(&mut self, value: Value) {
+        if !self.values.contains(&value) {
+            self.values.push(value);
+        }
+    }
+
+    fn visit(&mut self, value: Value) -> Result<(), Limitation> {
+        let t = &self.plan.chunk.timeline;
+        let (expr, shape) = (t.graph.expr(value), t.graph.shape(value));
+        let free = !self.tainted[value.index()];
+        match expr {
+            Expr::Const(_) | Expr::Size(_) | Expr::Read(_) => return Ok(()),
+            _ if free && shape == Shape::Scalar => {
+                self.keep(value);
+                return Ok(());
+            }
+            _ if shape != Shape::Scalar && shape.dims().any(|dim| dim != self.plan.dims.1) => {
+                return not_fused(t, "has feedback with vectors of another dim than the state's values");
+            }
+            Expr::Softmax(_) | Expr::L2norm(_) | Expr::Contract(..) | Expr::Sum(_) if free => {
+                self.keep(value);
+                return Ok(());
+            }
+            _ => {}
+        }
+        expr.operands().try_for_each(|x| self.visit(x))
+    }
+}
+
+/// What depends on a read.
+fn tainted(chunk: &Chunk) -> Vec<bool> {
+    chunk.timeline.graph.dependents(|e| matches!(e, Expr::Read(_)))
+}
