@@ -9,6 +9,7 @@
 
 use chunkwise_codegen::arch::Arch;
 use chunkwise_codegen::dtype::DType;
+use chunkwise_codegen::model::Gpu;
 use chunkwise_runtime::PlanChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -83,6 +84,17 @@ pub enum Command {
     /// RMS(reference) of a tensor; it may be up to 1e-9 in f64, 1e-4 in f32, 1e-3 in f16, 5e-3 in bf16. Exit code 1 says
     /// that one is above that.
     Check(Check),
+    /// What kernels cost: counted in the simulator, predicted for a GPU, measured on one
+    ///
+    /// What the kernels of rules cost. Bytes, tensor-core flops, shared-memory wavefronts, bank conflicts, barriers and
+    /// instructions are counted in the simulator, for one token of one head, and set against the least: every input and
+    /// output once, and the flops of the chunkwise form. Registers, spills and the blocks that a multiprocessor holds
+    /// come from the compiler's log.
+    ///
+    /// The time is a model, not a measurement: what is counted over what the GPU of the data sheet does, the
+    /// largest of memory, tensor cores, shared memory, CUDA cores, special functions, issue slots and latency. With
+    /// --device cuda:0 the measured time stands beside it.
+    Bench(Bench),
     /// The disk cache of compiled kernels
     ///
     /// The disk cache of compiled kernels. It lies in the user's cache directory, or where CHUNKWISE_CACHE_DIR says. It
@@ -263,6 +275,62 @@ Examples:
   chunkwise emit gla -k 64 -v 64 --dtype bf16 > gla.cu
   chunkwise check gla -k 64 -v 64 --dtype bf16 --device sim --kernel gla.cu";
 
+/// `chunkwise bench`.
+#[derive(Args, Debug)]
+#[command(after_long_help = BENCH_EXAMPLES)]
+pub struct Bench {
+    /// Catalogue names, `path.rs`, or `path.rs::name`
+    #[arg(value_name = "RULE", required_unless_present = "all", conflicts_with = "all")]
+    pub rules: Vec<String>,
+    /// Every rule of the catalogue
+    #[arg(long)]
+    pub all: bool,
+    /// The algorithm: recurrent, fused. Left out, every plan that has a kernel
+    #[arg(long, value_name = "PLAN", value_parser = plan)]
+    pub plan: Option<PlanChoice>,
+    /// Sizes of the rules' dims [default: 128]
+    #[command(flatten)]
+    pub dims: Dims,
+    /// Tokens of each sequence
+    #[arg(short = 't', long, value_name = "COUNT", default_value_t = 8192, value_parser = problem)]
+    pub tokens: usize,
+    /// State heads
+    #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = problem)]
+    pub heads: usize,
+    /// Sequences
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = problem)]
+    pub batch: usize,
+    /// Element type of the token vectors and the output: f32, f16, bf16
+    #[arg(long, value_name = "TYPE", default_value = "bf16", value_parser = dtype)]
+    pub dtype: DType,
+    /// The architecture of the kernels; left out, that of the GPU
+    #[arg(long, value_name = "ARCH", value_parser = arch)]
+    pub arch: Option<Arch>,
+    /// The GPU of the model: a100, l40s, h200, h100, b200, rtx5090. Left out, one of the architecture; h200 without either
+    #[arg(long, value_name = "NAME", value_parser = gpu)]
+    pub gpu: Option<&'static Gpu>,
+    /// Where to run: sim counts; cuda:0 also measures
+    #[arg(long, value_name = "DEVICE", default_value = "sim")]
+    pub device: String,
+    /// Also write everything to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// All figures of each kernel, below the table
+    #[arg(long)]
+    pub detail: bool,
+    /// Which of the project's targets the fused kernels miss
+    #[arg(long)]
+    pub targets: bool,
+}
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  chunkwise bench gated_deltanet
+  chunkwise bench gla kda rwkv7 --plan fused --gpu a100 --batch 8 --heads 16
+  chunkwise bench my_rule.rs -k 64 -v 64 --detail
+  chunkwise bench --all --plan fused --targets --json bench.json
+  chunkwise bench gated_deltanet --device cuda:0 --gpu h100";
+
 /// `chunkwise cache`.
 #[derive(Args, Debug)]
 #[command(after_long_help = CACHE_EXAMPLES)]
@@ -373,6 +441,14 @@ fn chunk(text: &str) -> Result<usize, String> {
 
 fn tokens(text: &str) -> Result<usize, String> {
     count(text, 0, LARGEST)
+}
+
+fn problem(text: &str) -> Result<usize, String> {
+    count(text, 1, 1 << 20)
+}
+
+fn gpu(text: &str) -> Result<&'static Gpu, String> {
+    Gpu::named(text).map_err(|error| error.to_string())
 }
 
 fn heads(text: &str) -> Result<usize, String> {

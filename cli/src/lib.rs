@@ -1,4 +1,4 @@
-//! The `chunkwise` command line: `list`, `explain`, `emit`, `run`, `check`, `cache`, `doctor`.
+//! The `chunkwise` command line: `list`, `explain`, `emit`, `run`, `check`, `bench`, `cache`, `doctor`.
 //!
 //! ```text
 //! arguments -- args --> Command -- commands::* --> text on standard output, or a Failure with its exit code
@@ -11,6 +11,7 @@
 //! Exit codes: 0 success, 1 a check failed or our bug, 2 the user's mistake, 3 a limitation or an absent device.
 
 pub mod args;
+pub mod bench;
 pub mod check;
 pub mod commands;
 pub mod counters;
@@ -60,6 +61,7 @@ fn dispatch(arguments: Arguments) -> Outcome {
         Command::Emit(arguments) => commands::emit(&arguments, &mut output)?,
         Command::Run(arguments) => commands::run(&arguments, &mut output)?,
         Command::Check(arguments) => commands::check(&arguments, &mut output)?,
+        Command::Bench(arguments) => commands::bench(&arguments, &mut output)?,
         Command::Cache(arguments) => commands::cache(&arguments, &mut output)?,
         Command::Doctor(arguments) => commands::doctor(&arguments, &mut output)?,
     }

@@ -9,7 +9,7 @@
 //! It counts every C x C matrix as full, and no inverse: a kernel that skips the blocks above the diagonal does less, the
 //! inverse adds about C^2 / 3. With several states, pairs that never meet cost nothing.
 
-use super::system::System;
+use super::system::{self, System};
 use chunkwise_dsl::graph::{Dim, Expr, Shape};
 use chunkwise_dsl::signature::Param;
 use chunkwise_dsl::timeline::{Event, Timeline};
@@ -72,6 +72,40 @@ impl Costs {
     /// All bytes.
     pub(crate) fn total_bytes(&self) -> u64 {
         self.bytes.iter().map(|b| b.1).sum()
+    }
+}
+
+/// What no algorithm can do without, and what the chunkwise form does by the formula above: per token and state head.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Least {
+    /// Bytes of the inputs that have a time axis, each read once.
+    pub input_bytes: u64,
+    /// Bytes of the outputs, each written once.
+    pub output_bytes: u64,
+    /// Flops of the chunkwise form, every C x C matrix full and no inverse.
+    pub chunkwise_flops: u64,
+    /// Flops of the token loop.
+    pub recurrent_flops: u64,
+}
+
+impl Least {
+    /// Inputs and outputs.
+    pub fn bytes(&self) -> u64 {
+        self.input_bytes + self.output_bytes
+    }
+}
+
+/// The figures that `explain` prints, as numbers.
+pub fn least(timeline: &Timeline, setting: &Setting) -> Least {
+    let (extended, parts) = system::extend(timeline);
+    let costs = costs(&System::new(&extended, parts), setting);
+    let outputs = &timeline.signature.outputs;
+    let output_bytes = outputs.iter().map(|o| setting.elements(o.shape) * setting.element_bytes as u64).sum();
+    Least {
+        input_bytes: costs.total_bytes() - output_bytes,
+        output_bytes,
+        chunkwise_flops: costs.chunkwise(),
+        recurrent_flops: costs.recurrent,
     }
 }
 

@@ -27,7 +27,7 @@ mod system;
 mod text;
 mod why;
 
-pub use cost::Setting;
+pub use cost::{Least, Setting, least};
 
 use chunkwise_dsl::rule::Rule;
 

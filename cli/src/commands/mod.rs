@@ -1,13 +1,15 @@
 //! The commands, one file each: arguments in, text on standard output, or a failure.
 
+mod bench;
 mod cache;
 mod check;
 mod doctor;
-mod emit;
+pub(crate) mod emit;
 mod explain;
 mod list;
 mod run;
 
+pub use bench::bench;
 pub use cache::cache;
 pub use check::check;
 pub use doctor::doctor;

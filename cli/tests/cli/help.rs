@@ -5,7 +5,7 @@ use crate::binary::Folder;
 #[test]
 fn every_command_explains_itself() {
     let folder = Folder::new();
-    for command in ["", "list", "explain", "emit", "run", "check", "cache", "doctor"] {
+    for command in ["", "list", "explain", "emit", "run", "check", "bench", "cache", "doctor"] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|part| !part.is_empty()).collect();
         let text = folder.succeed(&arguments);
         assert!(

@@ -1,0 +1,322 @@
+//! A bench as tables for people.
+//!
+//! ```text
+//! rule            plan   bytes  /least  sectors/least  tensor flop  /reference  ..  blocks/SM  held by       ms  bound by
+//! gated_deltanet  fused  1,092    1.06           1.01      145,408        0.89  ..          1  registers  0.543  shared
+//! ```
+
+use super::{Bench, Problem, REFERENCE_CHUNK, Setup};
+use crate::table::{Align, table};
+use chunkwise::Error;
+use chunkwise_codegen::Plan;
+
+/// Targets of every chunkwise kernel: bytes over the least, tensor flops over the reference work, barriers a chunk.
+pub const TARGETS: (f64, f64, f64) = (1.3, 1.6, 3.0);
+
+/// `K = 128, V = 128`.
+pub fn sizes(names: &[String], sizes: &[usize]) -> String {
+    let dims = names.iter().zip(sizes).map(|(name, size)| format!("{name} = {size}"));
+    dims.collect::<Vec<_>>().join(", ")
+}
+
+/// What is benched, and what the figures mean.
+pub fn header(setup: &Setup) -> String {
+    let Problem { batch, tokens, heads } = setup.problem;
+    format!(
+        "{} kernels for {}, counted in the simulator: a token of one head\n\
+         predicted: a model of the {} for B = {batch}, T = {tokens}, HV = {heads}, not a measurement; kernels take 1.2 \
+         to 1.6 times as long\n",
+        setup.dtype, setup.arch, setup.gpu.title
+    )
+}
+
+/// One row a rule and plan.
+pub fn rows(benches: &[Bench]) -> String {
+    let measured = benches.iter().any(|b| b.measured.is_some());
+    let mut header = vec![
+        "rule",
+        "plan",
+        "bytes",
+        "/least",
+        "sectors/least",
+        "tensor flop",
+        "/reference",
+        "wavefronts",
+        "conflicts",
+        "barriers/chunk",
+        "instructions",
+        "registers",
+        "spilled",
+        "blocks/SM",
+        "held by",
+        "ms",
+        "bound by",
+    ];
+    header.extend(measured.then_some("measured"));
+    let mut all = vec![header.iter().map(|name| (*name).to_owned()).collect()];
+    all.extend(benches.iter().map(|b| row(b, measured)));
+    use Align::{Left, Right};
+    let mut columns = vec![Left, Left];
+    columns.extend([Right; 12]);
+    columns.extend([Left, Right, Left]);
+    columns.extend(measured.then_some(Right));
+    table(&columns, &all)
+}
+
+fn row(b: &Bench, measured: bool) -> Vec<String> {
+    let t = &b.per_token;
+    let (ms, bound) = match &b.predicted {
+        Some(p) => (milliseconds(p.ms), p.bound.to_string()),
+        None => ("-".to_owned(), "does not fit".to_owned()),
+    };
+    let mut cells = vec![
+        b.rule.clone(),
+        b.plan.to_string(),
+        number(t.bytes()),
+        format!("{:.2}", b.byte_ratio()),
+        format!("{:.2}", b.sector_ratio()),
+        number(t.tensor_flops),
+        b.flop_ratio().map_or("-".to_owned(), |x| format!("{x:.2}")),
+        number(t.wavefronts),
+        number(t.conflicts),
+        format!("{:.1}", b.barriers_per_chunk),
+        number(t.instructions),
+        b.resources.registers.to_string(),
+        spilled(b).to_string(),
+        b.occupancy.blocks.to_string(),
+        b.occupancy.bound.to_string(),
+        ms,
+        bound,
+    ];
+    cells.extend(measured.then(|| b.measured.map_or("-".to_owned(), milliseconds)));
+    cells
+}
+
+/// Spilled bytes, stores and loads.
+fn spilled(b: &Bench) -> u32 {
+    b.resources.spill_store_bytes + b.resources.spill_load_bytes
+}
+
+/// Everything about one kernel.
+pub fn detail(b: &Bench) -> String {
+    let t = &b.per_token;
+    let per_token = |name: &str, x: f64, remark: String| vec![format!("  {name}"), number(x), remark];
+    let flops = b.flop_ratio().map_or(String::new(), |x| {
+        format!(
+            "{x:.2} times the {} of the reference work, C = {REFERENCE_CHUNK}",
+            number(b.least.chunkwise_flops as f64)
+        )
+    });
+    let plain = |name: &str, text: String, remark: &str| vec![format!("  {name}"), text, remark.to_owned()];
+    let mut rows = vec![
+        per_token(
+            "global bytes",
+            t.bytes(),
+            format!("{:.2} times the least, {}", b.byte_ratio(), b.least.bytes()),
+        ),
+        per_token("  loaded", t.load_bytes, format!("inputs have {}", b.least.input_bytes)),
+        per_token("  stored", t.store_bytes, format!("outputs have {}", b.least.output_bytes)),
+        per_token("sectors of 32 bytes", t.sectors, format!("{:.2} times the least", b.sector_ratio())),
+        per_token("tensor-core flops", t.tensor_flops, flops),
+        per_token("multiply-adds on CUDA cores", t.fma, String::new()),
+        per_token("special functions", t.special, String::new()),
+        per_token("shared-memory wavefronts", t.wavefronts, String::new()),
+        per_token("  by bank conflicts", t.conflicts, String::new()),
+        per_token("warp instructions", t.instructions, String::new()),
+        plain("barriers a chunk", format!("{:.1}", b.barriers_per_chunk), &chunks(b)),
+        plain("registers", b.resources.registers.to_string(), &format!("{} bytes spilled", spilled(b))),
+        plain("shared memory", number(f64::from(b.shared)), "bytes a block"),
+        plain(
+            "blocks a multiprocessor",
+            b.occupancy.blocks.to_string(),
+            &format!(
+                "of {} threads, {} a head; {} bound them",
+                b.threads, b.blocks_per_head, b.occupancy.bound
+            ),
+        ),
+    ];
+    if let Some(p) = &b.predicted {
+        rows.push(plain("predicted ms", milliseconds(p.ms), &format!("{} bounds it", p.bound)));
+        let alone = p.alone.iter();
+        rows.extend(alone.map(|(r, ms)| plain(&format!("  {r} alone"), milliseconds(*ms), "")));
+    }
+    rows.extend(b.measured.map(|ms| plain("measured ms", milliseconds(ms), "")));
+    let rows = table(&[Align::Left, Align::Right, Align::Left], &rows);
+    format!("\n{}, {}, {}\n{rows}", b.rule, b.plan, b.sizes)
+}
+
+fn chunks(b: &Bench) -> String {
+    match b.plan {
+        Plan::Recurrent => "a chunk is a token".to_owned(),
+        Plan::Fused => format!("of {} tokens", b.chunk),
+    }
+}
+
+/// What was asked for and has no kernel, each with the reason.
+pub fn refused(refused: &[(String, Error)]) -> String {
+    let reason = |error: &Error| {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        first.strip_prefix("error: ").unwrap_or(first).to_owned()
+    };
+    let rows: Vec<_> = refused.iter().map(|(what, why)| vec![format!("  {what}"), reason(why)]).collect();
+    if rows.is_empty() {
+        String::new()
+    } else {
+        format!("\nnot benched:\n{}", table(&[Align::Left; 2], &rows))
+    }
+}
+
+/// What chunkwise kernels miss of the project's targets.
+pub fn targets(benches: &[Bench]) -> String {
+    let (bytes, flops, barriers) = TARGETS;
+    let mut rows = vec![vec!["rule".to_owned(), "misses".to_owned()]];
+    for b in benches.iter().filter(|b| b.plan == Plan::Fused) {
+        let missed = missed(b).join("; ");
+        rows.push(vec![b.rule.clone(), if missed.is_empty() { "nothing".to_owned() } else { missed }]);
+    }
+    format!(
+        "\ntargets of fused kernels: bytes at most {bytes:.1} times the least, tensor flops at most {flops:.1} times the \
+         reference work,\nno bank conflicts, at most {barriers:.0} barriers a chunk, no spills\n{}",
+        table(&[Align::Left; 2], &rows)
+    )
+}
+
+/// The targets that a kernel misses, with its figures.
+pub fn missed(b: &Bench) -> Vec<String> {
+    let (bytes, flops, barriers) = TARGETS;
+    let mut missed = Vec::new();
+    if b.byte_ratio() > bytes {
+        missed.push(format!("bytes {:.2}", b.byte_ratio()));
+    }
+    if let Some(ratio) = b.flop_ratio().filter(|ratio| *ratio > flops) {
+        missed.push(format!("tensor flops {ratio:.2}"));
+    }
+    if b.per_token.conflicts > 0.0 {
+        missed.push(format!("bank conflicts {}", number(b.per_token.conflicts)));
+    }
+    if b.barriers_per_chunk > barriers {
+        missed.push(format!("barriers {:.1}", b.barriers_per_chunk));
+    }
+    if spilled(b) > 0 {
+        missed.push(format!("spills {} B", spilled(b)));
+    }
+    missed
+}
+
+/// Three figures or so, thousands apart.
+fn number(x: f64) -> String {
+    if x != 0.0 && x.abs() < 1000.0 && x.fract() != 0.0 {
+        return format!("{x:.1}");
+    }
+    crate::counters::grouped(x.round().max(0.0) as u64)
+}
+
+fn milliseconds(ms: f64) -> String {
+    format!("{ms:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::PerToken;
+    use super::*;
+    use chunkwise_algebra::explain::Least;
+    use chunkwise_codegen::model::{Gpu, Launch, Limit, Occupancy, Work, predict};
+    use chunkwise_codegen::{Arch, DType};
+    use chunkwise_runtime::jit::Jit;
+    use chunkwise_runtime::nvrtc::KernelResources;
+    use std::sync::Arc;
+
+    /// A hand-written gated delta rule's figures, with one bank conflict a token, on an H200.
+    fn bench() -> Bench {
+        let per_token = PerToken {
+            load_bytes: 776.0,
+            store_bytes: 256.0,
+            sectors: 32.25,
+            tensor_flops: 145_408.0,
+            fma: 700.5,
+            special: 82.0,
+            wavefronts: 104.94,
+            conflicts: 1.0,
+            instructions: 256.0,
+        };
+        let work = Work {
+            tensor_flops: 145_408.0 * 8192.0,
+            wavefronts: 104.94 * 8192.0,
+            instructions: 256.0 * 8192.0,
+            float: 60.0 * 8192.0,
+            special: 82.0 * 8192.0,
+            barriers: 384.0,
+        };
+        let launch = Launch { blocks: 64, warps: 8, resident: 1, dram_bytes: 64.0 * 8192.0 * 1032.0, work };
+        Bench {
+            rule: "gated_deltanet".into(),
+            plan: Plan::Fused,
+            sizes: sizes(&["K".into(), "V".into()], &[128, 128]),
+            chunk: 64,
+            threads: 256,
+            blocks_per_head: 1,
+            shared: 128_768,
+            resources: KernelResources { registers: 255, spill_store_bytes: 4, ..KernelResources::default() },
+            occupancy: Occupancy { blocks: 1, warps: 8, bound: Limit::Registers },
+            least: Least {
+                input_bytes: 776,
+                output_bytes: 256,
+                chunkwise_flops: 163_840,
+                recurrent_flops: 131_072,
+            },
+            per_token,
+            barriers_per_chunk: 3.0,
+            predicted: Some(predict(Gpu::named("h200").unwrap(), &launch)),
+            measured: None,
+        }
+    }
+
+    #[test]
+    fn the_tables_are_as_they_were() {
+        let setup = Setup {
+            arch: Arch::Sm90,
+            gpu: Gpu::named("h200").unwrap(),
+            device: None,
+            dtype: DType::BF16,
+            problem: Problem { batch: 1, tokens: 8192, heads: 64 },
+            jit: Arc::new(Jit::user()),
+        };
+        let token_loop = Bench {
+            plan: Plan::Recurrent,
+            per_token: PerToken { tensor_flops: 0.0, ..bench().per_token },
+            predicted: None,
+            measured: Some(2.5),
+            ..bench()
+        };
+        let all = [bench(), token_loop];
+        let refusal = ("hgrn, fused".to_owned(), Error::limitation("no kernel of it", "take another"));
+        let text = format!(
+            "{}\n{}\n{}{}{}{}",
+            header(&setup),
+            rows(&all),
+            rows(&all[..1]),
+            targets(&all),
+            detail(&all[0]),
+            refused(&[refusal])
+        );
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn what_reaches_the_targets_misses_nothing() {
+        let mut good = bench();
+        good.per_token.conflicts = 0.0;
+        good.resources.spill_store_bytes = 0;
+        assert_eq!(missed(&good), [""; 0]);
+        good.per_token.load_bytes += 500.0;
+        good.barriers_per_chunk = 3.5;
+        assert_eq!(missed(&good), ["bytes 1.48", "barriers 3.5"]);
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        let texts = [0.0, 0.25, 104.94, 999.0, 1032.4, 145_408.0].map(number);
+        assert_eq!(texts, ["0", "0.2", "104.9", "999", "1,032", "145,408"]);
+    }
+}

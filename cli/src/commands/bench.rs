@@ -1,0 +1,161 @@
+//! `chunkwise bench`: what kernels cost, counted, predicted and measured; see [`crate::bench`].
+
+use crate::args::{Bench as Arguments, Dims};
+use crate::bench::{Bench, Problem, Setup, bench as bench_one, json, text};
+use crate::dims;
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use crate::source::{self, Source};
+use chunkwise::{Device, Error, PlanChoice, Rule};
+use chunkwise_codegen::model::Gpu;
+use chunkwise_codegen::{Arch, Plan};
+use chunkwise_runtime::jit::Jit;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::sync::Arc;
+
+/// Runs the command.
+///
+/// # Errors
+/// Mistakes in rules, dims or flags; a limitation where nothing that was asked for has a kernel; an absent compiler or GPU.
+pub fn bench(arguments: &Arguments, output: &mut Output) -> Outcome {
+    let rules = rules(arguments)?;
+    let setup = setup(arguments)?;
+    let plans = plans(arguments.plan)?;
+    let bar = progress(rules.len() * plans.len());
+    let (mut benches, mut refused): (Vec<Bench>, Vec<(String, Error)>) = (Vec::new(), Vec::new());
+    for found in &rules {
+        let rule = found.rule();
+        let sizes = dims::sizes(&rule.signature, &of_rule(rule, &rules, &arguments.dims), |_| 128)?;
+        for &plan in &plans {
+            bar.set_message(format!("{}, {plan}", rule.signature.name));
+            match bench_one(&setup, rule, plan, &sizes) {
+                Ok(bench) => benches.push(bench),
+                Err(Failure::Error(Error::Limitation(why))) => {
+                    refused.push((format!("{}, {plan}", rule.signature.name), Error::Limitation(why)));
+                }
+                Err(other) => return Err(other),
+            }
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    if benches.is_empty() {
+        // Something was asked for, so that something was refused.
+        let first = refused.into_iter().next().map(|(_, error)| error);
+        return Err(first.unwrap_or_else(|| Error::bug("nothing was benched, for no reason")).into());
+    }
+    if let Some(path) = &arguments.json {
+        let document = format!("{:#}\n", json::document(&setup, &benches));
+        std::fs::write(path, document).map_err(|error| {
+            Failure::mistake(format!("cannot write {}: {error}", path.display()), "write it elsewhere")
+        })?;
+    }
+    print(arguments, &setup, &benches, &refused, output)
+}
+
+fn print(
+    arguments: &Arguments,
+    setup: &Setup,
+    benches: &[Bench],
+    refused: &[(String, Error)],
+    output: &mut Output,
+) -> Outcome {
+    output.text(text::header(setup))?;
+    output.line("")?;
+    output.text(text::rows(benches))?;
+    if arguments.targets {
+        output.text(text::targets(benches))?;
+    }
+    if arguments.detail {
+        benches.iter().try_for_each(|bench| output.text(text::detail(bench)))?;
+    }
+    output.text(text::refused(refused))
+}
+
+/// The rules that were named, or all that have a kernel.
+fn rules(arguments: &Arguments) -> Outcome<Vec<Source>> {
+    if !arguments.all {
+        return arguments.rules.iter().map(|rule| source::find(rule)).collect();
+    }
+    Ok(chunkwise::catalogue().iter().filter_map(|entry| Some(Source::Catalogue(entry.rule?()))).collect())
+}
+
+/// The sizes that concern a rule: one that some other rule takes is left out here, one that no rule takes stays a mistake.
+fn of_rule(rule: &Rule, rules: &[Source], given: &Dims) -> Dims {
+    let has = |rule: &Rule, name: &str| rule.signature.dims.iter().any(|dim| dim == name);
+    let here = |name: &str| has(rule, name) || !rules.iter().any(|other| has(other.rule(), name));
+    Dims {
+        k: given.k.filter(|_| here("K")),
+        v: given.v.filter(|_| here("V")),
+        named: given.named.iter().filter(|(name, _)| here(name)).cloned().collect(),
+    }
+}
+
+/// The plans that have kernels, or the one that was asked for.
+fn plans(choice: Option<PlanChoice>) -> Outcome<Vec<Plan>> {
+    match choice {
+        None => Ok(Plan::ALL.to_vec()),
+        Some(PlanChoice::Auto | PlanChoice::Recurrent) => Ok(vec![Plan::Recurrent]),
+        Some(PlanChoice::Chunkwise | PlanChoice::Fused) => Ok(vec![Plan::Fused]),
+        Some(plan) => Err(Failure::limitation(
+            format!("there are no CUDA kernels for --plan {plan} yet"),
+            "`--plan recurrent` and `--plan fused` have kernels",
+        )),
+    }
+}
+
+fn setup(arguments: &Arguments) -> Outcome<Setup> {
+    let device = Device::parse(&arguments.device)?;
+    let (simulated, cpu) = (arguments.device.starts_with("sim"), device == Device::cpu());
+    if cpu {
+        let help = "`sim` counts, and `cuda:0` also measures";
+        return Err(Failure::mistake(
+            "the cpu device runs no kernels, so there is nothing to bench on it",
+            help,
+        ));
+    }
+    let (arch, gpu) = target(arguments)?;
+    if simulated && arguments.device != "sim" && device != Device::sim(arch) {
+        return Err(Failure::mistake(
+            format!("--device {device} is another architecture than {arch}"),
+            format!("`--device sim` follows --arch and --gpu; or add `--arch` to mean {device}"),
+        ));
+    }
+    Ok(Setup {
+        arch,
+        gpu,
+        device: (!simulated).then_some(device),
+        dtype: arguments.dtype,
+        problem: Problem { batch: arguments.batch, tokens: arguments.tokens, heads: arguments.heads },
+        jit: Arc::new(Jit::user()),
+    })
+}
+
+/// The architecture and the GPU of the model: either gives the other.
+fn target(arguments: &Arguments) -> Outcome<(Arch, &'static Gpu)> {
+    let listed = || Gpu::ALL.map(|gpu| format!("{} ({})", gpu.name, gpu.arch)).join(", ");
+    match (arguments.arch, arguments.gpu) {
+        (None, None) => target_of_arch(Arch::Sm90, &listed()),
+        (Some(arch), None) => target_of_arch(arch, &listed()),
+        (None, Some(gpu)) => Ok((gpu.arch, gpu)),
+        (Some(arch), Some(gpu)) if arch == gpu.arch => Ok((arch, gpu)),
+        (Some(arch), Some(gpu)) => Err(Failure::mistake(
+            format!("--arch {arch} is not the architecture of --gpu {}, which is {}", gpu.name, gpu.arch),
+            format!("leave one of them out; the GPUs are {}", listed()),
+        )),
+    }
+}
+
+fn target_of_arch(arch: Arch, listed: &str) -> Outcome<(Arch, &'static Gpu)> {
+    let gpu = Gpu::of_arch(arch).ok_or_else(|| {
+        Failure::limitation(format!("the model knows no GPU of {arch}"), format!("the GPUs are {listed}"))
+    })?;
+    Ok((arch, gpu))
+}
+
+/// A bar on standard error; nothing where that is no terminal.
+fn progress(steps: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {elapsed}");
+    let bar = ProgressBar::new(steps as u64);
+    style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
+}

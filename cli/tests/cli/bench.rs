@@ -1,0 +1,118 @@
+//! `chunkwise bench`: its figures against what must hold of them, and what it refuses. The tables' form is a golden text of
+//! its own, beside the code that prints them.
+
+use crate::binary::Folder;
+use serde_json::Value;
+use std::fs;
+
+/// The kernels of a bench, as JSON.
+fn kernels(folder: &Folder, arguments: &[&str]) -> Vec<Value> {
+    folder.succeed(&[&["bench", "--json", "bench.json"], arguments].concat());
+    let text = fs::read_to_string(folder.path("bench.json")).unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    document["kernels"].as_array().unwrap().clone()
+}
+
+/// A folder with a rule that never has a kernel.
+fn with_recurrent_only() -> Folder {
+    let folder = Folder::new();
+    let rule = "#[rule(recurrent)]\nfn squashed(mut s: State<K, V>, k: Vector<K>, v: Vector<V>) -> Vector<V> {\n    \
+                s = tanh(s + outer(k, v));\n    s.read(k)\n}\n";
+    folder.write("squashed.rs", rule);
+    folder
+}
+
+fn figure(kernel: &Value, path: &str) -> f64 {
+    let value = path.split('/').fold(kernel, |value, key| &value[key]);
+    value.as_f64().unwrap_or_else(|| panic!("`{path}` is no number in {kernel:#}"))
+}
+
+#[test]
+fn ratios_and_times_are_what_they_must_be() {
+    let folder = Folder::new();
+    let rules = ["linear_attention", "gated_deltanet", "gla", "deltaproduct2"];
+    let all = kernels(&folder, &[rules.as_slice(), &["-k", "64", "-v", "64"]].concat());
+    assert_eq!(all.len(), 2 * rules.len());
+    for kernel in &all {
+        let name = format!("{} {}", kernel["rule"], kernel["plan"]);
+        // Nothing moves fewer bytes than there are, and outputs are written once, by the simulator's count of every store.
+        assert!(figure(kernel, "byte_ratio") >= 1.0, "{name}: {kernel:#}");
+        assert!(figure(kernel, "sector_ratio") >= 1.0, "{name}: {kernel:#}");
+        assert_eq!(figure(kernel, "per_token/store_bytes"), 128.0, "{name}");
+        let fused = kernel["plan"] == "fused";
+        assert_eq!(figure(kernel, "per_token/tensor_flops") > 0.0, fused, "{name}");
+        assert_eq!(kernel["flop_ratio"].is_null(), !fused, "{name}");
+        // Above half of the dense work even where every block above the diagonals is left out.
+        assert!(!fused || figure(kernel, "flop_ratio") > 0.5, "{name}: {kernel:#}");
+        assert!(figure(kernel, "per_token/conflicts") <= figure(kernel, "per_token/wavefronts"), "{name}");
+        assert!(figure(kernel, "registers") >= 16.0 && figure(kernel, "registers") <= 255.0, "{name}");
+        assert!(figure(kernel, "blocks_per_multiprocessor") >= 1.0, "{name}");
+        let alone = kernel["predicted_ms_alone"].as_object().unwrap();
+        let most = alone.values().filter_map(Value::as_f64).fold(0.0, f64::max);
+        assert_eq!(figure(kernel, "predicted_ms"), most, "{name}");
+        assert_eq!(alone[kernel["predicted_bound"].as_str().unwrap()].as_f64(), Some(most), "{name}");
+        // 64 heads of 8192 tokens, each byte once, at 4.8 TB/s.
+        let floor = 1e3 * 64.0 * 8192.0 * figure(kernel, "least_bytes") / 4.8e12;
+        assert!(figure(kernel, "predicted_ms_alone/dram") >= floor, "{name}: {floor} in {kernel:#}");
+    }
+}
+
+#[test]
+fn the_same_call_prints_the_same() {
+    let folder = Folder::new();
+    let call =
+        ["bench", "retnet", "-k", "32", "-v", "16", "--detail", "--targets", "-t", "100", "--gpu", "a100"];
+    let text = folder.succeed(&call);
+    assert_eq!(folder.succeed(&call), text);
+    assert!(text.starts_with("bf16 kernels for sm_80, counted in the simulator"), "{text}");
+    assert!(
+        text.contains("a model of the A100 SXM 80 GB for B = 1, T = 100, HV = 64, not a measurement"),
+        "{text}"
+    );
+    for plan in ["recurrent", "fused"] {
+        assert!(text.contains(&format!("\nretnet, {plan}, K = 32, V = 16\n")), "{text}");
+    }
+}
+
+#[test]
+fn a_rule_without_a_kernel_of_a_plan_does_not_stop_the_others() {
+    // Its dims are its own, and sizes of the others are none of its business.
+    let folder = with_recurrent_only();
+    let rules = ["bench", "squashed.rs", "hgrn", "retnet", "-k", "16", "-v", "16"];
+    let text = folder.succeed(&rules);
+    assert!(text.contains("\nretnet  fused ") && text.contains("\nhgrn    recurrent "), "{text}");
+    assert!(text.contains("\nnot benched:\n") && text.contains("\n  squashed, fused  "), "{text}");
+}
+
+#[test]
+fn what_it_cannot_do_is_said() {
+    let folder = with_recurrent_only();
+    let calls: [&[&str]; 11] = [
+        &["bench"],
+        &["bench", "gla", "--all"],
+        &["bench", "glaa"],
+        &["bench", "gla", "hgrn", "--dim", "M=8"],
+        &["bench", "gla", "--gpu", "v100"],
+        &["bench", "gla", "--gpu", "a100", "--arch", "sm_90"],
+        &["bench", "gla", "--arch", "sm_86"],
+        &["bench", "gla", "--device", "cpu"],
+        &["bench", "gla", "--device", "sim:sm_80"],
+        &["bench", "gla", "--plan", "split"],
+        &["bench", "squashed.rs", "--plan", "fused"],
+    ];
+    let ends = calls.map(|call| {
+        let ended = folder.run(call);
+        assert_eq!(ended.stdout, "", "{call:?}");
+        format!("$ chunkwise {}\n{}exit {}\n", call.join(" "), ended.stderr, ended.code.unwrap_or(-1))
+    });
+    insta::assert_snapshot!(ends.join("\n"));
+}
+
+#[test]
+fn a_gpu_that_is_not_there_is_said_before_anything_is_printed() {
+    // Where there is a GPU, an ordinal that no machine has.
+    let folder = Folder::new();
+    let call = ["bench", "retnet", "-k", "16", "-v", "16", "-t", "64", "--device", "cuda:99"];
+    let ended = folder.run(&call);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(3), ""), "{}", ended.stderr);
+}
