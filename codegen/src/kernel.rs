@@ -142,14 +142,9 @@ pub enum Limitation {
         /// The dim's name.
         dim: String,
     },
-    /// An expression sums over the value dim, so one block must hold the whole state, and it does not fit.
-    WholeState {
-        /// The dims, as text: `K = 256, V = 256`.
-        sizes: String,
-    },
-    /// The state and the vectors of one token need more registers than a thread has.
+    /// The vectors of one token need more registers than a thread has, wherever the states are.
     Registers {
-        /// The dims, as text.
+        /// The dims, as text: `K = 256, V = 256`.
         sizes: String,
         /// Registers needed, by estimate.
         needed: u32,
@@ -172,9 +167,6 @@ impl Limitation {
             Limitation::BothSides { .. } => {
                 "use the cpu device; on a GPU a dim must be on one side of all states"
             }
-            Limitation::WholeState { .. } => {
-                "use smaller dims or the cpu device, or reduce over the key dim only"
-            }
             Limitation::Registers { .. } => "use smaller dims or fewer inputs, or the cpu device",
             Limitation::NotFused(_) => "use the recurrent plan, which every rule has",
             Limitation::Invalid(_) => "this is a bug in chunkwise; please report it with the rule",
@@ -189,12 +181,6 @@ impl fmt::Display for Limitation {
             Limitation::DType(dtype) => write!(f, "no kernel for {dtype}"),
             Limitation::BothSides { dim } => {
                 write!(f, "no kernel: `{dim}` is the key dim of one state and the value dim of another")
-            }
-            Limitation::WholeState { sizes } => {
-                write!(
-                    f,
-                    "no kernel for {sizes}: an expression sums over a value dim, and the whole state does not fit"
-                )
             }
             Limitation::Registers { sizes, needed } => {
                 write!(f, "no kernel for {sizes}: a thread would need {needed} registers")

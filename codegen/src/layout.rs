@@ -14,13 +14,14 @@
 //! Key vectors are spread over the lanes of a group and repeated in every group; value vectors are spread over groups,
 //! warps and blocks and repeated in the lanes of a group; scalars are everywhere. So a read is a sum in registers, then
 //! `log2(lanes)` shuffles, and a write needs no exchange at all. Strips are independent: no barrier, except where an
-//! expression sums over a value dim, in which case one block holds all columns (`whole`).
+//! expression sums over a value dim, in which case one block holds all columns (`whole`). Where a state then takes more
+//! registers than a block has, matrix states lie in the thread's local memory (`memory`), in the same layout.
 //!
 //! The choice is by a count of instructions (see [`choose`]); it is data, and `verify` checks it.
 
 use crate::dtype::DType;
 use crate::kernel::{Limitation, MAX_SIZE, Spec};
-use crate::program::{Program, Step};
+use crate::program::{NodeId, Program, Step};
 use chunkwise_dsl::graph::{Dim, Expr, ParamId, StateId};
 use chunkwise_dsl::timeline::{Event, Timeline};
 
@@ -74,6 +75,9 @@ pub struct Layout {
     pub blocks: u32,
     /// Whether one block holds all columns, because something is summed over them.
     pub whole: bool,
+    /// Whether matrix states lie in thread-local memory, because they do not fit into registers; see
+    /// [`Layout::in_memory`].
+    pub memory: bool,
     /// The dims, by [`Dim`].
     pub axes: Vec<Axis>,
     /// Registers a thread needs, by estimate.
@@ -94,6 +98,12 @@ impl Layout {
     /// The axis of a dim.
     pub fn axis(&self, dim: Dim) -> &Axis {
         &self.axes[dim.index()]
+    }
+
+    /// Whether a state of this form lies in local memory: a matrix, whose rows a loop indexes. That loop is not unrolled,
+    /// so key vectors that it indexes too are in memory with the state. One row alone is an array of registers.
+    pub fn in_memory(&self, key: Option<Dim>, value: Option<Dim>) -> bool {
+        self.memory && value.is_some() && key.is_some_and(|key| self.axis(key).registers > 1)
     }
 }
 
@@ -138,8 +148,8 @@ struct Counts {
     fetched: Vec<(Dim, u32)>,
     /// Dim of every stored vector.
     stored: Vec<Dim>,
-    /// Dims of the values that are alive at each step.
-    live: Vec<Vec<Option<Dim>>>,
+    /// The values that are alive at each step: the dim, and the state whose rows index the value.
+    live: Vec<Vec<(Option<Dim>, Option<StateId>)>>,
     /// Dim of every reduction.
     reductions: Vec<Dim>,
     /// Scalar inputs of a token.
@@ -149,46 +159,61 @@ struct Counts {
 /// Registers that a thread may use, and those of a multiprocessor.
 const THREAD_REGISTERS: u32 = 255;
 const BLOCK_REGISTERS: u32 = 65536;
+/// How much of the registers is kept free, in parts of a hundred, since the estimate is rough: over 163 kernels the compiler
+/// took 35 more at most.
+const RESERVE: u32 = 20;
 /// Registers for pointers, counters and addresses.
 const OVERHEAD: u32 = 40;
 const MAX_WARPS: u32 = 32;
 /// Warps in a block where strips are independent: one for each scheduler of a multiprocessor.
 const INDEPENDENT_WARPS: u32 = 4;
+/// Instructions that a warp could have issued while a row of a state arrives from local memory: a loop that is not unrolled
+/// waits for each.
+const ROW_WAIT: u32 = 32;
 
 /// Chooses the layout with the least `instructions per token of a warp * warps ^ 0.8` among those whose registers fit
 /// by estimate. The exponent lies between latency (0: few heads, idle multiprocessors) and throughput (1: many heads).
+/// States are in memory only where no layout has them in registers; the exponent is half as large then. Where that is not
+/// enough either, nothing is kept free: what the compiler then spills lies beside the state.
 ///
 /// # Errors
-/// [`Limitation::Size`], [`Limitation::BothSides`], [`Limitation::Registers`], [`Limitation::WholeState`].
+/// [`Limitation::Size`], [`Limitation::BothSides`], [`Limitation::Registers`].
 pub fn choose(timeline: &Timeline, program: &Program, spec: &Spec) -> Result<Layout, Limitation> {
     let counts = count(timeline, program, spec)?;
-    let reduced = summed_columns(&counts);
-    let mut best: Option<(f64, Layout)> = None;
     let mut smallest = u32::MAX;
-    for lanes in [1, 2, 4, 8, 16, 32] {
-        for columns in [1, 2, 4, 8] {
-            let Some(layout) = candidate(&counts, lanes, columns, reduced) else { continue };
-            smallest = smallest.min(layout.registers);
-            let limit = match layout.whole {
-                true => THREAD_REGISTERS.min(BLOCK_REGISTERS / layout.threads() / 8 * 8),
-                false => THREAD_REGISTERS,
-            };
-            // The estimate is rough: a fifth is kept free (over 163 kernels the compiler took 35 more at most).
-            if layout.registers > limit - limit / 5 {
-                continue;
-            }
-            let warps = f64::from(layout.warps * layout.blocks);
-            let cost = instructions(&counts, &layout) * warps.powf(0.8);
-            if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-                best = Some((cost, layout));
-            }
+    for (memory, reserve) in [(false, RESERVE), (true, RESERVE), (true, 0)] {
+        let all = candidates(&counts, memory);
+        smallest = all.iter().map(|layout| layout.registers).fold(smallest, u32::min);
+        let fitting = all.into_iter().filter(|layout| fits(layout, reserve));
+        // `min_by` keeps the first of equals.
+        if let Some(best) = fitting.min_by(|x, y| cost(&counts, x).total_cmp(&cost(&counts, y))) {
+            return Ok(best);
         }
     }
-    let sizes = || describe(timeline, &counts.sizes);
-    best.map(|(_, layout)| layout).ok_or_else(|| match reduced {
-        true => Limitation::WholeState { sizes: sizes() },
-        false => Limitation::Registers { sizes: sizes(), needed: smallest },
-    })
+    Err(Limitation::Registers { sizes: describe(timeline, &counts.sizes), needed: smallest })
+}
+
+/// Every layout that a block has enough warps for.
+fn candidates(counts: &Counts, memory: bool) -> Vec<Layout> {
+    let whole = summed_columns(counts);
+    let columns: &[u32] = if memory { &[1, 2, 4, 8, 16, 32] } else { &[1, 2, 4, 8] };
+    let pairs = [1, 2, 4, 8, 16, 32].into_iter().flat_map(|lanes| columns.iter().map(move |&c| (lanes, c)));
+    pairs.filter_map(|(lanes, columns)| candidate(counts, lanes, columns, whole, memory)).collect()
+}
+
+/// Whether the registers suffice, with this part of a hundred kept free.
+fn fits(layout: &Layout, reserve: u32) -> bool {
+    let limit = match layout.whole {
+        true => THREAD_REGISTERS.min(BLOCK_REGISTERS / layout.threads() / 8 * 8),
+        false => THREAD_REGISTERS,
+    };
+    layout.registers <= limit - limit * reserve / 100
+}
+
+fn cost(counts: &Counts, layout: &Layout) -> f64 {
+    let warps = f64::from(layout.warps * layout.blocks);
+    // A state in memory fills the cache of a multiprocessor, so few other blocks share it: latency counts for more.
+    instructions(counts, layout) * warps.powf(if layout.memory { 0.4 } else { 0.8 })
 }
 
 /// The dims as text: `K = 128, V = 64`.
@@ -211,6 +236,8 @@ fn count(timeline: &Timeline, program: &Program, spec: &Spec) -> Result<Counts, 
     let token_inputs = || program.inputs(false);
     let bytes = |p: ParamId| dtype_of(timeline, &decays, p, spec.dtype).size() as u32;
     let stored = program.nodes.iter().filter(|node| node.stored);
+    let indexed = indexed_by_rows(timeline, program);
+    let alive = |id: &NodeId| (program.node(*id).dim, indexed[id.index()]);
     Ok(Counts {
         sizes,
         sides: sides(timeline, program)?,
@@ -218,7 +245,7 @@ fn count(timeline: &Timeline, program: &Program, spec: &Spec) -> Result<Counts, 
         passes: program.steps.iter().flat_map(passes).collect(),
         fetched: token_inputs().filter_map(|(n, p, _)| Some((program.node(n).dim?, bytes(p)))).collect(),
         stored: stored.clone().filter_map(|node| node.dim).collect(),
-        live: program.live().iter().map(|set| set.iter().map(|&id| program.node(id).dim).collect()).collect(),
+        live: program.live().iter().map(|set| set.iter().map(alive).collect()).collect(),
         reductions: stored
             .filter(|node| node.op.is_reduction())
             .flat_map(|node| node.op.operands().take(1))
@@ -226,6 +253,21 @@ fn count(timeline: &Timeline, program: &Program, spec: &Spec) -> Result<Counts, 
             .collect(),
         scalars: token_inputs().filter(|&(n, ..)| program.node(n).dim.is_none()).count() as u32,
     })
+}
+
+/// The matrix state, by node, whose rows the node has a number for: keys of reads and writes, factors of rows.
+fn indexed_by_rows(timeline: &Timeline, program: &Program) -> Vec<Option<StateId>> {
+    let mut indexed = vec![None; program.nodes.len()];
+    for step in &program.steps {
+        let Some(&(state, _)) = passes(step).first() else { continue };
+        let form = timeline.form(state);
+        if form.key.is_some() && form.value.is_some() {
+            for id in step.operands().into_iter().filter(|id| program.node(*id).dim == form.key) {
+                indexed[id.index()] = Some(state);
+            }
+        }
+    }
+    indexed
 }
 
 fn passes(step: &Step) -> Vec<(StateId, bool)> {
@@ -247,7 +289,7 @@ fn summed_columns(counts: &Counts) -> bool {
         || counts.states.iter().any(|(key, _)| key.iter().any(on_columns))
 }
 
-fn candidate(counts: &Counts, lanes: u32, columns: u32, whole: bool) -> Option<Layout> {
+fn candidate(counts: &Counts, lanes: u32, columns: u32, whole: bool, memory: bool) -> Option<Layout> {
     let per_warp = 32 / lanes * columns;
     let dims = || counts.sizes.iter().zip(&counts.sides);
     let widest = dims().filter(|(_, side)| **side == Side::Columns).map(|(size, _)| *size).max();
@@ -265,7 +307,8 @@ fn candidate(counts: &Counts, lanes: u32, columns: u32, whole: bool) -> Option<L
             Axis { size, side: *side, run, stride: run, registers: columns, padded: covered != size }
         }
     });
-    let mut layout = Layout { lanes, columns, warps, blocks, whole, axes: axes.collect(), registers: 0 };
+    let mut layout =
+        Layout { lanes, columns, warps, blocks, whole, memory, axes: axes.collect(), registers: 0 };
     layout.registers = registers(counts, &layout);
     Some(layout)
 }
@@ -287,13 +330,22 @@ pub(crate) fn lane_axis(size: u32, lanes: u32) -> Axis {
     runs.map(with_run).min_by_key(|axis| axis.registers).unwrap_or_else(|| with_run(1))
 }
 
-/// An estimate: states, inputs of the next token as they lie in memory, and the most values alive at one step.
+/// An estimate: states and values that are not in memory, inputs of the next token as they were fetched, and the most
+/// values alive at one step.
 fn registers(counts: &Counts, layout: &Layout) -> u32 {
     let of = |dim: Dim| layout.axis(dim).registers;
     let side = |dim: Option<Dim>| dim.map_or(1, of);
-    let states: u32 = counts.states.iter().map(|&(key, value)| side(key) * side(value)).sum();
+    let in_memory = |state: StateId| {
+        let (key, value) = counts.states[state.index()];
+        layout.in_memory(key, value)
+    };
+    let in_registers = counts.states.iter().filter(|(key, value)| !layout.in_memory(*key, *value));
+    let states: u32 = in_registers.map(|&(key, value)| side(key) * side(value)).sum();
     let fetched: u32 = counts.fetched.iter().map(|&(dim, bytes)| (of(dim) * bytes).div_ceil(4)).sum();
-    let alive = counts.live.iter().map(|set| set.iter().map(|&dim| side(dim)).sum::<u32>()).max();
+    let taken = |&(dim, state): &(Option<Dim>, Option<StateId>)| {
+        if state.is_some_and(in_memory) { 0 } else { side(dim) }
+    };
+    let alive = counts.live.iter().map(|set| set.iter().map(taken).sum::<u32>()).max();
     let pointers = 2 * (counts.fetched.len() as u32 + counts.scalars);
     states + fetched + alive.unwrap_or(0) + counts.scalars + pointers + OVERHEAD
 }
@@ -306,7 +358,7 @@ fn instructions(counts: &Counts, layout: &Layout) -> f64 {
     for &(state, is_read) in &counts.passes {
         let (key, value) = counts.states[state.index()];
         let width = value.map_or(1, of);
-        total += key.map_or(1, of) * width;
+        total += key.map_or(1, of) * if layout.in_memory(key, value) { width + ROW_WAIT } else { width };
         total += if is_read && key.is_some() { steps * width } else { 0 };
     }
     for &dim in &counts.reductions {

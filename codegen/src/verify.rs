@@ -192,7 +192,8 @@ pub fn layout(timeline: &Timeline, program: &Program, layout: &Layout) -> Result
     let threads = layout.threads();
     ensure((32..=1024).contains(&threads) && layout.blocks >= 1, || format!("{threads} threads in a block"))?;
     ensure(!layout.whole || layout.blocks == 1, || "sums over columns need them in one block".to_owned())?;
-    ensure(layout.registers <= 255, || format!("{} registers", layout.registers))?;
+    let (registers, all) = (layout.registers, layout.registers * threads);
+    ensure(registers <= 255 && all <= 65536, || format!("{registers} registers, {all} in a block"))?;
     for (at, axis) in layout.axes.iter().enumerate() {
         let aligned = axis.run.is_power_of_two() && axis.size.is_multiple_of(axis.run);
         ensure(aligned && axis.registers.is_multiple_of(axis.run), || {

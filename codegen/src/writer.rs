@@ -93,6 +93,19 @@ impl Writer {
         self.block(format_args!("for (int {index} = 0; {index} < {count}; ++{index})"), body);
     }
 
+    /// A loop over an array in memory, of one statement: not unrolled, since an array whose indices are all known lies in
+    /// registers.
+    pub fn rolled(&mut self, index: &str, count: u32, statement: impl Display) {
+        self.line("#pragma unroll 1");
+        self.line(format_args!("for (int {index} = 0; {index} < {count}; ++{index}) {statement}"));
+    }
+
+    /// The same, of several statements.
+    pub fn rolled_block(&mut self, index: &str, count: u32, body: impl FnOnce(&mut Writer)) {
+        self.line("#pragma unroll 1");
+        self.block(format_args!("for (int {index} = 0; {index} < {count}; ++{index})"), body);
+    }
+
     /// Text made elsewhere (device helpers), as it is.
     pub fn section(&mut self, text: &str) {
         self.blank();

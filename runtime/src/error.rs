@@ -151,11 +151,9 @@ impl From<chunkwise_codegen::Limitation> for Error {
         use chunkwise_codegen::Limitation as L;
         match &why {
             L::Size { .. } => Error::mistake(why.to_string(), why.hint()),
-            L::DType(_)
-            | L::BothSides { .. }
-            | L::WholeState { .. }
-            | L::Registers { .. }
-            | L::NotFused(_) => Error::limitation(why.to_string(), why.hint()),
+            L::DType(_) | L::BothSides { .. } | L::Registers { .. } | L::NotFused(_) => {
+                Error::limitation(why.to_string(), why.hint())
+            }
             L::Invalid(what) => Error::bug(format!("invalid timeline: {what}")),
         }
     }

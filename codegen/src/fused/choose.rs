@@ -208,7 +208,7 @@ pub(super) fn token_layout(
         Axis { size: size(dim), registers, padded: registers * lanes * parts != size(dim), ..axis }
     });
     let axes = axes.collect();
-    Layout { lanes, columns: 1, warps, blocks, whole: blocks == 1, axes, registers: 0 }
+    Layout { lanes, columns: 1, warps, blocks, whole: blocks == 1, memory: false, axes, registers: 0 }
 }
 
 impl Plan {

@@ -153,7 +153,11 @@ fn move_state(
             ));
             let row = format!("row + {} * {}", offset(i, k), v.size);
             let text = both(&row, &format!("{registers}[{i}]"), value);
-            w.unrolled(i, k.registers, format_args!("{}{text}", row_guard(context, key)));
+            let text = format!("{}{text}", row_guard(context, key));
+            match context.layout.in_memory(Some(key), Some(value)) {
+                true => w.rolled(i, k.registers, text),
+                false => w.unrolled(i, k.registers, text),
+            }
         }
         [dim] => {
             let memory = format!("{pointer} + {place} * {} + {}", context.axis(dim).size, first(dim));

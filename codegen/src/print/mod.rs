@@ -103,12 +103,19 @@ fn header(context: &Context<'_>, spec: &Spec, w: &mut Writer) {
         1 => "one block".to_owned(),
         blocks => format!("{blocks} blocks"),
     };
+    let place = if layout.memory { "" } else { " in registers" };
     w.comment(format_args!(
-        "A warp walks the tokens of one sequence and head with {} value columns of the state in registers; {share} of \
-         {} warps hold a head.",
+        "A warp walks the tokens of one sequence and head with {} value columns of the state{place}; {share} of {} warps \
+         hold a head.",
         layout.groups() * layout.columns,
         layout.warps,
     ));
+    if layout.memory {
+        w.comment(
+            "The state does not fit into registers: it lies in local memory, and so do the key vectors that meet its rows. \
+             It is indexed by loops that are not unrolled.",
+        );
+    }
     for (axis, dim) in layout.axes.iter().zip(&timeline.signature.dims) {
         w.comment(axis_text(axis, dim, layout));
     }

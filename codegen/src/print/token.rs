@@ -172,9 +172,14 @@ fn each_register(context: &Context<'_>, state: StateId, w: &mut Writer, body: im
     let mut dims = form.key.into_iter().chain(form.value);
     match (dims.next(), dims.next()) {
         (Some(outer), Some(inner)) => {
-            w.unrolled_block(context.index(outer), context.axis(outer).registers, |w| {
+            let (index, count) = (context.index(outer), context.axis(outer).registers);
+            let row = |w: &mut Writer| {
                 w.unrolled_block(context.index(inner), context.axis(inner).registers, body);
-            });
+            };
+            match context.layout.in_memory(form.key, form.value) {
+                true => w.rolled_block(index, count, row),
+                false => w.unrolled_block(index, count, row),
+            }
         }
         (Some(dim), None) => w.unrolled_block(context.index(dim), context.axis(dim).registers, body),
         (None, _) => body(w),

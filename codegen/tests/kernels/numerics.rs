@@ -149,3 +149,48 @@ fn unusual_shapes() {
         rules.iter().flat_map(|rule| shapes.map(|(k, v, dtype)| (rule, k, v, dtype))).collect();
     check(&cases, &[frame(&[3, 4], true, 2, true), frame(&[5], false, 4, false)], 20260103);
 }
+
+/// Rules whose values mix the columns of a row, so that one block holds the whole state, with every event there is: decays by
+/// row, by column and by one number, mixes, a state set anew, vector states beside the matrix.
+const MIXING: &str = "
+#[rule]
+fn coupled(mut a: State<K, V>, mut b: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Vector<K>, c: Scalar)
+    -> (Vector<V>, Scalar) {
+    a *= exp(-square(g));
+    let e = v - a.read(k);
+    a = 0.5 * a + c * b + outer(q * sigmoid(k), l2norm(e));
+    b = sigmoid(c) * b + a;
+    let o = a.read(q) + b.read(k);
+    (o - sum(o) / dim(V), sum(square(o)))
+}
+
+#[rule]
+fn with_vectors(mut s: State<K, V>, mut n: State<K>, mut z: State<V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, f: Vector<V>, b: PerHead<Vector<V>>) -> Vector<V> {
+    n += sigmoid(k);
+    z *= 0.5;
+    z += softmax(v);
+    s *= sigmoid(f);
+    s += outer(k * n, z * b - l2norm(s.read(k)));
+    softmax(s.read(q)) / (1 + abs(dot(n, q)))
+}
+";
+
+#[test]
+fn states_in_memory() {
+    let rules = crate::rules(MIXING);
+    let normed = crate::rule("normed_feedback");
+    let shapes = [(256, 256, DType::F32), (200, 129, DType::BF16), (66, 255, DType::F16)];
+    let mut cases: Vec<_> =
+        rules.iter().flat_map(|rule| shapes.map(|(k, v, dtype)| (rule, k, v, dtype))).collect();
+    // Its outputs are a part in 255 of a small number: f16 has too few bits for those.
+    cases.extend([
+        (&normed, 256, 256, DType::F32),
+        (&normed, 200, 129, DType::BF16),
+        (&normed, 255, 200, DType::F32),
+    ]);
+    for &(rule, k, v, dtype) in &cases {
+        let kernel = crate::kernel(rule, k, v, dtype);
+        assert!(kernel.source.contains("it lies in local memory"), "{} at {k} x {v}", rule.signature.name);
+    }
+    check(&cases, &[frame(&[3, 1], true, 2, true), frame(&[2], false, 1, false)], 20260104);
+}

@@ -10,7 +10,6 @@ pub mod run;
 
 use case::{Case, Way, product, rules, sample};
 use chunkwise::{Device, Rule};
-use chunkwise_dsl::class::{Feedback, classify};
 use chunkwise_runtime::nvrtc::Nvrtc;
 use rayon::prelude::*;
 use run::Verdict;
@@ -72,19 +71,13 @@ pub fn prove(
     cases.par_iter().map(one).collect()
 }
 
-/// Kernels that should be there and are not. Of the token loop one may be missing only where rows of the state mix and the
-/// state is too large for one block; of a chunkwise plan, where shared memory is too small, or where what sums over the value
-/// dim needs all of it in one block.
-///
-/// How large depends on how a size pads: 128 x 128 fits, and 200 x 65 does not; 200 x 64 and all below it fit.
+/// Kernels that should be there and are not. The token loop has them all; of a chunkwise plan one may be missing where shared
+/// memory is too small, or where what sums over the value dim needs all of it in one block.
 pub fn unexpected_refusals(verdicts: &[(Case, Verdict)]) -> Vec<String> {
     let unexpected = |(case, verdict): &(Case, Verdict)| {
         let Verdict::Refused(why) = verdict else { return None };
-        let timeline = case::rule(&case.rule).and_then(|rule| rule.timeline.as_ref().ok());
-        let mixes = timeline.is_some_and(|timeline| classify(timeline).feedback == Feedback::RowMixing);
-        let numbers: usize = case.sizes.iter().product();
         let known = match case.way {
-            Way::Recurrent => mixes && numbers > 200 * 64,
+            Way::Recurrent => false,
             Way::Fused | Way::FusedHigh => {
                 why.contains("bytes of shared memory") || why.contains("sums over a value dim of more than")
             }
