@@ -1,7 +1,7 @@
 //! The fused plan: one block walks the chunks of a sequence with the state in tensor-core accumulators.
 //!
 //! ```text
-//! Timeline -> chunk program (algebra) -> plan (tiles, rows, shared memory) -> printed
+//! Timeline -> chunk program (algebra) -> plan (tiles, rows, shared memory), verified -> printed
 //! ```
 //!
 //! A warp owns 16 value columns of the state, transposed: `S^T` packed to 16 bits is the left operand of every product with
@@ -22,6 +22,7 @@ mod clocks;
 mod plan;
 mod shared;
 mod substitution;
+mod verify;
 
 pub use choose::choose;
 pub use plan::{
@@ -30,6 +31,7 @@ pub use plan::{
 };
 pub use shared::{ClockPart, Part, Region, pitch, wide_pitch};
 pub use substitution::{Kept, Substitution};
+pub use verify::verify;
 
 use crate::arch::Arch;
 use crate::kernel::{Kernel, Limitation, Spec};
@@ -42,5 +44,6 @@ use chunkwise_dsl::timeline::Timeline;
 /// A [`Limitation`]: the rule or a size has no fused kernel.
 pub fn emit(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Kernel, Limitation> {
     let plan = choose(timeline, spec, arch)?;
+    verify(&plan, arch)?;
     Ok(print::fused::kernel(spec, &plan))
 }

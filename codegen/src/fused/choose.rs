@@ -85,7 +85,9 @@ pub(super) fn with_tokens(
         blocks,
         operand: if spec.dtype == DType::F16 { DType::F16 } else { DType::BF16 },
         dtype: spec.dtype,
-        split: spec.dtype == DType::F32 || spec.precision == Precision::High,
+        // Feedback that is not linear may magnify what rounding loses (a norm divides by it), and its products are not what
+        // takes the time.
+        split: spec.dtype == DType::F32 || spec.precision == Precision::High || !chunk.systems.is_empty(),
         dims,
         inputs: Vec::new(),
         numbers: Vec::new(),
