@@ -104,8 +104,8 @@ fn observe(warp: &mut Warp, suspects: &Suspects, watch: &Watch, mask: u32) -> Re
     let (all, written) = (warp.splits.now.mask, &mut warp.registers.written);
     let missing = |register: u32, lanes: u32| lanes & !written[register as usize];
     let reads = watch.reads.iter().filter(|_| !watch.moves).map(|register| (*register, mask));
-    let found = watch.guard.map(|guard| (guard, all)).into_iter().chain(reads);
-    for (register, lanes) in found.filter(|(register, lanes)| missing(*register, *lanes) != 0) {
+    let mut all_reads = watch.guard.map(|guard| (guard, all)).into_iter().chain(reads);
+    if let Some((register, lanes)) = all_reads.find(|(register, lanes)| missing(*register, *lanes) != 0) {
         return Err(faults::unwritten(&suspects.names[register as usize], missing(register, lanes)));
     }
     let moved = if watch.moves {

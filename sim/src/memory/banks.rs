@@ -31,7 +31,12 @@ pub(crate) fn wavefronts(access: &Access) -> (u32, u32) {
     while start < 32 {
         let part = mask & (u32::MAX >> (32 - lanes)) << start;
         if part != 0 {
-            total += passes(part, address, unit, lanes);
+            let neighbours = &address[start as usize..(start + lanes) as usize];
+            total += if is_spread(part >> start, neighbours, unit) {
+                1
+            } else {
+                passes(part, address, unit, lanes)
+            };
             least += 1;
         }
         start += lanes;
@@ -39,18 +44,20 @@ pub(crate) fn wavefronts(access: &Access) -> (u32, u32) {
     (total, least)
 }
 
+/// Whether each lane of a part asks for a bank of its own, as they mostly do. There are as many banks as lanes.
+#[inline]
+fn is_spread(part: u32, address: &[u64], unit: u32) -> bool {
+    let banks = address.len() as u32;
+    let asked = address.iter().zip(0..32).fold(0u32, |asked, (address, lane)| {
+        asked | (part >> lane & 1) << ((address >> unit) as u32 & (banks - 1))
+    });
+    let lanes = part & (u32::MAX >> (32 - banks));
+    asked.count_ones() == lanes.count_ones()
+}
+
 /// The most distinct units that one bank (of `banks`, each as wide as a unit) is asked for.
 fn passes(part: u32, address: &[u64; 32], unit: u32, banks: u32) -> u32 {
     let mut left = part;
-    let (mut asked, mut lanes) = (0u32, left);
-    while lanes != 0 {
-        asked |= 1 << ((address[lanes.trailing_zeros() as usize] >> unit) as u32 & (banks - 1));
-        lanes &= lanes - 1;
-    }
-    if asked.count_ones() == part.count_ones() {
-        // A bank for each lane.
-        return 1;
-    }
     let mut count = 0;
     // Each turn is a wavefront: a bank serves the first unit that it is asked for, to all who ask.
     while left != 0 {

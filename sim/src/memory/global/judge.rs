@@ -116,6 +116,7 @@ impl View<'_> {
         Ok(stored)
     }
 
+    #[inline]
     fn record_word(&self, judge: &Judge, word: &Word) -> Result<bool, Fault> {
         let (now, Word { cell, lane, bytes, .. }) = (&judge.now, *word);
         let outcome = match judge.kind {
@@ -149,8 +150,12 @@ impl View<'_> {
         touch.words().try_for_each(|word| self.judge_word(judge, &word))
     }
 
+    #[inline]
     fn judge_word(&self, judge: &Judge, word: &Word) -> Result<(), Fault> {
         let Word { cell, address, lane, bytes } = *word;
+        if cell.is_clear() {
+            return Ok(());
+        }
         let objection = cell.objection(&judge.now, bytes, judge.writes, judge.constant).or_else(|| {
             let told = |history: &mut History| judge.objection_of(history, lane, bytes);
             if cell.is_wide() { self.with_history(address, told) } else { None }

@@ -204,6 +204,12 @@ impl Cell {
             .for_each(|part| part.store(0, Relaxed));
     }
 
+    /// Whether nothing has happened yet.
+    #[inline]
+    pub(super) fn is_clear(&self) -> bool {
+        self.write.load(Relaxed) | self.read.load(Relaxed) == 0
+    }
+
     /// Whether it has a history instead.
     pub(super) fn is_wide(&self) -> bool {
         self.write.load(Relaxed) & WIDE != 0

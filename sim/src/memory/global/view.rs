@@ -6,7 +6,7 @@ use super::{Allocation, Launch};
 use crate::check::{Fault, Party, Wrong};
 use crate::memory::clock::Clocks;
 use crate::memory::history::Kind;
-use crate::memory::lanes::{Shape, clash, lanes_of, low_bits};
+use crate::memory::lanes::{clash, lanes_of, low_bits};
 use crate::memory::{Access, Lanes, Order, Strictness, Traffic};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -62,7 +62,7 @@ impl<'a> View<'a> {
         }
         let kind = Kind::read(access.order);
         self.check(clocks, access, kind, false)?;
-        Ok(traffic(access))
+        Ok(traffic(&self.touched))
     }
 
     /// `st.global`
@@ -86,7 +86,7 @@ impl<'a> View<'a> {
             self.put(access, data)?;
         }
         self.check(clocks, access, Kind::write(access.order), true)?;
-        Ok(traffic(access))
+        Ok(traffic(&self.touched))
     }
 
     /// `atom.global`, `red.global`: lane by lane in order, `update(lane, old)` gives what to write; 2, 4 or 8 bytes. It may
@@ -100,6 +100,7 @@ impl<'a> View<'a> {
     ) -> Result<Traffic, Fault> {
         self.fetch(access, old, true)?;
         self.check(clocks, access, Kind::StrongWrite, true)?;
+        let traffic = traffic(&self.touched);
         for lane in lanes_of(access.mask) {
             let one = Access { mask: 1 << lane, ..*access };
             let _hold = self.launch.global.hold();
@@ -110,7 +111,7 @@ impl<'a> View<'a> {
             (data[0][lane], data[1][lane]) = (new as u32, (new >> 32) as u32);
             self.put(&one, &data)?;
         }
-        Ok(traffic(access))
+        Ok(traffic)
     }
 
     /// Makes sure that a lane's bytes are in `place`, a page; gives the page.
@@ -155,6 +156,11 @@ impl<'a> View<'a> {
         while left != 0 {
             let lane = left.trailing_zeros() as usize & 31;
             let page = self.find(&mut place, access, lane, writes)?;
+            if let Some(touch) = Touch::of_row(access, left, lane, &place) {
+                left &= !touch.mask;
+                self.touched.push(touch);
+                continue;
+            }
             let mut touch = Touch::of(access, lane, page);
             left &= left - 1;
             // Those behind it in the same sector.
@@ -278,6 +284,36 @@ impl<'a> Touch<'a> {
         }
     }
 
+    /// A whole sector that neighbouring lanes touch in order.
+    #[inline(always)]
+    fn of_row(access: &Access, left: u32, lane: usize, place: &Place<'a>) -> Option<Touch<'a>> {
+        let (start, size) = (access.address[lane], access.bytes.trailing_zeros());
+        let count = SECTOR as usize >> size;
+        let mask = u32::MAX >> (32 - count) << lane;
+        let addresses = access.address.get(lane..lane + count)?;
+        if start % SECTOR != 0 || left & mask != mask || access.bytes < 4 {
+            return None;
+        }
+        let (mut stray, mut expected) = (0, start);
+        for address in addresses {
+            stray |= address ^ expected;
+            expected += u64::from(access.bytes);
+        }
+        let is_row = stray == 0 && start >= place.start && place.end - start >= SECTOR;
+        // By word a byte: which lane of the row it is of.
+        let words = [0x0706_0504_0302_0100, 0x0303_0202_0101_0000, 0x0101_0101_0000_0000];
+        let page = place.page.filter(|_| is_row)?;
+        Some(Touch {
+            page,
+            mask,
+            start,
+            bytes: u32::MAX,
+            lanes: lane as u64 * 0x0101_0101_0101_0101 + words[(size as usize - 2) % 3],
+            row: Row { lane: lane as u32, size },
+            is_row: true,
+        })
+    }
+
     /// What another lane touches of the same sector.
     #[inline(always)]
     fn add(&mut self, new: &Touch) {
@@ -295,27 +331,18 @@ impl<'a> Touch<'a> {
     }
 }
 
-/// Counts the distinct 32-byte sectors.
-fn traffic(access: &Access) -> Traffic {
-    let [first, .., last] = *access.address;
-    if Shape::of(access) != Shape::Any {
-        let sectors = (last >> 5) - (first >> 5) + 1;
-        return Traffic { sectors: sectors as u32, ..Traffic::default() };
-    }
-    let mut sectors = [0; 32];
-    let (mut count, mut rising) = (0, true);
-    for lane in lanes_of(access.mask) {
-        let sector = access.address[lane] >> 5;
-        if count == 0 || sectors[count - 1] != sector {
-            rising &= count == 0 || sectors[count - 1] < sector;
-            sectors[count] = sector;
-            count += 1;
-        }
-    }
-    if !rising {
-        sectors[..count].sort_unstable();
-        count = sectors[..count].chunk_by(|a, b| a == b).count();
-    }
+/// Counts the distinct sectors.
+fn traffic(touched: &[Touch]) -> Traffic {
+    let is_rising = touched.windows(2).all(|pair| pair[0].start < pair[1].start);
+    let count = if is_rising {
+        touched.len()
+    } else {
+        let mut sectors = [0; 32];
+        let sectors = &mut sectors[..touched.len().min(32)];
+        sectors.iter_mut().zip(touched).for_each(|(sector, touch)| *sector = touch.start);
+        sectors.sort_unstable();
+        sectors.chunk_by(|a, b| a == b).count()
+    };
     Traffic { sectors: count as u32, ..Traffic::default() }
 }
 

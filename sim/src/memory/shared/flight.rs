@@ -61,6 +61,15 @@ pub(super) enum Wait {
     All,
 }
 
+/// The lanes for whose part of a copy a wait waits.
+fn due(copy: &Copy, committed: &Lanes, wait: Wait) -> u32 {
+    let Wait::AllBut(newest) = wait else { return u32::MAX };
+    let lanes = copy.group.iter().zip(committed).zip(0..32);
+    lanes.fold(0, |due, ((group, committed), lane)| {
+        due | u32::from(committed.saturating_sub(newest) > *group) << lane
+    })
+}
+
 /// Who has a copy in flight.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Issuer {
@@ -115,15 +124,8 @@ impl Flights {
         let Warp { copies, committed } = self.warp(warp);
         let mut index = 0;
         while let Some(copy) = copies.get_mut(index) {
-            let due = |lane: usize| match wait {
-                Wait::All => true,
-                Wait::AllBut(newest) => {
-                    u64::from(copy.group[lane]) + u64::from(newest) < u64::from(committed[lane])
-                }
-            };
             let flying = copy.mask;
-            let landing = (0..32).filter(|&lane| mask & flying & 1 << lane != 0 && due(lane));
-            let landing = landing.fold(0, |set, lane| set | 1 << lane);
+            let landing = mask & flying & due(copy, committed, wait);
             if landing != 0 {
                 copy.mask = landing;
                 land(copy, flying & !landing);

@@ -37,19 +37,28 @@ impl Shared {
 
     /// Moves data to memory; the access is in bounds.
     pub(super) fn put(&mut self, access: &Access, data: &[Lanes]) {
-        let words = access.bytes as usize / 4;
-        for lane in lanes_of(access.mask) {
-            let address = access.address[lane];
-            let start = address as usize / 4;
-            if words == 0 {
-                let shift = 8 * (address as u32 & 3);
-                let mask = low_bits(access.bytes) << shift;
-                let cell = &mut self.data[start];
-                *cell = *cell & !mask | data[0][lane] << shift & mask;
-                continue;
+        match access.bytes {
+            4 => self.put_words::<1>(access, data),
+            8 => self.put_words::<2>(access, data),
+            16 => self.put_words::<4>(access, data),
+            bytes => {
+                for lane in lanes_of(access.mask) {
+                    let address = access.address[lane];
+                    let shift = 8 * (address as u32 & 3);
+                    let mask = low_bits(bytes) << shift;
+                    let word = &mut self.data[address as usize / 4];
+                    *word = *word & !mask | data[0][lane] << shift & mask;
+                }
             }
-            for (word, value) in self.data[start..start + words].iter_mut().enumerate() {
-                *value = data[word][lane];
+        }
+    }
+
+    fn put_words<const WORDS: usize>(&mut self, access: &Access, data: &[Lanes]) {
+        let Some(data) = data.first_chunk::<WORDS>() else { return };
+        for lane in lanes_of(access.mask) {
+            let start = access.address[lane] as usize / 4;
+            for (word, row) in self.data[start..start + WORDS].iter_mut().zip(data) {
+                *word = row[lane];
             }
         }
     }
