@@ -385,7 +385,10 @@ impl Plan {
             _ => None,
         };
         let matrix = |node: NodeId| self.chunk.node(node).columns == Columns::Value(Some(self.dims.1));
-        if self.dtype != DType::F32 && t.outputs.iter().all(|v| rows_of(v).is_some_and(matrix)) {
+        // The warps of a second matrix state would read the values whose place outputs take.
+        let is_alone = self.owners.iter().filter(|o| o.value.is_some()).count() == 1;
+        let as_they_are = t.outputs.iter().all(|v| rows_of(v).is_some_and(matrix));
+        if self.dtype != DType::F32 && is_alone && as_they_are {
             let fits = |o: &Operand| o.dim == self.dims.1 && self.rows(o.rows.len()) >= self.output_rows();
             self.output = self.operands.iter().position(fits);
             return Ok(());
