@@ -11,6 +11,7 @@ use crate::kernel::{Limitation, MAX_SIZE, Precision, Spec};
 use crate::layout::{self, Axis, Layout};
 use crate::program::{self, NodeId as TokenNode};
 use chunkwise_algebra::program::{Columns, Node, NodeId, Op, Program, derive};
+use chunkwise_dsl::class::{self, Feedback};
 use chunkwise_dsl::graph::{Dim, Expr, StateId, Value};
 use chunkwise_dsl::timeline::{Event, Form, Side, Timeline};
 
@@ -85,9 +86,8 @@ pub(super) fn with_tokens(
         blocks,
         operand: if spec.dtype == DType::F16 { DType::F16 } else { DType::BF16 },
         dtype: spec.dtype,
-        // Feedback that is not linear may magnify what rounding loses (a norm divides by it), and its products are not what
-        // takes the time.
-        split: spec.dtype == DType::F32 || spec.precision == Precision::High || !chunk.systems.is_empty(),
+        // A reduction over the channels of a row (a norm divides by it) magnifies what rounding loses.
+        split: spec.dtype == DType::F32 || spec.precision == Precision::High || mixes_rows(chunk),
         dims,
         inputs: Vec::new(),
         numbers: Vec::new(),
@@ -115,6 +115,10 @@ pub(super) fn with_tokens(
     plan.take_numbers();
     plan.take_epilogue()?;
     Ok(plan)
+}
+
+fn mixes_rows(chunk: &Program) -> bool {
+    class::classify(&chunk.timeline).feedback == Feedback::RowMixing
 }
 
 /// Each matrix state has warps of its own, 16 value columns each.
