@@ -10,7 +10,9 @@
 //! superfluous: whatever comes after the newer one also comes after it. So neither record has to know the other, but for
 //! stamps that tell at once that there is nothing to be asked, and for which of them holds the last write of each byte.
 
-use super::cell::{Cell, Now};
+use super::cell::{Cell, Meaning, Now};
+use super::shadow::Shadow;
+use crate::memory::history::Kind;
 
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Quad {
@@ -75,6 +77,57 @@ impl Quad {
     /// A copy to a word of it lands.
     pub(super) fn land(&mut self) {
         self.flying -= 1;
+    }
+}
+
+impl Shadow {
+    /// The record of four words.
+    #[inline]
+    pub(super) fn quad(&mut self, quad: usize) -> &mut Quad {
+        &mut self.quads[quad]
+    }
+
+    /// Whether nobody was at four words since everyone last met.
+    #[inline]
+    pub(super) fn quad_is_old(&self, now: &Now, quad: usize) -> bool {
+        self.quads[quad].is_old(now.floor)
+    }
+
+    /// Records a read of a quad, to which there is no objection.
+    pub(super) fn read_quad(&mut self, now: &Now, lane: u32, quad: usize) {
+        let whole = &mut self.quads[quad].whole;
+        // Or else there would be one.
+        whole.set_written(0xf);
+        if !whole.read(now, lane) {
+            (4 * quad..4 * quad + 4).for_each(|word| self.record(now, lane, word, 0xf, Kind::Read));
+        }
+    }
+
+    /// Records a write of a quad, to which there is no objection. Whether it had to be recorded word by word, since another
+    /// lane of this warp wrote the quad at this very time.
+    #[inline]
+    pub(super) fn write_quad(&mut self, now: &Now, lane: u32, quad: usize) -> bool {
+        let beside = self.quads[quad].whole.written_beside(now, lane);
+        if beside {
+            (4 * quad..4 * quad + 4).for_each(|word| self.record(now, lane, word, 0xf, Kind::Write));
+        } else {
+            self.quads[quad].write(now, lane);
+        }
+        beside
+    }
+
+    /// A copy sets out to a quad: nobody may touch it. Whether one was on its way already.
+    pub(super) fn depart_quad(&mut self, quad: usize) -> bool {
+        let whole = &mut self.quads[quad].whole;
+        let doubled = whole.meaning() == Meaning::Flight;
+        whole.set_meaning(Meaning::Flight);
+        doubled
+    }
+
+    /// A copy lands on a quad: the lane that waited has written it.
+    pub(super) fn land_quad(&mut self, now: &Now, lane: u32, quad: usize) {
+        self.quads[quad].whole.set_meaning(Meaning::Compact);
+        self.quads[quad].write(now, lane);
     }
 }
 
