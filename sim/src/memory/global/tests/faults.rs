@@ -280,6 +280,40 @@ fn threads_cannot_hide_a_race() -> Result<(), HostError> {
     Ok(())
 }
 
+/// The same where one block touches whole sectors and the other their words, in an order that makes no row.
+#[test]
+fn threads_cannot_hide_a_race_of_sectors_with_words() -> Result<(), HostError> {
+    let (mut memory, q, _) = memory()?;
+    let clocks = Clocks::new(32);
+    for round in 0..200 {
+        let launch = memory.launch(Strictness::Lanes);
+        let gate = std::sync::Barrier::new(2);
+        let run = |block: u64| {
+            let mut view = launch.view(block);
+            gate.wait();
+            (0..16u64)
+                .map(|index| {
+                    let mut address = row(q + 128 * index);
+                    if block == 1 {
+                        address.reverse();
+                    }
+                    let access = access(1, u32::MAX, 4, &address, Order::Weak);
+                    if block == round % 2 || round % 4 < 2 {
+                        view.store(&clocks, &access, &[[1; 32]; 4]).is_err()
+                    } else {
+                        view.load(&clocks, &access, &mut [[0; 32]; 4]).is_err()
+                    }
+                })
+                .collect::<Vec<bool>>()
+        };
+        let (mine, theirs) = on_two_threads(&run);
+        for (index, pair) in mine.iter().zip(&theirs).enumerate() {
+            assert!(*pair.0 || *pair.1, "round {round}, access {index}: neither block saw the other");
+        }
+    }
+    Ok(())
+}
+
 /// Blocks 0 and 1, each on a thread of its own.
 fn on_two_threads<T: Send>(run: &(impl Fn(u64) -> Vec<T> + Sync)) -> (Vec<T>, Vec<T>) {
     std::thread::scope(|scope| {
