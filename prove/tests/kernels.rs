@@ -28,7 +28,14 @@ fn labels_parse_back() {
     for case in sample(&rules, 3) {
         assert_eq!(case.to_string().parse(), Ok(case));
     }
-    for wrong in ["", "gla/bf16/K=64,V=100", "nothing/bf16/K=1,V=1/1", "gla/f64/K=1,V=1/1", "gla/f32/K=1/1", "gla/quick/f32/K=1,V=1/1"] {
+    for wrong in [
+        "",
+        "gla/bf16/K=64,V=100",
+        "nothing/bf16/K=1,V=1/1",
+        "gla/f64/K=1,V=1/1",
+        "gla/f32/K=1/1",
+        "gla/quick/f32/K=1,V=1/1",
+    ] {
         assert!(wrong.parse::<Case>().is_err(), "{wrong}");
     }
 }

@@ -212,13 +212,8 @@ const DRAWS: usize = 2;
 pub fn small(rule: &Rule, seed: u64) -> Vec<Case> {
     let ways = [Way::Recurrent, Way::Fused].into_iter().filter(|way| has(rule, *way));
     let sizes: Vec<usize> = rule.signature.dims.iter().map(|_| 16).collect();
-    let case = |way| Case {
-        rule: rule.signature.name.clone(),
-        way,
-        dtype: DType::BF16,
-        sizes: sizes.clone(),
-        seed,
-    };
+    let case =
+        |way| Case { rule: rule.signature.name.clone(), way, dtype: DType::BF16, sizes: sizes.clone(), seed };
     ways.map(case).collect()
 }
 

@@ -154,7 +154,8 @@ fn chunkwise_complaint(rule: &Rule, case: &Case, result: &Tensor, expected: &Ten
     }
     let greatest = expected.to_f64().iter().fold(0.0f64, |most, x| most.max(x.abs()));
     let error = greatest_error(result, expected);
-    (error > OUTLIER * greatest).then(|| format!("is off by {error:.1e} at one number; the greatest is {greatest:.1e}"))
+    (error > OUTLIER * greatest)
+        .then(|| format!("is off by {error:.1e} at one number; the greatest is {greatest:.1e}"))
 }
 
 /// Outputs and final states of the token loop on the CPU.
