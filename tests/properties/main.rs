@@ -16,6 +16,7 @@
 //! | stages | verifiers accept every rule, printers print it |
 //! | fused | its fused kernel, where it has one, gives in the simulator what the token loop gives |
 //! | simulated | its kernel, in the simulator, gives what the token loop gives, in f32, f16 and bf16 |
+//! | large | so does its kernel at sizes whose states lie in memory |
 
 mod ast;
 #[path = "../reference/compare.rs"]
@@ -78,6 +79,24 @@ fn simulated() {
     let (run, cases) = (simulated::RUN.load(Ordering::Relaxed), variable("CHUNKWISE_CASES", 40) as usize);
     println!("{run} of {cases} rules have a kernel");
     assert!(2 * run >= cases, "only {run} of {cases} rules have a kernel");
+}
+
+/// Not every random rule has a state that is too large, so that more have to be made.
+#[test]
+fn large() {
+    let (first, wanted) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 40) as usize / 8);
+    let most = 400 * wanted as u64;
+    for seed in first..first + most {
+        if let Err(message) = simulated::large(&mut Source::random(seed)) {
+            let small = shrink(seed, &simulated::large, 100);
+            panic!("CHUNKWISE_SEED={seed}\n{message}\n\nthe smallest case found:\n{small}");
+        }
+        if simulated::LARGE.load(Ordering::Relaxed) >= wanted {
+            println!("{wanted} of {} rules have a state in memory", seed - first + 1);
+            return;
+        }
+    }
+    panic!("of {most} rules fewer than {wanted} have a state in memory");
 }
 
 /// Few random rules are of the class that the fused plan takes, so that many have to be made.

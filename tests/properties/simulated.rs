@@ -2,10 +2,11 @@
 
 use crate::compare;
 use crate::library::{arrays, tensor};
-use crate::problem::Arrays;
-use crate::properties::{batch, case, packed};
+use crate::problem::{Arrays, Sequences};
+use crate::properties::{Case, batch, case, packed};
 use crate::source::{Source, Verdict};
-use chunkwise_codegen::Arch;
+use chunkwise_codegen::recurrent::{Spec, emit};
+use chunkwise_codegen::{Arch, DType};
 use chunkwise_runtime::cache::Cache;
 use chunkwise_runtime::jit::Jit;
 use chunkwise_runtime::nvrtc::Nvrtc;
@@ -15,6 +16,9 @@ use std::sync::{Arc, OnceLock};
 
 /// How many rules had a kernel, so that the test can tell whether it tested anything.
 pub(crate) static RUN: AtomicUsize = AtomicUsize::new(0);
+
+/// How many had one whose state lies in memory.
+pub(crate) static LARGE: AtomicUsize = AtomicUsize::new(0);
 
 /// Element types, and how far a result in one may be from the reference.
 const TYPES: [(Element, f64); 3] = [(Element::F32, 1e-4), (Element::BF16, 5e-3), (Element::F16, 1e-3)];
@@ -31,6 +35,27 @@ fn jit() -> Result<Arc<Jit>, String> {
 pub(crate) fn simulated(source: &mut Source) -> Verdict {
     let case = case(source, |s| if s.one_in(3) { packed(s) } else { batch(s) })?;
     let (element, tolerance) = source.pick(&TYPES);
+    agrees(&case, element, tolerance, &RUN)
+}
+
+/// The same of states that are too large for registers: of rules whose values mix the columns of a row, mostly.
+pub(crate) fn large(source: &mut Source) -> Verdict {
+    let mut case = case(source, |_| Sequences::Packed(vec![3, 0, 1]))?;
+    for size in case.problem.sizes.values_mut() {
+        *size = source.pick(&[200, 129, 256]);
+    }
+    let Ok(timeline) = &case.rule.timeline else { return Ok(()) };
+    let sizes = case.rule.signature.dims.iter().map(|dim| case.problem.sizes[dim]).collect();
+    match emit(timeline, &Spec::new(sizes, DType::F32)) {
+        Ok(kernel) if kernel.source.contains("it lies in local memory") => {
+            agrees(&case, Element::F32, 1e-4, &LARGE)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Runs a case in the simulator and on the CPU, and compares.
+fn agrees(case: &Case, element: Element, tolerance: f64, run: &AtomicUsize) -> Verdict {
     let inputs = rounded(&case.problem.pose(&case.layout, case.seed).inputs, element);
     let device = case.rule.on(&Device::sim(Arch::Sm80));
     let (simulator, cpu) = match device {
@@ -44,7 +69,7 @@ pub(crate) fn simulated(source: &mut Source) -> Verdict {
         Err(Error::Limitation(why)) if !why.to_string().contains("the simulator") => Ok(()),
         Err(error) => case.verdict("in the simulator", &[error.to_string()]),
         Ok(got) => {
-            RUN.fetch_add(1, Ordering::Relaxed);
+            run.fetch_add(1, Ordering::Relaxed);
             let expected = forward(cpu, &inputs, Element::F64).map_err(|error| error.to_string())?;
             case.verdict(
                 format!("{element} in the simulator"),
