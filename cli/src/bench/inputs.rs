@@ -6,7 +6,7 @@
 use super::Problem;
 use crate::check::cases::Case;
 use crate::check::draw;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use chunkwise::{Rule, Tensor, Tensors};
 
 /// How far random numbers are shrunk, so that states stay small.
@@ -14,6 +14,9 @@ const SCALE: f64 = 0.1;
 
 /// Tokens that are drawn before they repeat.
 const DRAWN: usize = 256;
+
+/// The most numbers of a tensor of a whole problem: 8 GiB in f32.
+const MOST: usize = 1 << 31;
 
 /// One head of one sequence of `tokens` tokens, in f64.
 ///
@@ -40,10 +43,22 @@ pub fn tiled(rule: &Rule, sizes: &[usize], problem: Problem) -> Outcome<Tensors>
         let axes = usize::from(!param.per_head) * 2 + usize::from(param.count.is_some());
         let mut shape = tensor.shape().to_vec();
         shape[axes] = problem.heads;
+        if !param.per_head {
+            shape[..2].copy_from_slice(&[problem.batch, problem.tokens]);
+        }
+        let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+        if count.is_none_or(|count| count > MOST) {
+            return Err(Failure::mistake(
+                format!(
+                    "`{}` of this problem has the shape {shape:?}, which is too large to measure",
+                    param.name
+                ),
+                "give fewer tokens, heads or sequences; without `--device cuda:0` any size is predicted",
+            ));
+        }
         let repeated: Vec<f32> = if param.per_head {
             numbers.chunks(of_head).flat_map(|head| head.repeat(problem.heads)).collect()
         } else {
-            shape[..2].copy_from_slice(&[problem.batch, problem.tokens]);
             let token: Vec<f32> =
                 numbers.chunks(of_head).flat_map(|head| head.repeat(problem.heads)).collect();
             let length = token.len() / tokens * problem.tokens;
@@ -58,6 +73,14 @@ pub fn tiled(rule: &Rule, sizes: &[usize], problem: Problem) -> Outcome<Tensors>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_problem_that_fits_no_memory_is_a_mistake() {
+        let problem = Problem { batch: 1 << 20, tokens: 1 << 20, heads: 1 << 20 };
+        let failure = tiled(chunkwise::rules::gla(), &[128, 128], problem).unwrap_err();
+        assert_eq!(failure.exit_code(), 2);
+        assert!(failure.text().contains("too large to measure"), "{}", failure.text());
+    }
 
     #[test]
     fn every_head_and_sequence_is_the_drawn_one() {

@@ -17,7 +17,7 @@ pub mod text;
 use crate::check::element;
 use crate::commands::emit;
 use crate::failure::{Failure, Outcome};
-use chunkwise::{Device, Element, Executable, Options, PlanChoice, Rule, RuleExt};
+use chunkwise::{Device, Executable, Options, PlanChoice, Rule, RuleExt};
 use chunkwise_algebra::explain::{Least, Setting, least};
 use chunkwise_codegen::kernel::{Kernel, Spec};
 use chunkwise_codegen::model::{self, Block, Gpu, Launch, Occupancy, Prediction, Work};
@@ -153,6 +153,8 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
     let kernel = emit::kernel(rule, plan, setup.arch, spec.clone())?;
     // `emit` has refused rules without a timeline.
     let timeline = rule.timeline.as_ref().map_err(|why| Failure::limitation(&why.message, &why.hint))?;
+    // A GPU that is not there is no news after a minute of counting.
+    let on_gpu = setup.device.as_ref().map(|device| executable(setup, device, rule, plan)).transpose()?;
     let chunk = match plan {
         Plan::Recurrent => 1,
         Plan::Fused => fused::choose(timeline, &spec, setup.arch).map_or(1, |plan| plan.tokens as usize),
@@ -185,11 +187,7 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
         per_token: counted.all(),
         barriers_per_chunk: barriers * chunk as f64,
         predicted,
-        measured: setup
-            .device
-            .as_ref()
-            .map(|device| measure(setup, device, rule, plan, sizes))
-            .transpose()?,
+        measured: on_gpu.map(|executable| measure(setup, &executable, rule, sizes)).transpose()?,
         resources,
     })
 }
@@ -290,11 +288,9 @@ const REPEATS: usize = 30;
 const WARM_UP: usize = 5;
 
 /// The median of launches on a GPU, in milliseconds.
-fn measure(setup: &Setup, device: &Device, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome<f64> {
+fn measure(setup: &Setup, executable: &Executable, rule: &Rule, sizes: &[usize]) -> Outcome<f64> {
     let inputs = inputs::tiled(rule, sizes, setup.problem)?;
-    let executable = executable(setup, device, rule, plan)?;
-    let element_bytes = if setup.dtype == DType::F32 { Element::F32.bytes() } else { setup.dtype.size() };
-    let bytes: usize = inputs.iter().map(|(_, tensor)| tensor.len() * element_bytes).sum();
+    let bytes: usize = inputs.iter().map(|(_, tensor)| tensor.len() * setup.dtype.size()).sum();
     let copies = (ROTATED / bytes.max(1)).clamp(1, 64) + 1;
     let mut times = executable.time(&inputs, copies, WARM_UP + REPEATS)?.split_off(WARM_UP);
     times.sort_by(f64::total_cmp);

@@ -44,13 +44,16 @@ pub fn bench(arguments: &Arguments, output: &mut Output) -> Outcome {
         let first = refused.into_iter().next().map(|(_, error)| error);
         return Err(first.unwrap_or_else(|| Error::bug("nothing was benched, for no reason")).into());
     }
+    print(arguments, &setup, &benches, &refused, output)?;
+    // The table is there already where the file cannot be written.
+    output.flush()?;
     if let Some(path) = &arguments.json {
         let document = format!("{:#}\n", json::document(&setup, &benches));
         std::fs::write(path, document).map_err(|error| {
             Failure::mistake(format!("cannot write {}: {error}", path.display()), "write it elsewhere")
         })?;
     }
-    print(arguments, &setup, &benches, &refused, output)
+    Ok(())
 }
 
 fn print(
