@@ -2,9 +2,9 @@
 //! torch, but no Rust and no network.
 //!
 //! ```text
-//! cargo xtask gpu-bundle [--wheels DIR]  ->  target/gpu-bundle/
+//! cargo xtask gpu-bundle [--wheels DIR]  ->  target/gpu/
 //!     chunkwise-prove    release build; kernels, micro-kernels, times
-//!     run.sh peers.py    ./run.sh OUT runs everything
+//!     run.sh peers.py    ./gpu/run.sh OUT runs everything
 //!     wheels/            of peers to time beside, where given
 //! ```
 
@@ -38,7 +38,7 @@ pub(crate) fn run(options: &[&str]) -> ExitCode {
 fn build(wheels: Option<&Path>) -> Result<(), String> {
     let commit = commit();
     cargo(&["build", "--release", "--package", "chunkwise-prove"], &[("CHUNKWISE_COMMIT", &commit)])?;
-    let folder = target().join("gpu-bundle");
+    let folder = target().join("gpu");
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|e| format!("cannot empty {}: {e}", folder.display()))?;
     }
