@@ -150,8 +150,73 @@ const OTHERS: [&str; 14] = [
     }",
 ];
 
+/// Feedback that is not linear: channels apart, and rows whose channels meet.
+const SUBSTITUTED: [&str; 7] = [
+    "fn saturating(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar, beta: Scalar) -> Vector<V> {
+        s *= exp(g);
+        s += outer(beta * k, v - tanh(s.read(k)));
+        s.read(q)
+    }",
+    // Decays of keys; a gain for each head and channel.
+    "fn saturating_keys(
+        mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Vector<K>, beta: Scalar, w: PerHead<Vector<V>>,
+    ) -> Vector<V> {
+        s *= exp(g);
+        s += outer(beta * l2norm(k), sigmoid(w) * v - 0.5 * sigmoid(v) * tanh(s.read(l2norm(k))));
+        s.read(q)
+    }",
+    // Several rows a token, each with what the one before it has left.
+    "fn saturating_steps(
+        mut s: State<K, V>, q: Vector<K>, k: [Vector<K>; 2], v: [Vector<V>; 2], g: Scalar, beta: [Scalar; 2],
+    ) -> Vector<V> {
+        s *= exp(g);
+        for j in 0..2 {
+            s += outer(beta[j] * k[j], v[j] - tanh(s.read(k[j])));
+        }
+        s.read(q)
+    }",
+    // Two reads for one write, on both sides of a decay; the output uses one of them too.
+    "fn saturating_late(
+        mut s: State<K, V>, q: Vector<K>, a: Vector<K>, b: Vector<K>, v: Vector<V>, g: Scalar, x: Scalar,
+    ) -> Vector<V> {
+        let p = s.read(a);
+        s *= 0.5 * exp(g);
+        s += outer(0.3 * b, v - x * tanh(p) * sigmoid(s.read(0.3 * a)));
+        sigmoid(p) * s.read(q)
+    }",
+    // Sums over a row of what is read, and of what is not.
+    "fn normed_row(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar, beta: Scalar) -> Vector<V> {
+        s *= exp(g);
+        let p = s.read(0.5 * k);
+        s += outer(beta * k, softmax(v) - 0.3 * l2norm(p) * sum(l2norm(v)) / dim(V));
+        s.read(q)
+    }",
+    "fn normed_steps(
+        mut s: State<K, V>, q: Vector<K>, k: [Vector<K>; 2], v: Vector<V>, g: Vector<K>, beta: [Scalar; 2],
+    ) -> Vector<V> {
+        s *= exp(g);
+        for j in 0..2 {
+            let p = s.read(k[j]);
+            s += outer(0.5 * beta[j] * k[j], v - l2norm(p));
+        }
+        s.read(q)
+    }",
+    // What is no number where nothing is: padding and tokens after the end must not leave it behind.
+    "fn no_number_at_zero(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, beta: Scalar) -> Vector<V> {
+        let p = s.read(k);
+        let r = abs(v) / sum(square(v)) + 0.1 * (p * p - p) / (abs(v) + abs(p));
+        s += outer(0.3 * beta * k, r - 0.1 * l2norm(p));
+        s.read(q)
+    }",
+];
+
 /// All of them.
 pub(crate) fn rules() -> Vec<Arc<Rule>> {
     let named = [RAW, RAW_DELTA, RAW_KEYS, DELTA, UNDECAYED];
-    named.into_iter().chain(OTHERS).map(|text| parse(&format!("#[rule]\n{text}"))).collect()
+    named
+        .into_iter()
+        .chain(OTHERS)
+        .chain(SUBSTITUTED)
+        .map(|text| parse(&format!("#[rule]\n{text}")))
+        .collect()
 }

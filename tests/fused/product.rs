@@ -5,6 +5,7 @@ use crate::limits::{any, complaints, none};
 use chunkwise::{Arch, Rule};
 use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_cli::check::random::Random;
+use chunkwise_dsl::graph::Shape;
 use rayon::prelude::*;
 
 /// Sizes of a dim: one, odd ones, tiles and halves of tiles, more than one block's columns.
@@ -40,13 +41,24 @@ impl Deck {
 /// What a kernel runs on: a dense batch, packed sequences of which one is empty, heads in groups.
 fn frames(rule: &Rule, lengths: &mut Deck, random: &mut Random) -> Vec<Frame> {
     let mut coin = || random.bits() & 1 == 1;
+    // A dim that no parameter has is known from the initial state.
+    let known = |dim: usize| {
+        let has = |shape: &Shape| shape.dims().any(|d| d.index() == dim);
+        rule.signature.params.iter().any(|p| has(&p.shape))
+    };
+    let unknown = !(0..rule.signature.dims.len()).all(known);
     let parts = [lengths.deal(), 0, lengths.deal(), lengths.deal()];
     let mut frames = vec![
-        Frame { initial: coin(), ..dense(2, lengths.deal(), 1) },
-        Frame { initial: coin(), ..packed(&parts, 1 + usize::from(coin())) },
+        Frame { initial: coin() || unknown, ..dense(2, lengths.deal(), 1) },
+        Frame { initial: coin() || unknown, ..packed(&parts, 1 + usize::from(coin())) },
     ];
     if rule.signature.params.len() > 1 {
-        frames.push(Frame { name: "grouped", grouped: true, initial: coin(), ..dense(1, lengths.deal(), 2) });
+        frames.push(Frame {
+            name: "grouped",
+            grouped: true,
+            initial: coin() || unknown,
+            ..dense(1, lengths.deal(), 2)
+        });
     }
     frames
 }
