@@ -56,6 +56,10 @@ pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limi
     // One stage where two do not fit, and shorter chunks where longer ones do not.
     loop {
         let mut plan = with_tokens(&chunk, spec, (dims, &owners, blocks), tokens)?;
+        if tokens > 32 && plan.is_crowded() {
+            tokens = 32;
+            continue;
+        }
         plan.stages = if spec.dtype == DType::F32 { 1 } else { 2 };
         if plan.fits(arch).is_err() {
             plan.stages = 1;

@@ -86,6 +86,12 @@ impl Substitution {
 }
 
 impl Plan {
+    /// Whether a thread would need more than 255 registers for 64 rows: beside the state and its operand, a warp that makes
+    /// whole rows holds their reads, the rows and both parts of their operands.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.substitutions.iter().any(|s| s.mixes) && self.columns(self.dims.0) > 64
+    }
+
     pub(super) fn take_substitutions(&mut self) -> Result<(), Limitation> {
         for at in 0..self.chunk.systems.len() {
             let substitution = self.substitution(SystemId(at as u32))?;
