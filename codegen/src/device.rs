@@ -178,6 +178,7 @@ mod tests {
             "store_state",
             "store_wide",
             "load_wide",
+            "store_floats",
             "load_numbers",
             "store_numbers",
             "split_pair",

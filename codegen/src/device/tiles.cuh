@@ -562,9 +562,25 @@ __device__ __forceinline__ void store_wide(Wide<COLUMNS> to, const float (&d)[N]
 template <int WIDTH, int STRIDE, int COLUMNS, int N>
 __device__ __forceinline__ void load_wide(float (&to)[N], Wide<COLUMNS> from, int row, int first) {
 #pragma unroll
-    for (int r = 0; r < N; ++r) {
-        const int column = first + r / WIDTH * STRIDE + r % WIDTH;
-        to[r] = column < COLUMNS ? *from.at(row, column) : 0.0f;
+    for (int r = 0; r < N / WIDTH; ++r) {
+        Run<f32, WIDTH> run{};
+        const int column = first + r * STRIDE;
+        if (column < COLUMNS) run = *reinterpret_cast<const Run<f32, WIDTH> *>(from.at(row, column));
+#pragma unroll
+        for (int e = 0; e < WIDTH; ++e) to[r * WIDTH + e] = run.at[e].wide();
+    }
+}
+
+// The inverse, to a row of COLUMNS numbers.
+template <int WIDTH, int STRIDE, int COLUMNS, int N>
+__device__ __forceinline__ void store_floats(float *to, const float (&from)[N], int first) {
+#pragma unroll
+    for (int r = 0; r < N / WIDTH; ++r) {
+        Run<f32, WIDTH> run;
+#pragma unroll
+        for (int e = 0; e < WIDTH; ++e) run.at[e] = f32::of(from[r * WIDTH + e]);
+        const int column = first + r * STRIDE;
+        if (column < COLUMNS) *reinterpret_cast<Run<f32, WIDTH> *>(to + column) = run;
     }
 }
 

@@ -353,20 +353,21 @@ fn decay_row(fused: &Fused<'_>, decay: &str, text: &str, w: &mut Writer) {
     let (context, plan) = (&fused.context, fused.plan);
     let (names, dim) = (&context.names, plan.dims.0);
     let (axis, i, columns) = (context.axis(dim), context.index(dim), plan.columns(dim));
-    let at = format!(
-        "{} * {} + {i} / {} * {} + {i} % {}",
-        names.member, axis.run, axis.run, axis.stride, axis.run
-    );
-    w.unrolled_block(i, axis.registers, |w| {
-        w.line(format_args!("const int {} = {at};", fused.line));
-        let inside =
-            if axis.size == columns { String::new() } else { format!(" && {} < {}", fused.line, axis.size) };
+    let inside = match axis.padded {
+        true => format!(
+            " && {} * {} + {i} / {} * {} + {i} % {} < {}",
+            names.member, axis.run, axis.run, axis.stride, axis.run, axis.size
+        ),
+        false => String::new(),
+    };
+    w.block("", |w| {
+        w.line(format_args!("float {}[{}];", fused.line, axis.registers));
         let value = format!("{}{inside} ? {text} : 1.0f", fused.there);
-        let guard = match axis.registers * plan.layout.lanes > columns {
-            true => format!("if ({} < {columns}) ", fused.line),
-            false => String::new(),
-        };
-        w.line(format_args!("{guard}{decay}[{} * {columns} + {}] = {value};", names.token, fused.line));
+        w.unrolled(i, axis.registers, format_args!("{}[{i}] = {value};", fused.line));
+        w.line(format_args!(
+            "store_floats<{}, {}, {columns}>({decay} + {} * {columns}, {}, {} * {});",
+            axis.run, axis.stride, names.token, fused.line, names.member, axis.run
+        ));
     });
 }
 
