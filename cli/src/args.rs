@@ -262,7 +262,7 @@ pub struct Check {
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub cases: u32,
     /// A kernel changed by hand to run in place of the generated one, on `sim` or a GPU: begin from what `emit` prints
-    /// for the same rule, sizes and type, and keep the kernel's name and parameters
+    /// for the same rule, sizes, type and plan (left out: recurrent), and keep the kernel's name and parameters
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
 }

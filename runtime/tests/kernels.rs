@@ -2,7 +2,7 @@
 //! themselves, every rule of the catalogue, awkward sizes. Nothing may spill or use a stack.
 
 use chunkwise_codegen::recurrent::{Spec, emit};
-use chunkwise_codegen::{Arch, DType, Kernel, device};
+use chunkwise_codegen::{Arch, DType, Kernel, Plan, Precision, device};
 use chunkwise_dsl::rule::Rule;
 use chunkwise_runtime::nvrtc::{Binary, Nvrtc};
 use std::path::{Path, PathBuf};
@@ -117,10 +117,37 @@ device_helpers(const f32 *a, const bf16 *b, const f16 *c, f32 *x, bf16 *y, f16 *
 }
 "#;
 
+/// Feedback of each value channel by itself, which no rule of the file has.
+const BY_CHANNEL: &str = "#[rule] fn by_channel(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, \
+                          w: Vector<V>) -> Vector<V> { s += outer(k, w * (v - s.read(k))); s.read(q) }";
+
+/// Kernels on tensor cores: rules of every kind, operands in one part and in two.
+fn fused_texts() -> Vec<String> {
+    let rules = rules(&(include_str!("../../codegen/tests/rules/catalogue.rs").to_owned() + BY_CHANNEL));
+    let specs = |rule: &Rule| {
+        let spec =
+            |dtype, precision| Spec { precision, ..Spec::new(vec![64; rule.signature.dims.len()], dtype) };
+        [
+            spec(DType::BF16, Precision::Fast),
+            spec(DType::F16, Precision::High),
+            spec(DType::F32, Precision::Fast),
+        ]
+    };
+    let texts = rules.iter().flat_map(|rule| {
+        let timeline = rule.timeline.as_ref().unwrap();
+        specs(rule).into_iter().filter_map(|spec| Plan::Fused.emit(timeline, &spec, Arch::Sm90).ok())
+    });
+    texts.map(|kernel| kernel.source).collect()
+}
+
 #[test]
 fn device_helpers_by_themselves() {
+    // Helpers of tensor cores mean something in a whole kernel only.
+    let fused = fused_texts();
     for item in device::items() {
-        assert!(device::mentions(CALLS, item.name), "nothing here uses {}", item.name);
+        let used =
+            device::mentions(CALLS, item.name) || fused.iter().any(|text| device::mentions(text, item.name));
+        assert!(used, "nothing here uses {}", item.name);
     }
     let text = device::FILES.map(|(_, text)| text).concat() + CALLS;
     let nvrtc = compiler();

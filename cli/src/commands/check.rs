@@ -32,8 +32,12 @@ pub fn check(arguments: &Check, output: &mut Output) -> Outcome {
         kernel: arguments.kernel.as_deref().map(source::kernel).transpose()?,
     };
     let cases = cases(arguments.tokens, arguments.heads, setup.chunk, &rule.signature);
-    let plans =
-        arguments.plan.map_or_else(|| vec![PlanChoice::Recurrent, PlanChoice::Chunkwise], |plan| vec![plan]);
+    let plans = match (arguments.plan, &setup.kernel) {
+        (Some(plan), _) => vec![plan],
+        // A file holds one kernel, and `emit` prints that of the token loop where no plan is named.
+        (None, Some(_)) => vec![PlanChoice::Recurrent],
+        (None, None) => vec![PlanChoice::Recurrent, PlanChoice::Chunkwise],
+    };
     let bar = progress(plans.len() * cases.len() * arguments.cases as usize);
     let mut verdict = Verdict::new(compare::tolerance(setup.dtype));
     let mut refused = None;
