@@ -253,8 +253,11 @@ fn softmax<R: Real>(x: &[R], out: &mut [R]) {
     out.iter_mut().for_each(|o| *o = *o / sum);
 }
 
+/// The number under the root in `l2norm(x) = x / sqrt(sum(x^2) + 1e-6)`.
+pub const NORM_EPSILON: f64 = 1e-6;
+
 fn l2norm<R: Real>(x: &[R], out: &mut [R]) {
     let sum = x.iter().fold(R::zero(), |a, &x| a + x * x);
-    let scale = R::one() / (sum + R::of(1e-6)).sqrt();
+    let scale = R::one() / (sum + R::of(NORM_EPSILON)).sqrt();
     out.iter_mut().zip(x).for_each(|(o, &x)| *o = x * scale);
 }

@@ -37,6 +37,21 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The size of each dim, by `Dim`.
+    ///
+    /// # Errors
+    /// [`Limitation::Size`]: one is missing, 0, or above [`MAX_SIZE`].
+    pub fn checked_sizes(&self, dims: &[String]) -> Result<Vec<u32>, Limitation> {
+        let checked = |(at, name): (usize, &String)| {
+            let size = self.sizes.get(at).copied().unwrap_or(0);
+            match u32::try_from(size) {
+                Ok(small) if (1..=MAX_SIZE).contains(&size) => Ok(small),
+                _ => Err(Limitation::Size { dim: name.clone(), size }),
+            }
+        };
+        dims.iter().enumerate().map(checked).collect()
+    }
+
     /// The default precision and chunk length.
     pub fn new(sizes: Vec<usize>, dtype: DType) -> Spec {
         Spec { sizes, dtype, precision: Precision::Fast, chunk: 64 }

@@ -20,7 +20,7 @@
 //! The choice is by a count of instructions (see [`choose`]); it is data, and `verify` checks it.
 
 use crate::dtype::DType;
-use crate::kernel::{Limitation, MAX_SIZE, Spec};
+use crate::kernel::{Limitation, Spec};
 use crate::program::{NodeId, Program, Step};
 use chunkwise_dsl::graph::{Dim, Expr, ParamId, StateId};
 use chunkwise_dsl::timeline::{Event, Timeline};
@@ -225,14 +225,7 @@ pub fn describe(timeline: &Timeline, sizes: &[u32]) -> String {
 fn count(timeline: &Timeline, program: &Program, spec: &Spec) -> Result<Counts, Limitation> {
     let signature = &timeline.signature;
     let decays = decay_params(timeline);
-    let mut sizes = Vec::new();
-    for (at, name) in signature.dims.iter().enumerate() {
-        let size = spec.sizes.get(at).copied().unwrap_or(0);
-        match u32::try_from(size) {
-            Ok(small) if (1..=MAX_SIZE).contains(&size) => sizes.push(small),
-            _ => return Err(Limitation::Size { dim: name.clone(), size }),
-        }
-    }
+    let sizes = spec.checked_sizes(&signature.dims)?;
     let token_inputs = || program.inputs(false);
     let bytes = |p: ParamId| dtype_of(timeline, &decays, p, spec.dtype).size() as u32;
     let stored = program.nodes.iter().filter(|node| node.stored);

@@ -18,6 +18,7 @@
 //! Sizes are not known here: a program depends on the timeline alone.
 
 use crate::kernel::Limitation;
+use chunkwise_algebra::eval::NORM_EPSILON;
 use chunkwise_dsl::graph::{Binary, Dim, Expr, Literal, ParamId, ReadId, Shape, StateId, Unary, Value};
 use chunkwise_dsl::timeline::{Event, Factor, Timeline};
 use std::collections::HashMap;
@@ -448,7 +449,7 @@ impl<'a> Lowering<'a> {
 
     fn l2norm(&mut self, x: NodeId, dim: Option<Dim>) -> NodeId {
         let squares = self.push(Op::Dot(x, x), None, "squares");
-        let epsilon = self.push(Op::Constant(Literal(1e-6)), None, UNNAMED);
+        let epsilon = self.push(Op::Constant(Literal(NORM_EPSILON)), None, UNNAMED);
         let shifted = self.push(Op::Binary(Binary::Add, squares, epsilon), None, UNNAMED);
         let scale = self.push(Op::Unary(Unary::Rsqrt, shifted), None, "scale");
         self.push(Op::Binary(Binary::Mul, x, scale), dim, "normed")

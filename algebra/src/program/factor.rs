@@ -3,10 +3,8 @@
 //! What is left of a key is a direction, and reads and writes on one direction share it. The factors go to coefficients,
 //! which stay in full precision; a direction that is an input as it lies in memory needs no rounding as an operand.
 
+use crate::eval::NORM_EPSILON;
 use chunkwise_dsl::graph::{Binary, Expr, Graph, Shape, Unary, Value};
-
-/// The number under the root in `l2norm(x) = x / sqrt(sum(x^2) + 1e-6)`.
-pub(super) const NORM_EPSILON: f64 = 1e-6;
 
 /// `v` as `(scalar, rest)` with `v = scalar * rest` in exact arithmetic; the rest has the shape of `v`.
 pub(super) fn factor(g: &mut Graph, v: Value) -> (Value, Value) {

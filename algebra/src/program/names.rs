@@ -7,9 +7,9 @@
 //!
 //! No two are alike, none is that of an input or state, and the same program gives the same names.
 
-use super::factor::NORM_EPSILON;
 use super::verify::operands;
 use super::{Columns, Keys, NodeId, Op, Program, Sought};
+use crate::eval::NORM_EPSILON;
 use chunkwise_dsl::graph::{Binary, Expr, Unary, Value};
 use std::collections::{BTreeMap, BTreeSet};
 

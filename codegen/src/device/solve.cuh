@@ -1,12 +1,5 @@
 // The unit lower triangular inverse of a chunk and its cumulative decays.
 
-// A pair of numbers as two 16-bit operands each: the rounded numbers, and what rounding lost.
-template <typename E>
-__device__ __forceinline__ void split_pair(unsigned &high, unsigned &low, float x, float y) {
-    high = E::of(x, y);
-    low = E::of(x - E::low(high), y - E::high(high));
-}
-
 // d += a b in about twice the precision of an operand: three products of the parts.
 template <typename E>
 __device__ __forceinline__ void multiply_split(float (&d)[4], const unsigned (&high)[4], const unsigned (&low)[4],
@@ -188,9 +181,10 @@ __device__ __forceinline__ void decay_pair(Split<COLUMNS> to, Split<COLUMNS> fro
     }
     x.x *= by.x;
     x.y *= by.y;
-    const unsigned rounded = E::of(x.x, x.y);
-    *reinterpret_cast<unsigned *>(to.high.at(row, column)) = rounded;
-    if (SPLIT) *reinterpret_cast<unsigned *>(to.low.at(row, column)) = E::of(x.x - E::low(rounded), x.y - E::high(rounded));
+    unsigned high, low;
+    split_pair<E>(high, low, x.x, x.y);
+    *reinterpret_cast<unsigned *>(to.high.at(row, column)) = high;
+    if (SPLIT) *reinterpret_cast<unsigned *>(to.low.at(row, column)) = low;
 }
 
 // Multiplies the read keys of each run's tokens, SLOTS a token, by the decays since the run's begin.

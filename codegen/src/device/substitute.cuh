@@ -78,9 +78,8 @@ __device__ __forceinline__ void pack_block_rest(unsigned (&a)[N / 2][4], const f
         if (n / (2 * SLOTS) != block) continue;
 #pragma unroll
         for (int e = 0; e < 2; ++e) {
-            const float x = c[n][e * 2], y = c[n][e * 2 + 1];
-            const unsigned rounded = E::of(x, y);
-            a[n / 2][n % 2 * 2 + e] = E::of(x - E::low(rounded), y - E::high(rounded));
+            unsigned rounded;
+            split_pair<E>(rounded, a[n / 2][n % 2 * 2 + e], c[n][e * 2], c[n][e * 2 + 1]);
         }
     }
 }

@@ -41,6 +41,13 @@ struct f16_pair {
     }
 };
 
+// A pair of numbers as two 16-bit operands each: the rounded numbers, and what rounding lost.
+template <typename E>
+__device__ __forceinline__ void split_pair(unsigned &high, unsigned &low, float x, float y) {
+    high = E::of(x, y);
+    low = E::of(x - E::low(high), y - E::high(high));
+}
+
 // Rows of 16-bit numbers in shared memory. Rows lie an odd number of 16-byte pieces apart, so that eight rows' pieces at
 // one column are in different banks: no fragment load has a conflict.
 template <int COLUMNS>
@@ -177,10 +184,10 @@ __device__ __forceinline__ void fetch_split(Tile<COLUMNS> high, Tile<COLUMNS> lo
                 if (RUN == 1 && column < left) x.x = at[0].wide();
                 if (RUN == 1 && column + 1 < left) x.y = at[1].wide();
             }
-            const unsigned rounded = E::of(x.x, x.y);
+            unsigned rounded, rest;
+            split_pair<E>(rounded, rest, x.x, x.y);
             *reinterpret_cast<unsigned *>(high.at(t * SLOTS + slot, column)) = rounded;
-            *reinterpret_cast<unsigned *>(low.at(t * SLOTS + slot, column)) =
-                E::of(x.x - E::low(rounded), x.y - E::high(rounded));
+            *reinterpret_cast<unsigned *>(low.at(t * SLOTS + slot, column)) = rest;
         }
     }
 }
@@ -264,9 +271,8 @@ __device__ __forceinline__ void pack_rest(unsigned (&a)[N / 2][4], const float (
     for (int n = 0; n < N; ++n) {
 #pragma unroll
         for (int e = 0; e < 2; ++e) {
-            const float x = c[n][e * 2], y = c[n][e * 2 + 1];
-            const unsigned rounded = E::of(x, y);
-            a[n / 2][n % 2 * 2 + e] = E::of(x - E::low(rounded), y - E::high(rounded));
+            unsigned rounded;
+            split_pair<E>(rounded, a[n / 2][n % 2 * 2 + e], c[n][e * 2], c[n][e * 2 + 1]);
         }
     }
 }

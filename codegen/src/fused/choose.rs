@@ -7,7 +7,7 @@ use super::substitution;
 use crate::arch::Arch;
 use crate::dtype::DType;
 use crate::fused::ClockKind;
-use crate::kernel::{Limitation, MAX_SIZE, Precision, Spec};
+use crate::kernel::{Limitation, Precision, Spec};
 use crate::layout::{self, Axis, Layout};
 use crate::program::{self, NodeId as TokenNode};
 use chunkwise_algebra::program::{Columns, Node, NodeId, Op, Program, derive};
@@ -32,12 +32,7 @@ pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limi
     if spec.dtype == DType::F64 {
         return Err(Limitation::DType(spec.dtype));
     }
-    for (at, name) in timeline.signature.dims.iter().enumerate() {
-        let size = spec.sizes.get(at).copied().unwrap_or(0);
-        if !(1..=MAX_SIZE).contains(&size) {
-            return Err(Limitation::Size { dim: name.clone(), size });
-        }
-    }
+    spec.checked_sizes(&timeline.signature.dims)?;
     let chunk = derive(timeline).map_err(|e| Limitation::NotFused(e.to_string()))?;
     supported(&chunk)?;
     let dims = matrix_dims(timeline)?;
