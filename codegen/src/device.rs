@@ -7,8 +7,9 @@
 //! Invariant: an item mentions only items above it or in an earlier file.
 
 /// The files, in order of dependence.
-pub const FILES: [(&str, &str); 7] = [
+pub const FILES: [(&str, &str); 8] = [
     ("numbers.cuh", include_str!("device/numbers.cuh")),
+    ("pieces.cuh", include_str!("device/pieces.cuh")),
     ("rows.cuh", include_str!("device/rows.cuh")),
     ("reduce.cuh", include_str!("device/reduce.cuh")),
     ("functions.cuh", include_str!("device/functions.cuh")),
@@ -107,6 +108,7 @@ mod tests {
             "f32",
             "bf16",
             "f16",
+            "sequence_of",
             "Run",
             "fetch",
             "fetch_edge",

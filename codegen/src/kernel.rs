@@ -12,12 +12,16 @@
 //! | [`Role::Tokens`] | `long long` | `T` of a dense batch; not read when `cu_seqlens` is given |
 //! | [`Role::Heads`] | `unsigned` | `HV`, the number of state heads |
 //! | [`Role::InputHeads`] | `unsigned` | `H` of one parameter's tensor; it divides `HV` |
+//! | [`Role::Workspace`] | `T *` | a buffer of the plan's [`Schedule`](crate::Schedule) |
+//! | [`Role::Sequences`] | `long long` | the number of sequences |
+//! | [`Role::PieceTokens`] | `long long` | tokens of a piece |
 //!
 //! Tensors are contiguous, laid out as in `chunkwise_dsl::signature`, and begin at a multiple of [`Argument::align`]
 //! bytes. An initial and a final state may be one buffer (each thread reads its part before it writes it); no other
 //! output may overlap anything. With no sequence or no head there is nothing to launch; `T = 0` may be launched.
 
 use crate::dtype::DType;
+use crate::schedule::{Extent, Unit};
 use chunkwise_dsl::graph::{ParamId, StateId};
 use std::fmt;
 
@@ -81,7 +85,9 @@ pub struct Kernel {
     pub threads: u32,
     /// Bytes of dynamic shared memory to ask for at launch.
     pub shared: u32,
-    /// Blocks that share one state head of one sequence.
+    /// What it has blocks for.
+    pub unit: Unit,
+    /// Blocks that share one state head of one unit.
     pub blocks_per_head: u32,
 }
 
@@ -117,12 +123,21 @@ pub enum Role {
     Heads,
     /// Heads of a parameter's tensor.
     InputHeads(ParamId),
+    /// Memory between kernels, by position in [`Schedule::buffers`](crate::Schedule::buffers).
+    Workspace(usize),
+    /// Sequences.
+    Sequences,
+    /// Tokens of a piece.
+    PieceTokens,
 }
 
 impl Argument {
     /// Whether this is a pointer (otherwise an integer of [`Argument::align`] bytes).
     pub fn is_pointer(&self) -> bool {
-        !matches!(self.role, Role::Tokens | Role::Heads | Role::InputHeads(_))
+        !matches!(
+            self.role,
+            Role::Tokens | Role::Heads | Role::InputHeads(_) | Role::Sequences | Role::PieceTokens
+        )
     }
 
     /// Whether null stands for "absent".
@@ -132,10 +147,11 @@ impl Argument {
 }
 
 impl Kernel {
-    /// Blocks to launch (one dimension) for `sequences` sequences of `heads` state heads each; `None` where that is
-    /// more than a grid holds (2^31 - 1). 0 means that there is nothing to launch.
-    pub fn grid(&self, sequences: usize, heads: usize) -> Option<u32> {
-        let blocks = sequences.checked_mul(heads)?.checked_mul(self.blocks_per_head as usize)?;
+    /// Blocks to launch (one dimension); `None` where that is more than a grid holds (2^31 - 1). 0 means that there is
+    /// nothing to launch.
+    pub fn grid(&self, extent: &Extent) -> Option<u32> {
+        let units = extent.units(self.unit);
+        let blocks = units.checked_mul(extent.heads)?.checked_mul(self.blocks_per_head as usize)?;
         (blocks <= i32::MAX as usize).then_some(blocks as u32)
     }
 }

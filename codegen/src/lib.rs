@@ -14,7 +14,7 @@
 //! | [`verify`] | what must hold of the two |
 //! | [`mod@print`] | the CUDA text; the only part that writes CUDA |
 //! | [`writer`], [`namer`], [`device`] | text, identifiers, fixed device code |
-//! | [`kernel`] | what a launcher needs to know |
+//! | [`kernel`], [`schedule`] | what a launcher needs to know, of one kernel and of all that a plan launches |
 //! | [`arch`], [`dtype`] | architectures and element types |
 //! | [`model`] | how long a kernel takes on a GPU, by a model; how many blocks a multiprocessor holds |
 
@@ -30,6 +30,7 @@ pub mod plan;
 pub mod print;
 pub mod program;
 pub mod recurrent;
+pub mod schedule;
 pub mod verify;
 pub mod writer;
 
@@ -37,3 +38,4 @@ pub use arch::Arch;
 pub use dtype::DType;
 pub use kernel::{Argument, Kernel, Limitation, Precision, Role};
 pub use plan::Plan;
+pub use schedule::Schedule;

@@ -1,7 +1,8 @@
 //! The plans that have kernels, and the one door to all of them.
 
 use crate::arch::Arch;
-use crate::kernel::{Kernel, Limitation, Spec};
+use crate::kernel::{Limitation, Spec};
+use crate::schedule::Schedule;
 use crate::{fused, recurrent};
 use chunkwise_dsl::timeline::Timeline;
 use std::fmt;
@@ -44,14 +45,14 @@ impl Plan {
         }
     }
 
-    /// Emits the forward kernel of a rule.
+    /// Emits the forward kernels of a rule.
     ///
     /// # Errors
     /// A [`Limitation`]: the rule, a size or the type has no kernel of this plan.
-    pub fn emit(self, timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Kernel, Limitation> {
+    pub fn emit(self, timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Schedule, Limitation> {
         match self {
-            Plan::Recurrent => recurrent::emit(timeline, spec),
-            Plan::Fused => fused::emit(timeline, spec, arch),
+            Plan::Recurrent => recurrent::emit(timeline, spec).map(Schedule::from),
+            Plan::Fused => fused::emit(timeline, spec, arch).map(Schedule::from),
         }
     }
 }

@@ -14,7 +14,7 @@ use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_cli::check::{draw, element};
 use chunkwise_cli::table::{Align, table};
 use chunkwise_codegen::kernel::Spec;
-use chunkwise_codegen::{Arch, DType, Kernel, Plan, Role};
+use chunkwise_codegen::{Arch, DType, Plan, Role, Schedule};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -65,7 +65,7 @@ pub fn cases() -> Vec<Timed> {
         let of_rule = move |rule| Plan::ALL.map(|plan| Timed { rule, batch, tokens, heads, size, plan });
         RULES.into_iter().flat_map(of_rule)
     };
-    let wanted = |case: &Timed| case.plan == Plan::Recurrent || (case.tokens > 1 && case.kernel().is_ok());
+    let wanted = |case: &Timed| case.plan == Plan::Recurrent || (case.tokens > 1 && case.schedule().is_ok());
     SHAPES.into_iter().flat_map(of_shape).filter(wanted).collect()
 }
 
@@ -81,16 +81,16 @@ impl Timed {
         format!("{} {}", self.problem(), self.plan)
     }
 
-    /// The kernel. Its arguments do not depend on the architecture.
-    fn kernel(&self) -> Result<Kernel, Error> {
+    /// The kernels. Their arguments do not depend on the architecture.
+    fn schedule(&self) -> Result<Schedule, Error> {
         let rule = rule(self.rule).ok_or_else(|| Error::bug(format!("no rule `{}`", self.rule)))?;
         let timeline = rule.timeline.as_ref().map_err(|why| Error::limitation(&why.message, &why.hint))?;
         let spec = Spec::new(vec![self.size; rule.signature.dims.len()], DType::BF16);
         Ok(self.plan.emit(timeline, &spec, Arch::Sm90)?)
     }
 
-    /// Random inputs in the types that the kernel takes.
-    fn inputs(&self, rule: &Rule, kernel: &Kernel) -> Result<Tensors, Error> {
+    /// Random inputs in the types that the kernels take.
+    fn inputs(&self, rule: &Rule, schedule: &Schedule) -> Result<Tensors, Error> {
         let frame = Frame {
             name: "timed",
             batch: self.batch,
@@ -103,7 +103,7 @@ impl Timed {
         let sizes = vec![self.size; rule.signature.dims.len()];
         let drawn = draw::inputs(rule, &frame, &sizes, 0.1, 1)?;
         let typed = |(name, tensor): (&str, &Tensor)| {
-            Ok((name.to_owned(), tensor.cast(type_of(kernel, name).unwrap_or(Element::F32))?))
+            Ok((name.to_owned(), tensor.cast(type_of(schedule, name).unwrap_or(Element::F32))?))
         };
         drawn.iter().map(typed).collect()
     }
@@ -114,7 +114,7 @@ impl Timed {
     /// Whatever the device or the files do not do.
     pub fn run(&self, device: &Device, folder: Option<&Path>) -> Result<Value, Error> {
         let rule = rule(self.rule).ok_or_else(|| Error::bug(format!("no rule `{}`", self.rule)))?;
-        let inputs = self.inputs(rule, &self.kernel()?)?;
+        let inputs = self.inputs(rule, &self.schedule()?)?;
         let plan = match self.plan {
             Plan::Recurrent => PlanChoice::Recurrent,
             Plan::Fused => PlanChoice::Fused,
@@ -140,13 +140,14 @@ impl Timed {
     }
 }
 
-/// The element type in which a kernel takes or gives a tensor.
-fn type_of(kernel: &Kernel, name: &str) -> Option<Element> {
+/// The element type in which the kernels take a tensor.
+fn type_of(schedule: &Schedule, name: &str) -> Option<Element> {
     let named = |role: Role, argument: &str| match role {
         Role::InitialState(_) | Role::Input(_) => argument == name,
         _ => false,
     };
-    let argument = kernel.arguments.iter().find(|a| named(a.role, &a.name))?;
+    let argument =
+        schedule.kernels.iter().flat_map(|kernel| &kernel.arguments).find(|a| named(a.role, &a.name))?;
     argument.dtype.map(element)
 }
 

@@ -2,7 +2,8 @@
 //! themselves, every rule of the catalogue, awkward sizes. Nothing may spill or use a stack.
 
 use chunkwise_codegen::recurrent::{Spec, emit};
-use chunkwise_codegen::{Arch, DType, Kernel, Plan, Precision, device};
+use chunkwise_codegen::schedule::Unit;
+use chunkwise_codegen::{Arch, DType, Kernel, Precision, device, fused, print};
 use chunkwise_dsl::rule::Rule;
 use chunkwise_runtime::nvrtc::{Binary, Nvrtc};
 use std::path::{Path, PathBuf};
@@ -135,9 +136,14 @@ fn fused_texts() -> Vec<String> {
     };
     let texts = rules.iter().flat_map(|rule| {
         let timeline = rule.timeline.as_ref().unwrap();
-        specs(rule).into_iter().filter_map(|spec| Plan::Fused.emit(timeline, &spec, Arch::Sm90).ok())
+        specs(rule).into_iter().filter_map(|spec| fused::emit(timeline, &spec, Arch::Sm90).ok())
     });
-    texts.map(|kernel| kernel.source).collect()
+    let on_pieces = rules.first().map(|rule| {
+        let ([spec, ..], timeline) = (specs(rule), rule.timeline.as_ref().unwrap());
+        let plan = fused::choose(timeline, &spec, Arch::Sm90).unwrap();
+        print::fused::kernel(&spec, &fused::Plan { unit: Unit::Piece, ..plan })
+    });
+    texts.chain(on_pieces).map(|kernel| kernel.source).collect()
 }
 
 #[test]

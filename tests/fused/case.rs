@@ -10,7 +10,7 @@ use chunkwise::{Device, Element, Error, Executable, Options, PlanChoice, Rule, R
 use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_cli::check::{compare, draw, element};
 use chunkwise_codegen::kernel::Spec;
-use chunkwise_codegen::{DType, Kernel, Limitation, Plan, Precision};
+use chunkwise_codegen::{DType, Kernel, Limitation, Precision, fused};
 use chunkwise_dsl::timeline::Timeline;
 use chunkwise_runtime::cache::Cache;
 use chunkwise_runtime::jit::Jit;
@@ -109,7 +109,7 @@ impl Case {
         // A rule that has no timeline has no kernel of any plan, and says so elsewhere.
         let timeline = self.rule.timeline.as_ref();
         let timeline = timeline.map_err(|why| Limitation::NotFused(why.message.clone()))?;
-        Plan::Fused.emit(timeline, &spec, arch)
+        fused::emit(timeline, &spec, arch)
     }
 
     /// The kernel in the simulator.

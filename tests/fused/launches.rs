@@ -6,6 +6,7 @@ use crate::limits::{all, any, complaints};
 use chunkwise::{Arch, Data, Element, Tensor, Tensors};
 use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_cli::check::element;
+use chunkwise_codegen::schedule::Extent;
 use chunkwise_codegen::{Argument, Kernel, Role};
 use chunkwise_sim::{Arguments, Global, Launch, Module, Options};
 
@@ -55,7 +56,9 @@ fn launch(case: &Case, frame: &Frame, states: States) -> Result<Vec<String>, Str
     let inputs = case.inputs(frame, 11);
     let mut memory = Global::new();
     let (arguments, results) = arguments(case, frame, &kernel, &inputs, states, &mut memory)?;
-    let blocks = kernel.grid(frame.sequences(), frame.heads).ok_or("too many blocks")?;
+    let tokens = frame.batch * frame.tokens;
+    let extent = Extent { sequences: frame.sequences(), tokens, heads: frame.heads, piece: 0 };
+    let blocks = kernel.grid(&extent).ok_or("too many blocks")?;
     let grid = Launch::linear(blocks, kernel.threads).dynamic_shared(kernel.shared);
     function.run(&grid, &arguments, &mut memory, &Options::default()).map_err(|error| error.to_string())?;
     let got = results.iter().map(|buffer| Ok((buffer.name.clone(), read(buffer, &memory)?)));
@@ -136,6 +139,9 @@ fn arguments(
             Role::Tokens => arguments.bytes(&(frame.tokens as i64).to_le_bytes()),
             Role::Heads => arguments.u32(frame.heads as u32),
             Role::InputHeads(param) => arguments.u32(frame.heads_of(param.index()) as u32),
+            Role::Workspace(_) | Role::Sequences | Role::PieceTokens => {
+                return Err(format!("one kernel alone takes `{}`", argument.name));
+            }
         };
     }
     Ok((arguments, results))

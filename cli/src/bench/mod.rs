@@ -150,7 +150,13 @@ impl Bench {
 /// A limitation where the plan has no kernel; what the compiler, the simulator or the device say.
 pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome<Bench> {
     let spec = Spec::new(sizes.to_vec(), setup.dtype);
-    let kernel = emit::kernel(rule, plan, setup.arch, spec.clone())?;
+    let schedule = emit::schedule(rule, plan, setup.arch, spec.clone())?;
+    let [kernel] = &schedule.kernels[..] else {
+        return Err(Failure::limitation(
+            "a plan of several kernels is not benched yet",
+            "bench `--plan fused`",
+        ));
+    };
     // `emit` has refused rules without a timeline.
     let timeline = rule.timeline.as_ref().map_err(|why| Failure::limitation(&why.message, &why.hint))?;
     // A GPU that is not there is no news after a minute of counting.
@@ -162,7 +168,7 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
     let (element_name, element_bytes) = (setup.dtype.to_string(), setup.dtype.size());
     let setting =
         Setting { sizes: sizes.to_vec(), chunk: REFERENCE_CHUNK, element: element_name, element_bytes };
-    let resources = resources(setup, &kernel)?;
+    let resources = resources(setup, kernel)?;
     let shared = kernel.shared + resources.shared_bytes;
     let block = Block { threads: kernel.threads, registers: resources.registers, shared };
     let occupancy = model::occupancy(setup.arch, block);
@@ -171,7 +177,7 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
     let warps = kernel.threads.div_ceil(32);
     let barriers = counted.per_token(|c| c.barriers) / f64::from(warps * kernel.blocks_per_head);
     let predicted = (occupancy.blocks > 0).then(|| {
-        let launch = launch(setup.problem, &kernel, occupancy.blocks, &counted, &least);
+        let launch = launch(setup.problem, kernel, occupancy.blocks, &counted, &least);
         model::predict(setup.gpu, &launch)
     });
     Ok(Bench {

@@ -7,7 +7,8 @@ use crate::{dims, source};
 use chunkwise::{PlanChoice, Rule};
 use chunkwise_codegen::kernel::Spec;
 use chunkwise_codegen::kernel::{Kernel, Limitation, MAX_SIZE};
-use chunkwise_codegen::{Arch, Plan, Precision};
+use chunkwise_codegen::schedule::Unit;
+use chunkwise_codegen::{Arch, Plan, Precision, Schedule};
 use chunkwise_runtime::jit::{Jit, Source};
 use chunkwise_runtime::nvrtc::Nvrtc;
 
@@ -27,14 +28,18 @@ pub fn emit(arguments: &Emit, output: &mut Output) -> Outcome {
             "leave it out, or add `--plan fused`",
         ));
     }
-    let kernel = kernel(rule, plan, arguments.arch, spec)?;
-    if !arguments.ptx && !arguments.log {
-        output.text(header(arguments, &kernel))?;
-        return output.text(&kernel.source);
+    let schedule = schedule(rule, plan, arguments.arch, spec)?;
+    for kernel in schedule.kernels {
+        if !arguments.ptx && !arguments.log {
+            output.text(header(arguments, &kernel))?;
+            output.text(&kernel.source)?;
+            continue;
+        }
+        let source = Source { name: kernel.name, text: kernel.source, options: Vec::new() };
+        let binary = Jit::user().compile(&source, arguments.arch)?;
+        output.text(if arguments.ptx { &binary.ptx } else { &binary.log })?;
     }
-    let source = Source { name: kernel.name, text: kernel.source, options: Vec::new() };
-    let binary = Jit::user().compile(&source, arguments.arch)?;
-    output.text(if arguments.ptx { &binary.ptx } else { &binary.log })
+    Ok(())
 }
 
 /// How the text is compiled and launched: what a reader who takes it elsewhere needs to know.
@@ -44,8 +49,12 @@ fn header(arguments: &Emit, kernel: &Kernel) -> String {
         1 => "one block".to_owned(),
         blocks => format!("{blocks} blocks"),
     };
+    let unit = match kernel.unit {
+        Unit::Sequence => "sequence",
+        Unit::Piece => "piece of a sequence",
+    };
     format!(
-        "// {}: {per_head} of {} threads for each head of each sequence, {} bytes of dynamic shared memory.\n\
+        "// {}: {per_head} of {} threads for each head of each {unit}, {} bytes of dynamic shared memory.\n\
          // Compile with NVRTC: {options}\n\n",
         kernel.name, kernel.threads, kernel.shared
     )
@@ -69,11 +78,11 @@ fn plan(arguments: &Emit) -> Outcome<Plan> {
     }
 }
 
-/// The kernel of a plan.
+/// What a plan launches.
 ///
 /// # Errors
 /// A mistake for sizes that no kernel takes; a limitation that says what there is instead.
-pub(crate) fn kernel(rule: &Rule, plan: Plan, arch: Arch, spec: Spec) -> Outcome<Kernel> {
+pub(crate) fn schedule(rule: &Rule, plan: Plan, arch: Arch, spec: Spec) -> Outcome<Schedule> {
     let name = &rule.signature.name;
     let timeline = rule.timeline.as_ref().map_err(|why| {
         Failure::limitation(

@@ -92,7 +92,7 @@ fn cuda(rule: &Rule) -> String {
         let has_kernel = |size: &usize| {
             let sizes = vec![*size; rule.signature.dims.len()];
             let spec = Spec::new(sizes, DType::BF16);
-            emit::kernel(rule, plan, Arch::Sm80, spec).is_ok()
+            emit::schedule(rule, plan, Arch::Sm80, spec).is_ok()
         };
         match [128, 64, 32, 16].into_iter().find(has_kernel)? {
             128 => Some(name.to_owned()),

@@ -10,6 +10,7 @@ use crate::fused::ClockKind;
 use crate::kernel::{Limitation, Precision, Spec};
 use crate::layout::{self, Axis, Layout};
 use crate::program::{self, NodeId as TokenNode};
+use crate::schedule::Unit;
 use chunkwise_algebra::program::{Columns, Node, NodeId, Op, Program, derive};
 use chunkwise_dsl::class::{self, Feedback};
 use chunkwise_dsl::graph::{Dim, Expr, StateId, Value};
@@ -82,6 +83,7 @@ pub(super) fn with_tokens(
         warps,
         value_warps,
         owners: owners.to_vec(),
+        unit: Unit::Sequence,
         blocks,
         operand: if spec.dtype == DType::F16 { DType::F16 } else { DType::BF16 },
         dtype: spec.dtype,

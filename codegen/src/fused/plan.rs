@@ -13,6 +13,7 @@ use super::substitution::Substitution;
 use crate::dtype::DType;
 use crate::layout::Layout;
 use crate::program;
+use crate::schedule::Unit;
 use chunkwise_algebra::program::{Found, KeysId, Member, NodeId, Program, Sought, SystemId};
 use chunkwise_dsl::graph::{Dim, ParamId, StateId, Value};
 use chunkwise_dsl::timeline::Factor;
@@ -178,6 +179,8 @@ pub struct Plan {
     pub value_warps: u32,
     /// Who holds which state.
     pub owners: Vec<Owner>,
+    /// What a block walks the chunks of.
+    pub unit: Unit,
     /// Blocks that share one state.
     pub blocks: u32,
     /// The type of operands.

@@ -18,6 +18,7 @@ use crate::kernel::{Argument, Kernel, Role, Spec};
 use crate::layout::{self, Axis, Layout, Side};
 use crate::namer::Namer;
 use crate::program::Program;
+use crate::schedule::Unit;
 use crate::writer::Writer;
 use chunkwise_dsl::graph::{Dim, ParamId, Shape};
 use chunkwise_dsl::timeline::Timeline;
@@ -69,7 +70,7 @@ pub fn kernel(timeline: &Timeline, spec: &Spec, program: &Program, layout: &Layo
     let of_vector = |shape: Shape, dtype: DType| {
         shape.dims().last().map_or(1, |d| context.axis(d).run as usize) * dtype.size()
     };
-    let arguments = arguments(&context, &context.used_params(), of_vector);
+    let arguments = arguments(&context, &context.used_params(), Unit::Sequence, of_vector);
     let body = body(&context);
     let entry = entry(&context, &arguments, &body);
 
@@ -83,6 +84,7 @@ pub fn kernel(timeline: &Timeline, spec: &Spec, program: &Program, layout: &Layo
         arguments,
         threads: layout.threads(),
         shared: 0,
+        unit: Unit::Sequence,
         blocks_per_head: layout.blocks,
     }
 }
@@ -151,6 +153,7 @@ fn indented(text: &str) -> String {
 fn arguments(
     context: &Context<'_>,
     used: &[ParamId],
+    unit: Unit,
     of_vector: impl Fn(Shape, DType) -> usize,
 ) -> Vec<Argument> {
     let signature = &context.timeline.signature;
@@ -183,6 +186,10 @@ fn arguments(
     for &param in used {
         push(context.names.params[param.index()].heads.clone(), Role::InputHeads(param), None, 4);
     }
+    if unit == Unit::Piece {
+        push(context.names.sequences.clone(), Role::Sequences, None, 8);
+        push(context.names.piece_tokens.clone(), Role::PieceTokens, None, 8);
+    }
     arguments
 }
 
@@ -198,6 +205,8 @@ fn declaration(context: &Context<'_>, argument: &Argument) -> String {
         Role::CuSeqlens => format!("const i64 *__restrict__ {}", names.cu_seqlens),
         Role::Tokens => format!("i64 {}", names.tokens),
         Role::Heads | Role::InputHeads(_) => format!("unsigned {}", argument.name),
+        Role::Workspace(_) => format!("{element} *{}", argument.name),
+        Role::Sequences | Role::PieceTokens => format!("i64 {}", argument.name),
     }
 }
 
@@ -222,7 +231,9 @@ fn described(context: &Context<'_>, argument: &Argument) -> String {
         Role::CuSeqlens => "[N + 1], null where sequences are all of `tokens`".to_owned(),
         Role::Tokens => "T".to_owned(),
         Role::Heads => "HV".to_owned(),
-        Role::InputHeads(_) => String::new(),
+        Role::InputHeads(_) | Role::Workspace(_) => String::new(),
+        Role::Sequences => "N".to_owned(),
+        Role::PieceTokens => "tokens of a piece".to_owned(),
     }
 }
 

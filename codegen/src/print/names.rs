@@ -68,6 +68,12 @@ pub(super) struct Names {
     pub(super) fetch: String,
     pub(super) scratch: String,
     pub(super) turn: String,
+    pub(super) sequences: String,
+    pub(super) piece_tokens: String,
+    /// The piece that a block has, where blocks are for pieces.
+    pub(super) piece: String,
+    /// The first token of the piece's sequence.
+    pub(super) begin: String,
 }
 
 impl Names {
@@ -114,6 +120,8 @@ impl Names {
             left: n.fresh(&format!("{dim}_left")),
         });
         let dims = dims.collect();
+        let [sequences, piece_tokens, piece, begin] =
+            ["sequences", "piece_tokens", "piece", "begin"].map(|wish| n.fresh(wish));
         Names {
             kernel,
             nodes,
@@ -140,6 +148,10 @@ impl Names {
             fetch,
             scratch,
             turn,
+            sequences,
+            piece_tokens,
+            piece,
+            begin,
         }
     }
 }

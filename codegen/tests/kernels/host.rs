@@ -127,8 +127,10 @@ fn passed((at, argument): (usize, &Argument)) -> String {
         Role::Input(_) | Role::InitialState(_) | Role::CuSeqlens => {
             format!("static_cast<const {element} *>(a[{at}])")
         }
-        Role::Output(_) | Role::FinalState(_) => format!("static_cast<{element} *>(a[{at}])"),
-        Role::Tokens => format!("*static_cast<i64 *>(a[{at}])"),
+        Role::Output(_) | Role::FinalState(_) | Role::Workspace(_) => {
+            format!("static_cast<{element} *>(a[{at}])")
+        }
+        Role::Tokens | Role::Sequences | Role::PieceTokens => format!("*static_cast<i64 *>(a[{at}])"),
         Role::Heads | Role::InputHeads(_) => format!("*static_cast<unsigned *>(a[{at}])"),
     }
 }

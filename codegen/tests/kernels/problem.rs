@@ -2,6 +2,7 @@
 
 use super::host::{Host, Value};
 use chunkwise_algebra::{Evaluator, Inputs, Plan, Rows};
+use chunkwise_codegen::schedule::Extent;
 use chunkwise_codegen::{DType, Kernel, Role};
 use chunkwise_dsl::graph::Shape;
 use chunkwise_dsl::rule::Rule;
@@ -191,9 +192,12 @@ impl<'a> Problem<'a> {
             Role::Tokens => Value::Tokens(self.frame.lengths[0] as i64),
             Role::Heads => Value::Heads(self.frame.heads as u32),
             Role::InputHeads(param) => Value::Heads(self.params[param.index()].0 as u32),
+            Role::Workspace(_) | Role::Sequences | Role::PieceTokens => panic!("of plans of several kernels"),
         };
         let values: Vec<Value> = kernel.arguments.iter().map(value).collect();
-        let blocks = kernel.grid(self.frame.lengths.len(), self.frame.heads).unwrap();
+        let (sequences, heads) = (self.frame.lengths.len(), self.frame.heads);
+        let extent = Extent { sequences, tokens, heads, piece: 0 };
+        let blocks = kernel.grid(&extent).unwrap();
         let buffers = host.run(index, kernel, blocks, &values)?;
         let mut results = Results { outputs: Vec::new(), states: Vec::new() };
         let with_buffer =

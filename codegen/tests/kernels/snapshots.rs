@@ -1,6 +1,7 @@
 //! Whole texts of kernels, one a rule, at sizes that the rule is used with (and some that leave padding). The real
 //! compiler takes each of these files in `runtime/tests/kernels.rs`. `INSTA_UPDATE=always` blesses them anew.
 
+use chunkwise_codegen::schedule::Extent;
 use chunkwise_codegen::{DType, Role};
 
 /// Rule, size of the other dims, size of `V`, dtype.
@@ -102,8 +103,9 @@ fn decays_are_f32_in_every_dtype() {
 #[test]
 fn grids_are_counted_and_bounded() {
     let kernel = crate::kernel(&crate::rule("gated_delta"), 128, 128, DType::BF16);
-    assert_eq!(kernel.grid(3, 5), Some(15 * kernel.blocks_per_head));
-    assert_eq!(kernel.grid(0, 5), Some(0));
-    assert_eq!(kernel.grid(1 << 20, 1 << 11), None);
-    assert_eq!(kernel.grid(usize::MAX, 2), None);
+    let grid = |sequences, heads| kernel.grid(&Extent { sequences, tokens: 0, heads, piece: 0 });
+    assert_eq!(grid(3, 5), Some(15 * kernel.blocks_per_head));
+    assert_eq!(grid(0, 5), Some(0));
+    assert_eq!(grid(1 << 20, 1 << 11), None);
+    assert_eq!(grid(usize::MAX, 2), None);
 }

@@ -12,7 +12,7 @@ use chunkwise::{Rule, catalogue};
 use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_cli::check::random::Random;
 use chunkwise_codegen::kernel::Spec;
-use chunkwise_codegen::{Arch, DType, Kernel, Limitation, Plan, Precision};
+use chunkwise_codegen::{Arch, DType, Limitation, Plan, Precision, Schedule};
 use std::fmt;
 use std::str::FromStr;
 
@@ -66,7 +66,7 @@ impl Way {
 pub fn has(rule: &Rule, way: Way) -> bool {
     let sizes = vec![16; rule.signature.dims.len()];
     let case = Case { rule: rule.signature.name.clone(), way, dtype: DType::BF16, sizes, seed: 0 };
-    way == Way::Recurrent || case.kernel(rule, Arch::Sm90).is_ok()
+    way == Way::Recurrent || case.schedule(rule, Arch::Sm90).is_ok()
 }
 
 /// One kernel, and the seed of the numbers that it runs on.
@@ -95,11 +95,11 @@ pub fn rule(name: &str) -> Option<&'static Rule> {
 }
 
 impl Case {
-    /// The kernel.
+    /// What the plan launches.
     ///
     /// # Errors
-    /// A limitation: there is none.
-    pub fn kernel(&self, rule: &Rule, arch: Arch) -> Result<Kernel, Limitation> {
+    /// A limitation: there is nothing.
+    pub fn schedule(&self, rule: &Rule, arch: Arch) -> Result<Schedule, Limitation> {
         // A rule that has no timeline has no kernel of any plan.
         let timeline = rule.timeline.as_ref().map_err(|why| Limitation::NotFused(why.message.clone()))?;
         let spec = Spec { precision: self.way.precision(), ..Spec::new(self.sizes.clone(), self.dtype) };

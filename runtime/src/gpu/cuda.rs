@@ -8,11 +8,11 @@
 //! for first, under the same names. (`cudarc` has such a question itself, but not in a build where another crate makes it
 //! link the driver directly; this one is right in both.)
 
-use super::driver::{Driver, Launch, Session, Value};
+use super::driver::{Call, Driver, Session, Value};
 use crate::error::{Error, Result};
 use crate::nvrtc::Binary;
 use chunkwise_codegen::{Arch, Kernel};
-use cudarc::driver::sys::{CUevent_flags, CUfunction_attribute_enum, CUresult};
+use cudarc::driver::sys::{CUdevice_attribute, CUevent_flags, CUfunction_attribute_enum, CUresult};
 use cudarc::driver::{
     CudaContext, CudaEvent, CudaFunction, CudaSlice, CudaStream, DevicePtrMut, DriverError, LaunchConfig,
     PushKernelArg, result,
@@ -25,6 +25,7 @@ use std::sync::Arc;
 pub(crate) struct Cuda {
     stream: Arc<CudaStream>,
     arch: Arch,
+    multiprocessors: usize,
     context: Arc<CudaContext>,
 }
 
@@ -68,7 +69,10 @@ impl Cuda {
                 format!("run on `cpu`; kernels are made for {known}"),
             )
         })?;
-        Ok(Cuda { stream: context.default_stream(), arch, context })
+        let count = context.attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+        let count = count.map_err(|e| failed("asking for its multiprocessors", e))?;
+        let multiprocessors = usize::try_from(count).unwrap_or(1);
+        Ok(Cuda { stream: context.default_stream(), arch, multiprocessors, context })
     }
 }
 
@@ -78,6 +82,10 @@ impl Driver for Cuda {
 
     fn arch(&self) -> Arch {
         self.arch
+    }
+
+    fn multiprocessors(&self) -> usize {
+        self.multiprocessors
     }
 
     fn compiler_options(&self) -> &'static [&'static str] {
@@ -142,30 +150,19 @@ impl Session for CudaSession<'_> {
     }
 
     /// Waits for the launch, so that its own failure is not blamed on a copy.
-    fn launch(
-        &mut self,
-        function: &CudaFunction,
-        launch: Launch<'_>,
-        values: &[Value<'_, CudaBuffer>],
-    ) -> Result<()> {
-        self.enqueue(function, launch, values)?;
+    fn launch(&mut self, call: &Call<'_, CudaFunction, CudaBuffer>) -> Result<()> {
+        self.enqueue(call)?;
         self.0.stream.synchronize().map_err(|e| failed("running a kernel", e))
     }
 
-    /// An event before each launch and one after it; nothing waits until all are enqueued.
-    fn time(
-        &mut self,
-        function: &CudaFunction,
-        launch: Launch<'_>,
-        sets: &[Vec<Value<'_, CudaBuffer>>],
-        repeats: usize,
-    ) -> Result<Vec<f64>> {
+    /// An event before each set of calls and one after it; nothing waits until all are enqueued.
+    fn time(&mut self, sets: &[Vec<Call<'_, CudaFunction, CudaBuffer>>], repeats: usize) -> Result<Vec<f64>> {
         let timed = Some(CUevent_flags::CU_EVENT_DEFAULT);
         let event = || self.0.stream.record_event(timed).map_err(|e| failed("recording an event", e));
         let mut events = Vec::with_capacity(repeats);
-        for values in sets.iter().cycle().take(repeats) {
+        for calls in sets.iter().cycle().take(repeats) {
             let begin = event()?;
-            self.enqueue(function, launch, values)?;
+            calls.iter().try_for_each(|call| self.enqueue(call))?;
             events.push((begin, event()?));
         }
         self.0.stream.synchronize().map_err(|e| failed("running a kernel", e))?;
@@ -190,20 +187,15 @@ impl Session for CudaSession<'_> {
 
 impl CudaSession<'_> {
     /// Puts a launch into the stream.
-    fn enqueue(
-        &self,
-        function: &CudaFunction,
-        launch: Launch<'_>,
-        values: &[Value<'_, CudaBuffer>],
-    ) -> Result<()> {
+    fn enqueue(&self, call: &Call<'_, CudaFunction, CudaBuffer>) -> Result<()> {
         const NULL: &u64 = &0;
         let stream = &self.0.stream;
-        let mut arguments = stream.launch_builder(function);
-        for value in values {
+        let (launch, mut arguments) = (call.launch, stream.launch_builder(call.function));
+        for value in &call.values {
             match value {
                 Value::Buffer(buffer) => arguments.arg(&buffer.slice),
                 Value::Null => arguments.arg(NULL),
-                Value::Tokens(tokens) => arguments.arg(tokens),
+                Value::Count(count) => arguments.arg(count),
                 Value::Heads(heads) => arguments.arg(heads),
             };
         }

@@ -30,6 +30,9 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync {
     /// What kernels are compiled for.
     fn arch(&self) -> Arch;
 
+    /// How many blocks run at one time, if each fills a multiprocessor.
+    fn multiprocessors(&self) -> usize;
+
     /// Options of the compiler beyond ours.
     fn compiler_options(&self) -> &'static [&'static str];
 
@@ -70,23 +73,16 @@ pub(crate) trait Session {
     ///
     /// # Errors
     /// What the machine found wrong with the kernel.
-    fn launch(
-        &mut self,
-        function: &Self::Function,
-        launch: Launch<'_>,
-        arguments: &[Value<'_, Self::Buffer>],
-    ) -> Result<()>;
+    fn launch(&mut self, call: &Call<'_, Self::Function, Self::Buffer>) -> Result<()>;
 
-    /// Times a kernel by the machine's own clock: `repeats` launches one after the other, each with the next of `sets`
-    /// of arguments. Milliseconds of each launch.
+    /// Times kernels by the machine's own clock: `repeats` times, one after the other, the next of `sets` of calls. Milliseconds
+    /// of each.
     ///
     /// # Errors
     /// A limitation where the machine has no clock, else what the machine found wrong.
     fn time(
         &mut self,
-        function: &Self::Function,
-        launch: Launch<'_>,
-        sets: &[Vec<Value<'_, Self::Buffer>>],
+        sets: &[Vec<Call<'_, Self::Function, Self::Buffer>>],
         repeats: usize,
     ) -> Result<Vec<f64>>;
 
@@ -109,6 +105,17 @@ pub(crate) struct Launch<'a> {
     pub(crate) blocks: u32,
 }
 
+/// A launch with its arguments.
+#[derive(Debug)]
+pub(crate) struct Call<'a, F, B> {
+    /// The kernel, loaded.
+    pub(crate) function: &'a F,
+    /// The kernel, and on how many blocks.
+    pub(crate) launch: Launch<'a>,
+    /// Every argument, in the kernel's order.
+    pub(crate) values: Vec<Value<'a, B>>,
+}
+
 /// One argument of a kernel, as it is passed.
 #[derive(Debug)]
 pub(crate) enum Value<'a, B> {
@@ -116,8 +123,8 @@ pub(crate) enum Value<'a, B> {
     Buffer(&'a B),
     /// An absent tensor.
     Null,
-    /// A count of tokens.
-    Tokens(i64),
+    /// A count of tokens or sequences.
+    Count(i64),
     /// A count of heads.
     Heads(u32),
 }

@@ -3,20 +3,21 @@
 //! A kernel lists its arguments by role ([`chunkwise_codegen::kernel`]); each becomes a [`Slot`] here, in that order.
 //! The same code serves a GPU and the simulator.
 
-use super::driver::{Driver, Launch, Session, Value};
+use super::driver::{Call, Driver, Launch, Session, Value};
 use crate::bind::Tensors;
 use crate::error::{Error, Result};
 use crate::layout::{output_axes, state_axes};
 use crate::tensor::{Data, Element, Tensor, element_count};
 use crate::validate::{Problem, index_text};
-use chunkwise_codegen::{Argument, DType, Kernel, Role};
+use chunkwise_codegen::schedule::{Buffer, Extent};
+use chunkwise_codegen::{Argument, DType, Kernel, Role, Schedule};
 use chunkwise_dsl::signature::Signature;
 
 /// One argument, with the memory that it stands for.
 enum Slot<B> {
     Buffer(B),
     Null,
-    Tokens(i64),
+    Count(i64),
     Heads(u32),
 }
 
@@ -25,15 +26,33 @@ impl<B> Slot<B> {
         match self {
             Slot::Buffer(buffer) => Value::Buffer(buffer),
             Slot::Null => Value::Null,
-            Slot::Tokens(tokens) => Value::Tokens(*tokens),
+            Slot::Count(count) => Value::Count(*count),
             Slot::Heads(heads) => Value::Heads(*heads),
         }
     }
 }
 
-/// Arguments as they are passed.
-fn values<B>(slots: &[Slot<B>]) -> Vec<Value<'_, B>> {
-    slots.iter().map(Slot::value).collect()
+/// What the kernels of a plan are given: each role once, whichever of them take it.
+struct Slots<B>(Vec<(Argument, Slot<B>)>);
+
+impl<B> Slots<B> {
+    fn of(&self, role: Role) -> Option<&(Argument, Slot<B>)> {
+        self.0.iter().find(|(argument, _)| argument.role == role)
+    }
+
+    /// A kernel's arguments as they are passed.
+    fn values(&self, kernel: &Kernel) -> Vec<Value<'_, B>> {
+        let slots = kernel.arguments.iter().filter_map(|argument| self.of(argument.role));
+        slots.map(|(_, slot)| slot.value()).collect()
+    }
+}
+
+/// The kernels of a plan, loaded.
+#[derive(Debug)]
+pub(super) struct Loaded<D: Driver> {
+    pub(super) schedule: Schedule,
+    /// In the schedule's order.
+    pub(super) functions: Vec<D::Function>,
 }
 
 /// A run's rule and tensors.
@@ -44,55 +63,65 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Uploads, launches, downloads. The tensors were checked and fit the kernel's sizes.
-    pub(super) fn launch<D: Driver>(
-        self,
-        driver: &D,
-        kernel: &Kernel,
-        function: &D::Function,
-    ) -> Result<Tensors> {
-        let blocks = self.blocks(kernel)?;
+    /// Uploads, launches, downloads. The tensors were checked and fit the kernels' sizes.
+    pub(super) fn launch<D: Driver>(self, driver: &D, loaded: &Loaded<D>) -> Result<Tensors> {
+        let extent = self.extent(&loaded.schedule, driver.multiprocessors());
         let mut session = driver.session()?;
-        let slots = self.slots(&mut session, kernel)?;
-        // With no sequence or no head there is nothing to launch, and results without elements.
-        if blocks > 0 {
-            session.launch(function, Launch { kernel, blocks }, &values(&slots))?;
+        let slots = self.slots(&mut session, &loaded.schedule, &extent)?;
+        for call in calls(loaded, &slots, &extent)? {
+            session.launch(&call)?;
         }
-        self.download(&mut session, kernel, &slots)
+        self.download(&mut session, &loaded.schedule, &slots)
     }
 
     /// Uploads the tensors `copies` times and times `repeats` launches, each on the next copy. Milliseconds.
     pub(super) fn time<D: Driver>(
         self,
         driver: &D,
-        (kernel, function): (&Kernel, &D::Function),
+        loaded: &Loaded<D>,
         copies: usize,
         repeats: usize,
     ) -> Result<Vec<f64>> {
-        let blocks = self.blocks(kernel)?;
-        if blocks == 0 {
+        let extent = self.extent(&loaded.schedule, driver.multiprocessors());
+        if loaded.schedule.kernels.iter().all(|kernel| kernel.grid(&extent) == Some(0)) {
             return Ok(vec![0.0; repeats]);
         }
         let mut session = driver.session()?;
-        let copies = (0..copies.max(1)).map(|_| self.slots(&mut session, kernel));
+        let copies = (0..copies.max(1)).map(|_| self.slots(&mut session, &loaded.schedule, &extent));
         let copies: Vec<_> = copies.collect::<Result<_>>()?;
-        let sets: Vec<_> = copies.iter().map(|slots| values(slots)).collect();
-        session.time(function, Launch { kernel, blocks }, &sets, repeats)
+        let sets = copies.iter().map(|slots| calls(loaded, slots, &extent));
+        let sets: Vec<_> = sets.collect::<Result<_>>()?;
+        session.time(&sets, repeats)
     }
 
-    fn blocks(self, kernel: &Kernel) -> Result<u32> {
-        let (sequences, heads) = (self.problem.layout.sequences.len(), self.problem.layout.heads);
-        kernel.grid(sequences, heads).ok_or_else(|| {
-            Error::limitation(
-                format!("{sequences} sequences of {heads} heads are more than one launch holds"),
-                "run fewer sequences at a time, or run on `cpu`",
-            )
-        })
+    /// How large the launch is.
+    fn extent(self, schedule: &Schedule, multiprocessors: usize) -> Extent {
+        let layout = &self.problem.layout;
+        let (sequences, heads) = (layout.sequences.len(), layout.heads);
+        let tokens = layout.sequences.last().map_or(0, |s| s.end);
+        Extent { sequences, tokens, heads, piece: schedule.piece(sequences, tokens, heads, multiprocessors) }
     }
 
-    /// Every argument, in the kernel's order.
-    fn slots<S: Session>(self, session: &mut S, kernel: &Kernel) -> Result<Vec<Slot<S::Buffer>>> {
-        kernel.arguments.iter().map(|argument| self.slot(session, argument)).collect()
+    /// Every argument of every kernel.
+    fn slots<S: Session>(
+        self,
+        session: &mut S,
+        schedule: &Schedule,
+        extent: &Extent,
+    ) -> Result<Slots<S::Buffer>> {
+        let mut slots = Slots(Vec::new());
+        for argument in schedule.kernels.iter().flat_map(|kernel| &kernel.arguments) {
+            if slots.of(argument.role).is_none() {
+                let slot = match argument.role {
+                    Role::Workspace(at) => workspace(session, schedule.buffers.get(at), extent),
+                    Role::Sequences => Ok(Slot::Count(extent.sequences as i64)),
+                    Role::PieceTokens => Ok(Slot::Count(extent.piece as i64)),
+                    _ => self.slot(session, argument),
+                };
+                slots.0.push((argument.clone(), slot?));
+            }
+        }
+        Ok(slots)
     }
 
     /// One argument from the tensors of the run.
@@ -115,9 +144,12 @@ impl Run<'_> {
                 let bytes: Vec<u8> = cuts.flat_map(i64::to_le_bytes).collect();
                 session.upload(&argument.name, &bytes).map(Slot::Buffer)
             }
-            Role::Tokens => Ok(Slot::Tokens(layout.tokens as i64)),
+            Role::Tokens => Ok(Slot::Count(layout.tokens as i64)),
             Role::Heads => heads(layout.heads),
             Role::InputHeads(p) => heads(layout.param_heads.get(p.index()).copied().unwrap_or_default()),
+            Role::Workspace(_) | Role::Sequences | Role::PieceTokens => {
+                Err(Error::bug(format!("`{}` is no tensor of the rule", argument.name)))
+            }
         }
     }
 
@@ -137,35 +169,72 @@ impl Run<'_> {
     fn download<S: Session>(
         self,
         session: &mut S,
-        kernel: &Kernel,
-        slots: &[Slot<S::Buffer>],
+        schedule: &Schedule,
+        slots: &Slots<S::Buffer>,
     ) -> Result<Tensors> {
         let signature = self.signature;
         let mut tensors = Tensors::new();
-        let outputs = signature.outputs.iter().map(|o| o.name.as_str());
-        for name in outputs.chain(signature.states.iter().map(|s| s.name.as_str())) {
-            let is_result = |a: &Argument| match a.role {
-                Role::Output(i) => signature.outputs.get(i).is_some_and(|o| o.name == name),
-                Role::FinalState(s) => signature.states.get(s.index()).is_some_and(|s| s.name == name),
-                _ => false,
+        let outputs = signature.outputs.iter().enumerate().map(|(i, o)| (Role::Output(i), &o.name));
+        let states = signature.state_ids().map(|s| (Role::FinalState(s), &signature.state(s).name));
+        for (role, name) in outputs.chain(states) {
+            let Some((argument, Slot::Buffer(buffer))) = slots.of(role) else {
+                return Err(Error::bug(format!("no kernel writes `{name}`")));
             };
-            let found = kernel.arguments.iter().zip(slots).find(|(a, _)| is_result(a));
-            let Some((argument, Slot::Buffer(buffer))) = found else {
-                return Err(Error::bug(format!("a kernel does not write `{name}`")));
-            };
-            let (shape, element) = (self.result_shape(argument.role)?, element(argument)?);
+            let (shape, element) = (self.result_shape(role)?, element(argument)?);
             if let Some(at) = session.unwritten(buffer) {
-                let place = index_text(&shape, at / element.bytes());
-                return Err(Error::bug(format!(
-                    "the kernel `{}` never wrote `{name}` at {place}",
-                    kernel.name
-                )));
+                let (place, kernels) = (index_text(&shape, at / element.bytes()), names(schedule));
+                return Err(Error::bug(format!("{kernels} never wrote `{name}` at {place}")));
             }
             let data = Data::from_le_bytes(element, &session.download(buffer)?);
-            tensors.insert(name, Tensor::new(shape, data)?);
+            tensors.insert(name.as_str(), Tensor::new(shape, data)?);
         }
         Ok(tensors)
     }
+}
+
+/// ``the kernels `a`, `b` ``, for messages.
+fn names(schedule: &Schedule) -> String {
+    let names: Vec<String> = schedule.kernels.iter().map(|kernel| format!("`{}`", kernel.name)).collect();
+    let what = if names.len() == 1 { "the kernel" } else { "the kernels" };
+    format!("{what} {}", names.join(", "))
+}
+
+/// The launches, in order. Where a kernel has no block there is nothing to launch, and results are without elements.
+fn calls<'a, D: Driver, B>(
+    loaded: &'a Loaded<D>,
+    slots: &'a Slots<B>,
+    extent: &Extent,
+) -> Result<Vec<Call<'a, D::Function, B>>> {
+    let mut calls = Vec::new();
+    for (kernel, function) in loaded.schedule.kernels.iter().zip(&loaded.functions) {
+        let blocks = kernel.grid(extent).ok_or_else(|| {
+            Error::limitation(
+                format!(
+                    "{} sequences of {} heads are more than one launch holds",
+                    extent.sequences, extent.heads
+                ),
+                "run fewer sequences at a time, or run on `cpu`",
+            )
+        })?;
+        if blocks > 0 {
+            let values = slots.values(kernel);
+            calls.push(Call { function, launch: Launch { kernel, blocks }, values });
+        }
+    }
+    Ok(calls)
+}
+
+/// Memory between kernels.
+fn workspace<S: Session>(
+    session: &mut S,
+    buffer: Option<&Buffer>,
+    extent: &Extent,
+) -> Result<Slot<S::Buffer>> {
+    let buffer = buffer.ok_or_else(|| Error::bug("a kernel takes memory that its plan does not have"))?;
+    let bytes = buffer.len(extent).and_then(|n| n.checked_mul(buffer.dtype.size())).ok_or_else(|| {
+        Error::mistake(format!("the plan's `{}` does not fit in memory", buffer.name), "use smaller tensors")
+    })?;
+    session.allocate(&buffer.name, bytes).map(Slot::Buffer)
 }
 
 /// A head count as kernels take it.
@@ -229,6 +298,10 @@ mod tests {
             Arch::Sm80
         }
 
+        fn multiprocessors(&self) -> usize {
+            108
+        }
+
         fn compiler_options(&self) -> &'static [&'static str] {
             &[]
         }
@@ -256,32 +329,21 @@ mod tests {
             Ok((name.to_owned(), bytes))
         }
 
-        fn launch(
-            &mut self,
-            (): &(),
-            launch: Launch<'_>,
-            values: &[Value<'_, (String, usize)>],
-        ) -> Result<()> {
-            let values = values.iter().map(|value| match value {
+        fn launch(&mut self, call: &Call<'_, (), (String, usize)>) -> Result<()> {
+            let values = call.values.iter().map(|value| match value {
                 Value::Buffer((name, _)) => name.clone(),
                 Value::Null => "null".to_owned(),
-                Value::Tokens(tokens) => format!("T={tokens}"),
+                Value::Count(count) => format!("{count}"),
                 Value::Heads(heads) => format!("H={heads}"),
             });
             let values = values.collect::<Vec<_>>().join(" ");
-            self.0.lock().unwrap().push(format!("launch {} blocks: {values}", launch.blocks));
+            self.0.lock().unwrap().push(format!("launch {} blocks: {values}", call.launch.blocks));
             Ok(())
         }
 
-        fn time(
-            &mut self,
-            function: &(),
-            launch: Launch<'_>,
-            sets: &[Vec<Value<'_, (String, usize)>>],
-            repeats: usize,
-        ) -> Result<Vec<f64>> {
-            for values in sets.iter().cycle().take(repeats) {
-                self.launch(function, launch, values)?;
+        fn time(&mut self, sets: &[Vec<Call<'_, (), (String, usize)>>], repeats: usize) -> Result<Vec<f64>> {
+            for call in sets.iter().cycle().take(repeats).flatten() {
+                self.launch(call)?;
             }
             Ok(vec![1.0; repeats])
         }
@@ -314,7 +376,7 @@ mod tests {
         tensors: &[(&str, &[usize])],
         cuts: Option<Vec<i32>>,
     ) -> (Vec<String>, Result<Tensors>) {
-        let results = with_run(tensors, cuts, |run, kernel| run.launch(&scribe, kernel, &()));
+        let results = with_run(tensors, cuts, |run, loaded| run.launch(&scribe, loaded));
         (scribe.0.into_inner().unwrap(), results)
     }
 
@@ -322,7 +384,7 @@ mod tests {
     fn with_run<R>(
         tensors: &[(&str, &[usize])],
         cuts: Option<Vec<i32>>,
-        work: impl FnOnce(Run<'_>, &Kernel) -> R,
+        work: impl FnOnce(Run<'_>, &Loaded<Scribe>) -> R,
     ) -> R {
         let rule = chunkwise_dsl::parse_file(RULE).unwrap().remove(0);
         let timeline = rule.timeline.as_ref().unwrap();
@@ -334,7 +396,8 @@ mod tests {
         let problem = validate(&rule.signature, &bindings, Pass::Forward).unwrap();
         let spec = Spec::new(problem.layout.sizes.clone(), DType::BF16);
         let kernel = emit(timeline, &spec).unwrap();
-        work(Run { signature: &rule.signature, problem: &problem }, &kernel)
+        let loaded = Loaded { schedule: Schedule::from(kernel), functions: vec![()] };
+        work(Run { signature: &rule.signature, problem: &problem }, &loaded)
     }
 
     #[test]
@@ -342,7 +405,7 @@ mod tests {
         let shapes: [(&str, &[usize]); 4] =
             [("q", &[1, 3, 1, 4]), ("k", &[1, 3, 1, 4]), ("v", &[1, 3, 1, 8]), ("g", &[1, 3, 1])];
         let scribe = Scribe::default();
-        let times = with_run(&shapes, None, |run, kernel| run.time(&scribe, (kernel, &()), 2, 5)).unwrap();
+        let times = with_run(&shapes, None, |run, loaded| run.time(&scribe, loaded, 2, 5)).unwrap();
         assert_eq!(times, [1.0; 5]);
         let log = scribe.0.into_inner().unwrap();
         let count = |start: &str| log.iter().filter(|line| line.starts_with(start)).count();
@@ -354,7 +417,7 @@ mod tests {
         let empty: [(&str, &[usize]); 4] =
             [("q", &[0, 3, 1, 4]), ("k", &[0, 3, 1, 4]), ("v", &[0, 3, 1, 8]), ("g", &[0, 3, 1])];
         let scribe = Scribe::default();
-        let times = with_run(&empty, None, |run, kernel| run.time(&scribe, (kernel, &()), 2, 5)).unwrap();
+        let times = with_run(&empty, None, |run, loaded| run.time(&scribe, loaded, 2, 5)).unwrap();
         assert_eq!((times, scribe.0.into_inner().unwrap().len()), (vec![0.0; 5], 0));
     }
 
@@ -371,7 +434,7 @@ mod tests {
             "upload g 48",
             "allocate o 192",
             "allocate s 512",
-            "launch 4 blocks: q k v g null o s null T=3 H=2 H=2 H=1 H=2 H=2",
+            "launch 4 blocks: q k v g null o s null 3 H=2 H=2 H=1 H=2 H=2",
             "download o",
             "download s",
         ];
@@ -392,7 +455,7 @@ mod tests {
         let (log, results) = asked(&shapes, Some(vec![0, 2, 2, 5]));
         // Cuts are always i64, whatever the user's type.
         assert!(log.contains(&"upload cu_seqlens 32".to_owned()), "{log:?}");
-        let launch = "launch 3 blocks: q k v g s0 o s cu_seqlens T=5 H=1 H=1 H=1 H=1 H=1";
+        let launch = "launch 3 blocks: q k v g s0 o s cu_seqlens 5 H=1 H=1 H=1 H=1 H=1";
         assert!(log.contains(&launch.to_owned()), "{log:?}");
         assert_eq!(results["s"].shape(), [3, 1, 4, 8]);
     }

@@ -23,12 +23,11 @@ use crate::precision::{precision, token_vectors};
 use crate::tensor::Element;
 use crate::validate::{Pass, Problem, validate};
 use chunkwise_codegen::kernel::Spec;
-use chunkwise_codegen::{DType, Kernel};
-use chunkwise_codegen::{Limitation, Plan, Precision};
+use chunkwise_codegen::{DType, Kernel, Limitation, Plan, Precision, Schedule};
 use chunkwise_dsl::rule::Rule;
 use chunkwise_dsl::timeline::Timeline;
 use driver::Driver;
-use launch::Run;
+use launch::{Loaded, Run};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -43,19 +42,12 @@ pub(crate) struct Gpu<D: Driver> {
     edited: Option<Arc<Edited>>,
     /// The compiler and its cache, where not the process's own.
     jit: Option<Arc<Jit>>,
-    /// Kernels that were loaded, one for each set of sizes and types seen so far.
+    /// Kernels that were loaded, those of a plan for each set of sizes and types seen so far.
     loaded: Arc<Mutex<LoadedKernels<D>>>,
 }
 
 /// Kernels by what they were made for; few, so a list will do.
 type LoadedKernels<D> = Vec<(&'static [Plan], Spec, Arc<Loaded<D>>)>;
-
-/// A kernel in the machine's memory.
-#[derive(Debug)]
-struct Loaded<D: Driver> {
-    kernel: Kernel,
-    function: D::Function,
-}
 
 /// A kernel that somebody changed by hand.
 #[derive(Debug)]
@@ -128,7 +120,7 @@ impl<D: Driver> Gpu<D> {
     pub(crate) fn run(&self, bindings: &Bindings<'_>, options: &Options, pass: Pass) -> Result<Tensors> {
         let (problem, loaded) = self.prepare(bindings, options, pass)?;
         let run = Run { signature: &self.timeline.signature, problem: &problem };
-        let result = run.launch(&*self.driver, &loaded.kernel, &loaded.function);
+        let result = run.launch(&*self.driver, &loaded);
         result.map_err(|error| self.blamed(error))
     }
 
@@ -142,7 +134,7 @@ impl<D: Driver> Gpu<D> {
     ) -> Result<Vec<f64>> {
         let (problem, loaded) = self.prepare(bindings, options, Pass::Forward)?;
         let run = Run { signature: &self.timeline.signature, problem: &problem };
-        let result = run.time(&*self.driver, (&loaded.kernel, &loaded.function), copies, repeats);
+        let result = run.time(&*self.driver, &loaded, copies, repeats);
         result.map_err(|error| self.blamed(error))
     }
 
@@ -168,33 +160,55 @@ impl<D: Driver> Gpu<D> {
         Ok((problem, loaded))
     }
 
-    /// The kernel for these sizes and types, of the first plan that has one, compiled and loaded where it is not yet.
+    /// The kernels for these sizes and types, of the first plan that has some, compiled and loaded where they are not yet.
     fn load(&self, plans: &'static [Plan], spec: Spec) -> Result<Arc<Loaded<D>>> {
         // A panic elsewhere leaves the list whole: entries are only ever pushed.
         let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, _, found)) = all.iter().find(|(p, s, _)| (*p, s) == (plans, &spec)) {
             return Ok(found.clone());
         }
-        let mut kernel = self.emit(plans, &spec)?;
-        let mut name = kernel.name.clone();
+        let mut schedule = self.emit(plans, &spec)?;
         if let Some(edited) = &self.edited {
-            edited.check(&kernel)?;
-            name = Path::new(&edited.file).file_stem().map_or(name, |stem| stem.to_string_lossy().into());
-            kernel.source = edited.text.clone();
+            edited.replace(&mut schedule)?;
         }
-        let options = self.driver.compiler_options().iter().map(|&option| option.to_owned()).collect();
-        let source = Source { name, text: kernel.source.clone(), options };
-        let jit = self.jit.as_deref().unwrap_or_else(|| shared_jit());
-        let compiled = jit.compile(&source, self.driver.arch());
-        let binary: Arc<Binary> = compiled.map_err(|error| self.blamed(error))?;
-        let function = self.driver.load(&binary, &kernel)?;
-        let loaded = Arc::new(Loaded { kernel, function });
+        let binaries = self.compile(&schedule);
+        let load = |(kernel, binary): (&Kernel, Result<Arc<Binary>>)| self.driver.load(&*binary?, kernel);
+        let functions = schedule.kernels.iter().zip(binaries).map(load).collect::<Result<_>>();
+        let functions = functions.map_err(|error| self.blamed(error))?;
+        let loaded = Arc::new(Loaded { schedule, functions });
         all.push((plans, spec, loaded.clone()));
         Ok(loaded)
     }
 
-    /// The kernel of the first of the plans that has one; the last one's refusal where none has.
-    fn emit(&self, plans: &[Plan], spec: &Spec) -> Result<Kernel> {
+    /// The kernels' binaries, all compiled at one time.
+    fn compile(&self, schedule: &Schedule) -> Vec<Result<Arc<Binary>>> {
+        let jit = self.jit.as_deref().unwrap_or_else(|| shared_jit());
+        let options: Vec<String> =
+            self.driver.compiler_options().iter().map(|&option| option.to_owned()).collect();
+        let of = |kernel: &Kernel| {
+            let stem = |edited: &Arc<Edited>| {
+                Path::new(&edited.file).file_stem().map(|s| s.to_string_lossy().into())
+            };
+            let name = self.edited.as_ref().filter(|e| e.text == kernel.source).and_then(stem);
+            let name = name.unwrap_or_else(|| kernel.name.clone());
+            let source = Source { name, text: kernel.source.clone(), options: options.clone() };
+            jit.compile(&source, self.driver.arch())
+        };
+        let (first, others) = match schedule.kernels.split_first() {
+            Some(parts) => parts,
+            None => return Vec::new(),
+        };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = others.iter().map(|kernel| scope.spawn(move || of(kernel))).collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|_| Err(Error::bug("the compiler's thread panicked")))
+            };
+            std::iter::once(of(first)).chain(others.into_iter().map(join)).collect()
+        })
+    }
+
+    /// What the first of the plans that has kernels launches; the last one's refusal where none has.
+    fn emit(&self, plans: &[Plan], spec: &Spec) -> Result<Schedule> {
         let (last, others) = plans.split_last().ok_or_else(|| Error::bug("no plan to choose from"))?;
         // A plan that rounds no operand must not stand in for one that was asked to round little.
         let last_fits = others.is_empty() || spec.precision == Precision::Fast;
@@ -218,6 +232,16 @@ impl<D: Driver> Gpu<D> {
 }
 
 impl Edited {
+    /// Takes the place of the kernel of its name, or of the one that there is.
+    fn replace(&self, schedule: &mut Schedule) -> Result<()> {
+        let named = |kernel: &Kernel| parameters(&self.text, &kernel.name).is_some();
+        let at = schedule.kernels.iter().position(named).unwrap_or(0);
+        let Some(kernel) = schedule.kernels.get_mut(at) else { return Ok(()) };
+        self.check(kernel)?;
+        kernel.source = self.text.clone();
+        Ok(())
+    }
+
     /// What has to be as it was generated, since arguments are passed by it: the name and the parameters.
     fn check(&self, kernel: &Kernel) -> Result<()> {
         let wanted = parameters(&kernel.source, &kernel.name);

@@ -8,10 +8,11 @@
 //! Decoding is done once for each kernel and kept for the process, as binaries are: a decoded kernel is a few times the
 //! size of its PTX, so only the [`KEPT`] newest are held.
 
-use super::driver::{Driver, Launch, Session, Value};
+use super::driver::{Call, Driver, Launch, Session, Value};
 use crate::counters::Launched;
 use crate::error::{Error, Result};
 use crate::nvrtc::Binary;
+use chunkwise_codegen::model::Gpu;
 use chunkwise_codegen::{Arch, Kernel};
 use chunkwise_sim::machine::{self, Arguments, Module};
 use chunkwise_sim::memory::global::{Global, HostError};
@@ -56,6 +57,12 @@ impl Driver for Simulator {
 
     fn arch(&self) -> Arch {
         self.arch
+    }
+
+    /// Those of the first GPU of the architecture that the model knows.
+    fn multiprocessors(&self) -> usize {
+        let of_arch = Gpu::ALL.iter().find(|gpu| gpu.arch == self.arch);
+        of_arch.map_or(1, |gpu| gpu.multiprocessors as usize)
     }
 
     /// With the lines of the source, which change no instruction, so that messages and counts can name them.
@@ -103,21 +110,17 @@ impl Session for Simulated<'_> {
         Ok(Allocation { address, bytes })
     }
 
-    fn launch(
-        &mut self,
-        function: &machine::Kernel,
-        Launch { kernel, blocks }: Launch<'_>,
-        values: &[Value<'_, Allocation>],
-    ) -> Result<()> {
+    fn launch(&mut self, call: &Call<'_, machine::Kernel, Allocation>) -> Result<()> {
+        let Launch { kernel, blocks } = call.launch;
         let grid = machine::Launch::linear(blocks, kernel.threads).dynamic_shared(kernel.shared);
-        let arguments = values.iter().fold(Arguments::new(), |arguments, value| match value {
+        let arguments = call.values.iter().fold(Arguments::new(), |arguments, value| match value {
             Value::Buffer(allocation) => arguments.pointer(allocation.address),
             Value::Null => arguments.pointer(0),
-            Value::Tokens(tokens) => arguments.bytes(&tokens.to_le_bytes()),
+            Value::Count(count) => arguments.bytes(&count.to_le_bytes()),
             Value::Heads(heads) => arguments.u32(*heads),
         });
         let options = machine::Options { lines: self.simulator.lines, ..machine::Options::default() };
-        let report = function.run(&grid, &arguments, &mut self.memory, &options).map_err(refused)?;
+        let report = call.function.run(&grid, &arguments, &mut self.memory, &options).map_err(refused)?;
         self.launched.push(Launched {
             kernel: kernel.name.clone(),
             source: kernel.source.as_str().into(),
@@ -130,13 +133,7 @@ impl Session for Simulated<'_> {
     }
 
     /// There is no clock that would mean anything.
-    fn time(
-        &mut self,
-        _: &machine::Kernel,
-        _: Launch<'_>,
-        _: &[Vec<Value<'_, Allocation>>],
-        _: usize,
-    ) -> Result<Vec<f64>> {
+    fn time(&mut self, _: &[Vec<Call<'_, machine::Kernel, Allocation>>], _: usize) -> Result<Vec<f64>> {
         Err(Error::limitation(
             "the simulator counts, but it has no clock",
             "time kernels on a GPU; what the simulator counts is in its counters",

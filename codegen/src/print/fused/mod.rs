@@ -12,12 +12,14 @@ mod states;
 mod substitution;
 mod tokens;
 
+use super::names::Names;
 use super::{arguments, below, entry, memory, token};
 use crate::device;
 use crate::dtype::DType;
 use crate::fused::{Plan, Region, WARP_COLUMNS, copy_run};
 use crate::kernel::{Kernel, Spec};
 use crate::layout;
+use crate::schedule::Unit;
 use crate::writer::Writer;
 use chunkwise_dsl::graph::{ParamId, Shape};
 use names::{ClockNames, Fused, Packed, RowNames, TileName, name};
@@ -32,7 +34,7 @@ pub fn kernel(spec: &Spec, plan: &Plan) -> Kernel {
         let size = shape.dims().last().map_or(1, |d| plan.layout.axis(d).size);
         copy_run(size) as usize
     };
-    let arguments = arguments(&fused.context, &used, |shape, dtype| match dtype {
+    let arguments = arguments(&fused.context, &used, plan.unit, |shape, dtype| match dtype {
         DType::F32 => 4 * run(shape).min(4),
         dtype => dtype.size() * run(shape),
     });
@@ -48,6 +50,7 @@ pub fn kernel(spec: &Spec, plan: &Plan) -> Kernel {
         arguments,
         threads: fused.threads(),
         shared: plan.shared(),
+        unit: plan.unit,
         blocks_per_head: plan.blocks,
     }
 }
@@ -184,9 +187,8 @@ fn position<'a>(fused: &'a Fused<'_>) -> Vec<(&'a str, String)> {
         (&n.group, format!("const int {} = {} / {lanes};", n.group, n.lane)),
         (&fused.column, format!("const int {} = {tile};", fused.column)),
         (&n.head, format!("const unsigned {} = {pair} % {};", n.head, n.heads)),
-        (&n.sequence, format!("const i64 {} = {pair} / {};", n.sequence, n.heads)),
-        (&n.place, format!("const i64 {} = {} * {} + {};", n.place, n.sequence, n.heads, n.head)),
     ];
+    lines.extend(unit(n, plan.unit, &pair));
     for (at, (axis, dim)) in plan.layout.axes.iter().zip(&n.dims).enumerate() {
         let column = if at == plan.dims.1.index() { format!("{} + ", fused.column) } else { String::new() };
         lines.push((&dim.first, format!("const int {} = {column}{} * {};", dim.first, n.member, axis.run)));
@@ -198,14 +200,58 @@ fn position<'a>(fused: &'a Fused<'_>) -> Vec<(&'a str, String)> {
         lines.push((&dim.left, format!("const int {} = {end} - {};", dim.left, dim.first)));
     }
     lines.extend(substitution::position(fused));
-    let (cu, sequence, tokens) = (&n.cu_seqlens, &n.sequence, &n.tokens);
-    lines.push((
-        &n.start,
-        format!("const i64 {} = {cu} ? {cu}[{sequence}] : {sequence} * {tokens};", n.start),
-    ));
-    let packed = format!("{cu}[{sequence} + 1] - {cu}[{sequence}]");
-    lines.push((&n.length, format!("const i64 {} = {cu} ? {packed} : {tokens};", n.length)));
+    lines.extend(tokens_of(n, plan.unit));
     lines
+}
+
+/// Which unit and sequence a block has, and which row of states.
+fn unit<'a>(n: &'a Names, unit: Unit, pair: &str) -> Vec<(&'a str, String)> {
+    let (sequence, place, heads, head) = (&n.sequence, &n.place, &n.heads, &n.head);
+    match unit {
+        Unit::Sequence => vec![
+            (sequence, format!("const i64 {sequence} = {pair} / {heads};")),
+            (place, format!("const i64 {place} = {sequence} * {heads} + {head};")),
+        ],
+        Unit::Piece => {
+            let (piece, cu, tokens) = (&n.piece, &n.cu_seqlens, &n.tokens);
+            let of = format!("{cu}, {tokens}, {}, {}, {piece}", n.sequences, n.piece_tokens);
+            vec![
+                (piece, format!("const i64 {piece} = {pair} / {heads};")),
+                (sequence, format!("const i64 {sequence} = sequence_of({of});")),
+                (place, format!("const i64 {place} = {piece} * {heads} + {head};")),
+            ]
+        }
+    }
+}
+
+/// Which tokens a block has.
+fn tokens_of(n: &Names, unit: Unit) -> Vec<(&str, String)> {
+    let (start, length) = (&n.start, &n.length);
+    let (cu, sequence, tokens) = (&n.cu_seqlens, &n.sequence, &n.tokens);
+    let begin = format!("{cu} ? {cu}[{sequence}] : {sequence} * {tokens}");
+    match unit {
+        Unit::Sequence => vec![
+            (start, format!("const i64 {start} = {begin};")),
+            (length, {
+                let packed = format!("{cu}[{sequence} + 1] - {cu}[{sequence}]");
+                format!("const i64 {length} = {cu} ? {packed} : {tokens};")
+            }),
+        ],
+        Unit::Piece => {
+            let (piece, each, first) = (&n.piece, &n.piece_tokens, &n.begin);
+            let end = format!("({cu} ? {cu}[{sequence} + 1] : ({sequence} + 1) * {tokens})");
+            vec![
+                (first, format!("const i64 {first} = {begin};")),
+                (
+                    start,
+                    format!(
+                        "const i64 {start} = {first} + ({piece} - {first} / {each} - {sequence}) * {each};"
+                    ),
+                ),
+                (length, format!("const i64 {length} = min({each}, {end} - {start});")),
+            ]
+        }
+    }
 }
 
 /// Where this head's part of each tensor begins.
