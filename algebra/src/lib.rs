@@ -8,6 +8,7 @@ mod evaluator;
 pub mod events;
 pub mod explain;
 pub mod program;
+pub mod segment;
 pub mod token;
 mod vjp;
 

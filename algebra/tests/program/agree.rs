@@ -74,7 +74,7 @@ fn rules_of_every_class() {
     assert_eq!(refused(&rules::others()), ["two_passes", "squashed", "recurrent", "two_passes"]);
 }
 
-fn variable(name: &str, default: u64) -> u64 {
+pub(crate) fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name)
         .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }

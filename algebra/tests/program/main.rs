@@ -42,6 +42,7 @@ mod matrices;
 mod phases;
 mod reader;
 mod rules;
+mod segments;
 mod simplify;
 mod texts;
 mod work;
