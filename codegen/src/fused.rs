@@ -23,6 +23,7 @@ mod plan;
 mod shared;
 mod substitution;
 mod verify;
+mod work;
 
 pub use choose::choose;
 pub use plan::{
@@ -32,6 +33,7 @@ pub use plan::{
 pub use shared::{ClockPart, Part, Region, pitch, wide_pitch};
 pub use substitution::{Kept, Substitution};
 pub use verify::verify;
+pub use work::Work;
 
 use crate::arch::Arch;
 use crate::kernel::{Kernel, Limitation, Spec};

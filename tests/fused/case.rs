@@ -103,13 +103,16 @@ impl Case {
         format!("{}, {}{high}{sizes}, chunk {}", signature.name, self.dtype, self.chunk)
     }
 
-    pub(crate) fn kernel(&self, arch: Arch) -> Result<Kernel, Limitation> {
+    pub(crate) fn spec(&self) -> Spec {
         let sizes = self.sizes.clone();
-        let spec = Spec { sizes, dtype: self.dtype, precision: self.precision, chunk: self.chunk };
+        Spec { sizes, dtype: self.dtype, precision: self.precision, chunk: self.chunk }
+    }
+
+    pub(crate) fn kernel(&self, arch: Arch) -> Result<Kernel, Limitation> {
         // A rule that has no timeline has no kernel of any plan, and says so elsewhere.
         let timeline = self.rule.timeline.as_ref();
         let timeline = timeline.map_err(|why| Limitation::NotFused(why.message.clone()))?;
-        fused::emit(timeline, &spec, arch)
+        fused::emit(timeline, &self.spec(), arch)
     }
 
     /// The kernel in the simulator.

@@ -15,6 +15,7 @@
 //! | `extremes` | decays down to nothing, feedback at its worst |
 //! | `launches` | the launch contract: null and shared states, least alignment |
 //! | `texts` | golden texts, and their structure |
+//! | `work` | a plan's count of its flops and bytes, against the simulator's |
 //! | `compile` | NVRTC on all of them: no spills, no warnings, shared memory that fits |
 //!
 //! `CHUNKWISE_SEED` sets the seed of samples (default 1), `CHUNKWISE_CASES` how many kernels of each rule and type are
@@ -31,3 +32,4 @@ mod limits;
 mod own;
 mod product;
 mod texts;
+mod work;

@@ -2,6 +2,7 @@
 
 use crate::case::{Case, KINDS, dense, packed, rules, variable};
 use crate::limits::{any, complaints, none};
+use crate::work;
 use chunkwise::{Arch, Rule};
 use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_cli::check::random::Random;
@@ -105,5 +106,7 @@ fn run((case, frames, seed): &Job) -> Vec<String> {
         };
         wrong.into_iter().map(|what| format!("{}, seed {seed}, {frame:?}: {what}", case.label())).collect()
     };
-    frames.iter().flat_map(of_frame).collect()
+    let found: Vec<String> = frames.iter().flat_map(of_frame).collect();
+    let work = work::complaints(case, &simulator).into_iter().map(|what| format!("{}: {what}", case.label()));
+    found.into_iter().chain(work).collect()
 }

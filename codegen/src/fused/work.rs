@@ -1,0 +1,278 @@
+//! What a plan's kernel does in one chunk, counted from the plan: flops of tensor cores, bytes of global memory.
+//!
+//! Products are of blocks of 16 x 16 x 16, and what is triangular by tokens has fewer of them:
+//!
+//! ```text
+//! Gram matrix      K / 16  for each block that some write of it is read from; by channel, for each length of runs that meets it
+//! inverse          3 (i - j + 1)  for each block i, j below the diagonal                          in two parts: three products
+//! tap, deposit     R K / 256  a warp                                                              16 value columns each
+//! square times U   the blocks at and below the diagonal, a warp
+//! ```
+//!
+//! An operand in two parts (rounded, and what rounding lost) takes one product more than one in one part. The walks are those of
+//! `print::fused`, operation by operation, so the count is exact: `tests/fused` compares it with the simulator's.
+
+use super::plan::{ClockKind, Owner, Plan, Square};
+use crate::layout;
+use crate::program::{self, Node as TokenNode};
+use chunkwise_algebra::program::{Columns, KeysId, NodeId, Op, SystemId};
+use chunkwise_dsl::graph::{Dim, StateId};
+
+/// Flops of a product of blocks of 16 x 16.
+const BLOCK: u64 = 2 * 16 * 16 * 16;
+
+/// The work of one chunk of one head, all its blocks together. States are moved once a sequence and not counted, and neither
+/// are tensors without a time axis.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Work {
+    /// Flops of tensor cores; a multiplication and an addition are two.
+    pub tensor_flops: u64,
+    /// Bytes loaded from global memory.
+    pub load_bytes: u64,
+    /// Bytes stored to global memory.
+    pub store_bytes: u64,
+}
+
+impl Work {
+    /// Loaded and stored.
+    pub fn bytes(&self) -> u64 {
+        self.load_bytes + self.store_bytes
+    }
+}
+
+impl Plan {
+    /// The work of one chunk of one head, all tokens of it there.
+    pub fn work(&self) -> Work {
+        let warps: u64 = self.owners.iter().map(|owner| Warp::of(self, owner) * u64::from(owner.warps)).sum();
+        let blocks = self.squares.iter().map(|square| self.square_blocks(square)).sum::<u64>() + warps;
+        Work {
+            tensor_flops: BLOCK * blocks * u64::from(self.blocks),
+            load_bytes: self.input_bytes() + self.row_bytes(),
+            store_bytes: self.output_bytes(),
+        }
+    }
+
+    /// Blocks of 16 columns of the key dim.
+    fn key_blocks(&self) -> u64 {
+        u64::from(self.columns(self.dims.0) / 16)
+    }
+
+    /// Blocks of 16 rows of keys.
+    fn row_blocks(&self, keys: KeysId) -> u64 {
+        u64::from(self.rows(self.chunk.keys(keys).slots.len()) / 16)
+    }
+
+    /// Products of parts of two operands.
+    fn passes(left_split: bool, right_split: bool) -> u64 {
+        1 + u64::from(left_split) + u64::from(right_split)
+    }
+
+    /// Products that make a square.
+    fn square_blocks(&self, square: &Square) -> u64 {
+        let blocks = u64::from(square.rows / 16);
+        let merged = |below: u64| 3 * (blocks - below) * (below + 1);
+        match square.inverse_of {
+            Some(of) => self.gram_blocks(square, of) + (1..blocks).map(merged).sum::<u64>(),
+            None => self.gram_blocks(square, square.node),
+        }
+    }
+
+    fn gram_blocks(&self, square: &Square, node: NodeId) -> u64 {
+        match self.chunk.node(node).op {
+            Op::Add(x, y) => self.gram_blocks(square, x) + self.gram_blocks(square, y),
+            Op::Scale(_, x) => self.gram_blocks(square, x),
+            Op::Gram(reads, writes) => {
+                let slots = |keys: KeysId| self.chunk.keys(keys).slots.len() as u32;
+                let (reads_split, writes_split) = (self.keys_split(reads), self.keys_split(writes));
+                let (r, w) = (slots(reads), slots(writes));
+                let seen = match self.is_by_channel(reads) {
+                    true => self.meeting_blocks(square, r, w),
+                    false => lower_blocks(square.rows, square.columns, r, w),
+                };
+                Self::passes(reads_split, writes_split) * seen * self.key_blocks()
+            }
+            _ => 0,
+        }
+    }
+
+    fn is_by_channel(&self, keys: KeysId) -> bool {
+        self.decayed.iter().any(|decayed| decayed.keys == keys)
+    }
+
+    /// Blocks of a Gram matrix of decays by channel, each once for every length of runs that it has pairs of; as in `solve.cuh`.
+    fn meeting_blocks(&self, square: &Square, reads: u32, writes: u32) -> u64 {
+        let meets = |row: u32, column: u32, length: u32| {
+            let (first, last) = (row / reads, (row + 15) / reads);
+            let (begin, end) = (column / writes, (column + 15) / writes);
+            let some = begin <= last && end / (2 * length) >= first / (2 * length);
+            let whole = 16 % reads == 0 && 16 % writes == 0;
+            some && (!whole || (last & length != 0 && begin & length == 0))
+        };
+        let lengths = std::iter::successors(Some(self.tokens / 2), |h| Some(h / 2)).take_while(|h| *h > 0);
+        let of_length = |h| {
+            let blocks = (0..square.rows / 16).flat_map(|r| (0..square.columns / 16).map(move |c| (r, c)));
+            blocks.filter(|(r, c)| meets(r * 16, c * 16, h)).count() as u64
+        };
+        lengths.map(of_length).sum()
+    }
+
+    /// Whether products take keys in two parts.
+    fn keys_split(&self, keys: KeysId) -> bool {
+        let rows: Vec<_> = self.chunk.keys(keys).slots.iter().map(|slot| slot.key).collect();
+        match self.is_by_channel(keys) {
+            true => self.split,
+            false => self.operand_of(&rows).is_some_and(|at| self.operand_split(&self.operands[at])),
+        }
+    }
+
+    /// Inputs that all threads copy: vectors and the scalars beside them. Blocks that share a head share its value columns.
+    fn input_bytes(&self) -> u64 {
+        let (tokens, blocks) = (u64::from(self.tokens), u64::from(self.blocks));
+        let vectors = self.inputs.iter().map(|input| {
+            let size = u64::from(self.layout.axis(input.dim).size) * u64::from(input.slots);
+            size * self.dtype.size() as u64 * self.copies(Some(input.dim))
+        });
+        let scalars = self.numbers.iter().map(|number| u64::from(number.slots) * 4 * blocks);
+        tokens * vectors.chain(scalars).sum::<u64>()
+    }
+
+    /// Blocks that load a row of this dim.
+    fn copies(&self, dim: Option<Dim>) -> u64 {
+        if dim == Some(self.dims.1) { 1 } else { u64::from(self.blocks) }
+    }
+
+    /// Inputs that token programs load themselves: decays by channel a run a lane, scalars of the epilogue in every lane.
+    fn row_bytes(&self) -> u64 {
+        let prologue = self.loaded_bytes(&self.prologue, |node| node.dim.is_some());
+        let epilogue = self.epilogue.iter().map(|epilogue| self.loaded_bytes(&epilogue.program, |_| true));
+        u64::from(self.tokens) * (prologue + epilogue.sum::<u64>())
+    }
+
+    /// Bytes of the inputs of a token program that are wanted and lie in no tile, a token.
+    fn loaded_bytes(&self, program: &program::Program, wanted: impl Fn(&TokenNode) -> bool) -> u64 {
+        let of_decays = layout::decay_params(&self.chunk.timeline);
+        let is_tile = |param| self.inputs.iter().any(|input| input.param == param);
+        let loaded = program.inputs(false).map(|(id, param, _)| (program.node(id), param));
+        let loaded = loaded.filter(|(node, param)| !is_tile(*param) && wanted(node));
+        let bytes = loaded.map(|(node, param)| {
+            let dtype = layout::dtype_of(&self.chunk.timeline, &of_decays, param, self.dtype);
+            let numbers = node.dim.map_or(self.layout.lanes, |dim| self.layout.axis(dim).size);
+            u64::from(numbers) * dtype.size() as u64 * self.copies(node.dim)
+        });
+        bytes.sum()
+    }
+
+    fn output_bytes(&self) -> u64 {
+        let sizes = self.chunk.timeline.signature.outputs.iter().map(|output| {
+            let size: u64 = output.shape.dims().map(|dim| u64::from(self.layout.axis(dim).size)).product();
+            size * self.dtype.size() as u64
+        });
+        u64::from(self.tokens) * sizes.sum::<u64>()
+    }
+}
+
+/// How many blocks of 16 x 16 of a matrix that is lower triangular by tokens hold anything: `reads` rows and `writes` columns a
+/// token; as in `tiles.cuh`.
+fn lower_blocks(rows: u32, columns: u32, reads: u32, writes: u32) -> u64 {
+    let before = |block: u32| (((16 * block + 15) / reads + 1) * writes).div_ceil(16);
+    (0..rows / 16).map(|block| u64::from(before(block).min(columns / 16))).sum()
+}
+
+/// Products of one warp, as it evaluates the matrices of its state.
+struct Warp<'a> {
+    plan: &'a Plan,
+    state: StateId,
+    blocks: u64,
+    /// Matrices that it has.
+    known: Vec<NodeId>,
+}
+
+impl Warp<'_> {
+    /// Blocks that one warp of a state multiplies.
+    fn of(plan: &Plan, owner: &Owner) -> u64 {
+        let mut warp = Warp { plan, state: owner.state, blocks: 0, known: Vec::new() };
+        let deposits = plan.chunk.deposits.iter().filter(|d| plan.chunk.keys(d.keys).state == owner.state);
+        for deposit in deposits {
+            warp.matrix(deposit.values);
+            warp.with_state(deposit.keys);
+        }
+        for (read, found) in &plan.chunk.reads {
+            if plan.chunk.timeline.read(*read).state == warp.state && warp.is_wanted(found.node) {
+                warp.matrix(found.node);
+            }
+        }
+        warp.blocks
+    }
+
+    /// Whether reads leave the warp: as outputs, or for the epilogue.
+    fn is_wanted(&self, node: NodeId) -> bool {
+        self.plan.epilogue.as_ref().is_none_or(|epilogue| epilogue.reads.contains(&node))
+    }
+
+    /// A product with the state's operand or into the state.
+    fn with_state(&mut self, keys: KeysId) {
+        let plan = self.plan;
+        let passes = Plan::passes(plan.split, plan.keys_split(keys));
+        self.blocks += passes * plan.row_blocks(keys) * plan.key_blocks();
+    }
+
+    fn matrix(&mut self, node: NodeId) {
+        if self.known.contains(&node) {
+            return;
+        }
+        self.known.push(node);
+        match self.plan.chunk.node(node).op {
+            Op::Solved(system, _) => self.solve(system),
+            _ => self.accumulate(node, true),
+        }
+    }
+
+    fn accumulate(&mut self, node: NodeId, fresh: bool) {
+        let plan = self.plan;
+        match &plan.chunk.node(node).op {
+            Op::Add(x, y) => {
+                self.accumulate(*x, fresh);
+                self.accumulate(*y, false);
+            }
+            Op::Product(left, right) => {
+                self.matrix(*right);
+                self.product(*left, *right);
+            }
+            Op::Tap(keys) if fresh || !self.is_scaled(*keys) => self.with_state(*keys),
+            Op::Scale(_, x) if fresh => self.accumulate(*x, true),
+            Op::Values(_) => {}
+            _ => self.matrix(node),
+        }
+    }
+
+    /// Whether a clock of one number scales what keys find.
+    fn is_scaled(&self, keys: KeysId) -> bool {
+        let state = self.plan.chunk.keys(keys).state;
+        let scalar = |kind: &ClockKind| matches!(kind, ClockKind::Scalar { .. });
+        self.plan.clocks.iter().any(|clock| clock.state == state && scalar(&clock.kind))
+    }
+
+    fn product(&mut self, left: NodeId, right: NodeId) {
+        let plan = self.plan;
+        let Some(square) = plan.squares.iter().find(|square| square.node == left) else { return };
+        let of = plan.chunk.node(left);
+        let (reads, writes) = match (&of.op, of.columns) {
+            (Op::Inverse(_), _) | (_, Columns::Value(_)) => (1, 1),
+            (_, Columns::Rows(stack)) => (plan.chunk.slots(of.rows) as u32, plan.chunk.slots(stack) as u32),
+        };
+        let passes = Plan::passes(plan.split, plan.square_split(square));
+        let columns = plan.rows(plan.chunk.slots(plan.chunk.node(right).rows));
+        self.blocks += passes * lower_blocks(square.rows, columns, reads, writes);
+    }
+
+    /// What the rows of earlier blocks of 16 tokens leave in each block's reads; those rows come in two parts.
+    fn solve(&mut self, system: SystemId) {
+        let plan = self.plan;
+        let (member, sought) = plan.pair(system);
+        self.accumulate(sought.found, true);
+        let gram = sought.grams.first().copied().flatten();
+        let split = plan.squares.iter().any(|s| Some(s.node) == gram && plan.square_split(s));
+        let of_block = |block: u32| (sought.reads.len() * member.values.len()) as u64 * u64::from(block);
+        self.blocks += Plan::passes(true, split) * (0..plan.tokens / 16).map(of_block).sum::<u64>();
+    }
+}
