@@ -9,7 +9,7 @@
 //! turns as pass the second-level cache.
 
 use crate::kernels::case::rule;
-use chunkwise::{Device, Element, Error, Options, PlanChoice, Rule, RuleExt, Tensor, Tensors};
+use chunkwise::{Device, Element, Error, Options, Rule, RuleExt, Tensor, Tensors};
 use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_cli::check::{draw, element};
 use chunkwise_cli::table::{Align, table};
@@ -115,11 +115,7 @@ impl Timed {
     pub fn run(&self, device: &Device, folder: Option<&Path>) -> Result<Value, Error> {
         let rule = rule(self.rule).ok_or_else(|| Error::bug(format!("no rule `{}`", self.rule)))?;
         let inputs = self.inputs(rule, &self.schedule()?)?;
-        let plan = match self.plan {
-            Plan::Recurrent => PlanChoice::Recurrent,
-            Plan::Fused => PlanChoice::Fused,
-        };
-        let options = Options { plan, dtype: Some(Element::BF16), ..Options::default() };
+        let options = Options { plan: self.plan.into(), dtype: Some(Element::BF16), ..Options::default() };
         let executable = rule.on(device)?.with_options(options);
         let results = executable.forward(&inputs)?;
         if let Some(folder) = folder {

@@ -19,6 +19,7 @@ use crate::jit::Jit;
 use crate::tensor::Element;
 use crate::validate::Pass;
 use chunkwise_codegen::Arch;
+use chunkwise_codegen::Plan;
 pub use chunkwise_codegen::Precision;
 use chunkwise_dsl::rule::Rule;
 use std::fmt;
@@ -112,6 +113,15 @@ impl PlanChoice {
     ];
 }
 
+impl From<Plan> for PlanChoice {
+    fn from(plan: Plan) -> PlanChoice {
+        match plan {
+            Plan::Recurrent => PlanChoice::Recurrent,
+            Plan::Fused => PlanChoice::Fused,
+        }
+    }
+}
+
 impl fmt::Display for PlanChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -151,6 +161,9 @@ pub struct Options {
     /// How tensor cores round their operands, in plans that use them. [`Precision::High`] is refused by all others: they
     /// round no operand.
     pub precision: Precision,
+    /// Tokens of a segment, in the plan that has segments: rounded up to whole chunks. `None` leaves it to the device: as many
+    /// segments as fill it.
+    pub piece: Option<usize>,
 }
 
 impl Options {
@@ -168,7 +181,7 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { plan: PlanChoice::Auto, chunk: 64, dtype: None, precision: Precision::Fast }
+        Options { plan: PlanChoice::Auto, chunk: 64, dtype: None, precision: Precision::Fast, piece: None }
     }
 }
 

@@ -122,6 +122,7 @@ impl Case {
             dtype: Some(element(self.dtype)),
             precision: self.precision,
             chunk: self.chunk,
+            ..Options::default()
         };
         let executable = self.rule.on(&Device::sim(Arch::Sm80));
         let executable = executable.unwrap_or_else(|error| panic!("{}: {error}", self.label()));

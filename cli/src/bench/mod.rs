@@ -17,14 +17,16 @@ pub mod text;
 use crate::check::element;
 use crate::commands::emit;
 use crate::failure::{Failure, Outcome};
-use chunkwise::{Device, Executable, Options, PlanChoice, Rule, RuleExt};
+use chunkwise::{Device, Executable, Options, Rule, RuleExt};
 use chunkwise_algebra::explain::{Least, Setting, least};
 use chunkwise_codegen::kernel::{Kernel, Spec};
 use chunkwise_codegen::model::{self, Block, Gpu, Launch, Occupancy, Prediction, Work};
+use chunkwise_codegen::schedule::{Extent, Unit};
 use chunkwise_codegen::{Arch, DType, Plan, fused};
 use chunkwise_runtime::counters::Counters;
 use chunkwise_runtime::jit::{Jit, Source};
 use chunkwise_runtime::nvrtc::KernelResources;
+use std::ops::Add;
 use std::sync::Arc;
 
 /// Tokens of the two simulated sequences: multiples of every chunk length, several chunks each.
@@ -64,7 +66,7 @@ pub struct Setup {
 }
 
 /// Counts of one token of one head.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct PerToken {
     /// Bytes that lanes loaded from and stored to global memory.
     pub load_bytes: f64,
@@ -86,10 +88,60 @@ pub struct PerToken {
     pub instructions: f64,
 }
 
+impl Add for PerToken {
+    type Output = PerToken;
+
+    fn add(self, other: PerToken) -> PerToken {
+        PerToken {
+            load_bytes: self.load_bytes + other.load_bytes,
+            store_bytes: self.store_bytes + other.store_bytes,
+            sectors: self.sectors + other.sectors,
+            tensor_flops: self.tensor_flops + other.tensor_flops,
+            fma: self.fma + other.fma,
+            special: self.special + other.special,
+            wavefronts: self.wavefronts + other.wavefronts,
+            conflicts: self.conflicts + other.conflicts,
+            instructions: self.instructions + other.instructions,
+        }
+    }
+}
+
 impl PerToken {
     /// Loaded and stored.
     pub fn bytes(&self) -> f64 {
         self.load_bytes + self.store_bytes
+    }
+}
+
+/// One kernel of a plan.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Blocks that share one head of a sequence, or of a piece of one.
+    pub blocks_per_head: u32,
+    /// What it has blocks for.
+    pub unit: Unit,
+    /// Shared memory of a block, static and dynamic.
+    pub shared: u32,
+    /// What ptxas reports.
+    pub resources: KernelResources,
+    /// Blocks of a multiprocessor.
+    pub occupancy: Occupancy,
+    /// Counts.
+    pub per_token: PerToken,
+    /// Barriers that a block passes in a chunk.
+    pub barriers_per_chunk: f64,
+    /// The model's time; `None` where not one block fits.
+    pub predicted: Option<Prediction>,
+}
+
+impl Part {
+    /// Spilled bytes, stores and loads.
+    pub fn spilled(&self) -> u32 {
+        self.resources.spill_store_bytes + self.resources.spill_load_bytes
     }
 }
 
@@ -104,43 +156,39 @@ pub struct Bench {
     pub sizes: String,
     /// Tokens in a chunk; 1 for the token loop.
     pub chunk: usize,
-    /// Threads of a block.
-    pub threads: u32,
-    /// Blocks that share one head.
-    pub blocks_per_head: u32,
-    /// Shared memory of a block, static and dynamic.
-    pub shared: u32,
-    /// What ptxas reports.
-    pub resources: KernelResources,
-    /// Blocks of a multiprocessor.
-    pub occupancy: Occupancy,
     /// The least that has to be done.
     pub least: Least,
-    /// Counts.
-    pub per_token: PerToken,
-    /// Barriers that a block passes in a chunk.
-    pub barriers_per_chunk: f64,
-    /// The model's time; `None` where not one block fits.
-    pub predicted: Option<Prediction>,
+    /// Its kernels, in the order of their launches.
+    pub parts: Vec<Part>,
     /// Milliseconds on a GPU: the median.
     pub measured: Option<f64>,
 }
 
 impl Bench {
+    /// Counts of all kernels together.
+    pub fn per_token(&self) -> PerToken {
+        self.parts.iter().fold(PerToken::default(), |sum, part| sum + part.per_token)
+    }
+
     /// Bytes over the least bytes.
     pub fn byte_ratio(&self) -> f64 {
-        self.per_token.bytes() / self.least.bytes() as f64
+        self.per_token().bytes() / self.least.bytes() as f64
     }
 
     /// Bytes in whole sectors over the least bytes.
     pub fn sector_ratio(&self) -> f64 {
-        32.0 * self.per_token.sectors / self.least.bytes() as f64
+        32.0 * self.per_token().sectors / self.least.bytes() as f64
     }
 
     /// Tensor-core flops over the reference work; `None` where none are done.
     pub fn flop_ratio(&self) -> Option<f64> {
-        let flops = self.per_token.tensor_flops;
+        let flops = self.per_token().tensor_flops;
         (flops > 0.0).then(|| flops / self.least.chunkwise_flops as f64)
+    }
+
+    /// The model's milliseconds, one kernel after the other; `None` where one does not fit.
+    pub fn predicted_ms(&self) -> Option<f64> {
+        self.parts.iter().map(|part| part.predicted.as_ref().map(|p| p.ms)).sum()
     }
 }
 
@@ -151,16 +199,11 @@ impl Bench {
 pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome<Bench> {
     let spec = Spec::new(sizes.to_vec(), setup.dtype);
     let schedule = emit::schedule(rule, plan, setup.arch, spec.clone())?;
-    let [kernel] = &schedule.kernels[..] else {
-        return Err(Failure::limitation(
-            "a plan of several kernels is not benched yet",
-            "bench `--plan fused`",
-        ));
-    };
     // `emit` has refused rules without a timeline.
     let timeline = rule.timeline.as_ref().map_err(|why| Failure::limitation(&why.message, &why.hint))?;
     // A GPU that is not there is no news after a minute of counting.
-    let on_gpu = setup.device.as_ref().map(|device| executable(setup, device, rule, plan)).transpose()?;
+    let on_gpu =
+        setup.device.as_ref().map(|device| executable(setup, device, rule, plan, None)).transpose()?;
     let chunk = match plan {
         Plan::Recurrent => 1,
         Plan::Fused => fused::choose(timeline, &spec, setup.arch).map_or(1, |plan| plan.tokens as usize),
@@ -168,33 +211,44 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
     let (element_name, element_bytes) = (setup.dtype.to_string(), setup.dtype.size());
     let setting =
         Setting { sizes: sizes.to_vec(), chunk: REFERENCE_CHUNK, element: element_name, element_bytes };
-    let resources = resources(setup, kernel)?;
-    let shared = kernel.shared + resources.shared_bytes;
-    let block = Block { threads: kernel.threads, registers: resources.registers, shared };
-    let occupancy = model::occupancy(setup.arch, block);
-    let counted = Counted::of(setup, rule, plan, sizes)?;
     let least = least(timeline, &setting);
-    let warps = kernel.threads.div_ceil(32);
-    let barriers = counted.per_token(|c| c.barriers) / f64::from(warps * kernel.blocks_per_head);
-    let predicted = (occupancy.blocks > 0).then(|| {
-        let launch = launch(setup.problem, kernel, occupancy.blocks, &counted, &least);
-        model::predict(setup.gpu, &launch)
-    });
+    let Problem { batch, tokens, heads } = setup.problem;
+    let multiprocessors = setup.gpu.multiprocessors as usize;
+    let piece = schedule.piece(batch, batch * tokens, heads, multiprocessors);
+    let extent = Extent { sequences: batch, tokens: batch * tokens, heads, piece };
+    let counted = Counted::of(setup, rule, plan, sizes, piece)?;
+    let part = |(kernel, counted): (&Kernel, Counted)| -> Outcome<Part> {
+        let resources = resources(setup, kernel)?;
+        let shared = kernel.shared + resources.shared_bytes;
+        let block = Block { threads: kernel.threads, registers: resources.registers, shared };
+        let occupancy = model::occupancy(setup.arch, block);
+        let predicted = (occupancy.blocks > 0).then(|| {
+            let launch = launch((setup.problem, &extent), kernel, occupancy.blocks, &counted, &least);
+            model::predict(setup.gpu, &launch)
+        });
+        let barriers = counted.per_token(|c| c.barriers)
+            / f64::from(kernel.threads.div_ceil(32) * kernel.blocks_per_head);
+        Ok(Part {
+            name: kernel.name.clone(),
+            threads: kernel.threads,
+            blocks_per_head: kernel.blocks_per_head,
+            unit: kernel.unit,
+            shared,
+            resources,
+            occupancy,
+            per_token: counted.all(),
+            barriers_per_chunk: barriers * chunk as f64,
+            predicted,
+        })
+    };
     Ok(Bench {
         rule: rule.signature.name.clone(),
         plan,
         sizes: text::sizes(&rule.signature.dims, sizes),
         chunk,
-        threads: kernel.threads,
-        blocks_per_head: kernel.blocks_per_head,
-        shared,
-        occupancy,
         least,
-        per_token: counted.all(),
-        barriers_per_chunk: barriers * chunk as f64,
-        predicted,
+        parts: schedule.kernels.iter().zip(counted).map(part).collect::<Outcome<_>>()?,
         measured: on_gpu.map(|executable| measure(setup, &executable, rule, sizes)).transpose()?,
-        resources,
     })
 }
 
@@ -209,45 +263,49 @@ fn resources(setup: &Setup, kernel: &Kernel) -> Outcome<KernelResources> {
     })
 }
 
-/// The choice that the runtime calls a plan.
-fn choice(plan: Plan) -> PlanChoice {
-    match plan {
-        Plan::Recurrent => PlanChoice::Recurrent,
-        Plan::Fused => PlanChoice::Fused,
-    }
-}
-
-fn executable(setup: &Setup, device: &Device, rule: &Rule, plan: Plan) -> Outcome<Executable> {
-    let options = Options { plan: choice(plan), dtype: Some(element(setup.dtype)), ..Options::default() };
+fn executable(
+    setup: &Setup,
+    device: &Device,
+    rule: &Rule,
+    plan: Plan,
+    piece: Option<usize>,
+) -> Outcome<Executable> {
+    let options =
+        Options { plan: plan.into(), dtype: Some(element(setup.dtype)), piece, ..Options::default() };
     Ok(rule.on(device)?.with_jit(setup.jit.clone()).with_options(options))
 }
 
-/// The counts of one head, at both lengths.
+/// The counts of one head in one kernel, at both lengths.
 struct Counted {
-    short: Counters,
-    long: Counters,
+    /// The lengths, in tokens.
+    tokens: [usize; 2],
+    /// The counts.
+    at: [Counters; 2],
 }
 
 impl Counted {
-    fn of(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome<Counted> {
-        let executable = executable(setup, &Device::sim(setup.arch), rule, plan)?;
-        let count = |tokens: usize| -> Outcome<Counters> {
+    /// By kernel. With pieces, several of them, as long as the problem's.
+    fn of(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize], piece: usize) -> Outcome<Vec<Counted>> {
+        let given = (piece > 0).then_some(piece);
+        let executable = executable(setup, &Device::sim(setup.arch), rule, plan, given)?;
+        let count = |tokens: usize| -> Outcome<Vec<Counters>> {
             executable.forward(&inputs::drawn(rule, sizes, tokens)?)?;
-            let mut total = Counters::default();
-            executable.counters().iter().for_each(|launched| total += launched.report.total);
-            Ok(total)
+            Ok(executable.counters().iter().map(|launched| launched.report.total).collect())
         };
-        Ok(Counted { short: count(SHORT)?, long: count(LONG)? })
+        let tokens = [SHORT.max(2 * piece), LONG.max(4 * piece)];
+        let (short, long) = (count(tokens[0])?, count(tokens[1])?);
+        Ok(short.into_iter().zip(long).map(|(short, long)| Counted { tokens, at: [short, long] }).collect())
     }
 
     /// What a token adds.
     fn per_token(&self, of: impl Fn(&Counters) -> u64) -> f64 {
-        (of(&self.long) as f64 - of(&self.short) as f64) / (LONG - SHORT) as f64
+        let [short, long] = &self.at;
+        (of(long) as f64 - of(short) as f64) / (self.tokens[1] - self.tokens[0]) as f64
     }
 
     /// A sequence of this many tokens, by the line through both lengths.
     fn sequence(&self, tokens: usize, of: impl Fn(&Counters) -> u64) -> f64 {
-        let line = of(&self.short) as f64 + (tokens as f64 - SHORT as f64) * self.per_token(of);
+        let line = of(&self.at[0]) as f64 + (tokens as f64 - self.tokens[0] as f64) * self.per_token(of);
         line.max(0.0)
     }
 
@@ -267,10 +325,18 @@ impl Counted {
 }
 
 /// The launch of the problem, for the model.
-fn launch(problem: Problem, kernel: &Kernel, resident: u32, counted: &Counted, least: &Least) -> Launch {
-    let (per_head, warps) = (f64::from(kernel.blocks_per_head), kernel.threads.div_ceil(32));
+fn launch(
+    (problem, extent): (Problem, &Extent),
+    kernel: &Kernel,
+    resident: u32,
+    counted: &Counted,
+    least: &Least,
+) -> Launch {
+    let warps = kernel.threads.div_ceil(32);
     let heads = problem.batch as u64 * problem.heads as u64;
-    let of_block = |of: fn(&Counters) -> u64| counted.sequence(problem.tokens, of) / per_head;
+    let blocks = extent.units(kernel.unit) as u64 * problem.heads as u64 * u64::from(kernel.blocks_per_head);
+    let of_block =
+        |of: fn(&Counters) -> u64| counted.sequence(problem.tokens, of) * heads as f64 / blocks.max(1) as f64;
     let work = Work {
         tensor_flops: of_block(|c| c.tensor_flops),
         wavefronts: of_block(|c| c.wavefronts),
@@ -280,11 +346,14 @@ fn launch(problem: Problem, kernel: &Kernel, resident: u32, counted: &Counted, l
         barriers: of_block(|c| c.barriers) / f64::from(warps),
     };
     // The blocks of a head walk its tokens together: what one of them has read, the others find in the second-level cache.
-    let loaded = counted.sequence(problem.tokens, |c| 32 * c.load_sectors);
-    let loaded = loaded.min(least.input_bytes as f64 * problem.tokens as f64);
+    let loaded =
+        counted.sequence(problem.tokens, |c| 32 * c.load_sectors) / f64::from(kernel.blocks_per_head);
+    let loaded = loaded
+        .max(least.input_bytes as f64 * problem.tokens as f64)
+        .min(loaded * f64::from(kernel.blocks_per_head));
     let stored = counted.sequence(problem.tokens, |c| 32 * c.store_sectors);
     let dram_bytes = heads as f64 * (loaded + stored);
-    Launch { blocks: heads * u64::from(kernel.blocks_per_head), warps, resident, dram_bytes, work }
+    Launch { blocks, warps, resident, dram_bytes, work }
 }
 
 /// Bytes that all copies of the tensors have together, at least: several times the second-level cache.

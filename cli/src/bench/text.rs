@@ -5,10 +5,11 @@
 //! gated_deltanet  fused  1,092    1.06           1.01      145,408        0.89  ..          1  registers  0.543  shared
 //! ```
 
-use super::{Bench, Problem, REFERENCE_CHUNK, Setup};
+use super::{Bench, Part, Problem, REFERENCE_CHUNK, Setup};
 use crate::table::{Align, table};
 use chunkwise::Error;
 use chunkwise_codegen::Plan;
+use chunkwise_codegen::schedule::Unit;
 
 /// Targets of every chunkwise kernel: bytes over the least, tensor flops over the reference work, barriers a chunk.
 pub const TARGETS: (f64, f64, f64) = (1.3, 1.6, 3.0);
@@ -54,7 +55,12 @@ pub fn rows(benches: &[Bench]) -> String {
     ];
     header.extend(measured.then_some("measured"));
     let mut all = vec![header.iter().map(|name| (*name).to_owned()).collect()];
-    all.extend(benches.iter().map(|b| row(b, measured)));
+    for b in benches {
+        all.push(row(b, measured));
+        if b.parts.len() > 1 {
+            all.extend(b.parts.iter().map(|part| part_row(b, part, measured)));
+        }
+    }
     use Align::{Left, Right};
     let mut columns = vec![Left, Left];
     columns.extend([Right; 12]);
@@ -63,12 +69,15 @@ pub fn rows(benches: &[Bench]) -> String {
     table(&columns, &all)
 }
 
+/// All kernels of a plan together: the most registers, the fewest blocks.
 fn row(b: &Bench, measured: bool) -> Vec<String> {
-    let t = &b.per_token;
-    let (ms, bound) = match &b.predicted {
-        Some(p) => (milliseconds(p.ms), p.bound.to_string()),
-        None => ("-".to_owned(), "does not fit".to_owned()),
+    let t = b.per_token();
+    let longest = b.parts.iter().max_by(|x, y| milliseconds_of(x).total_cmp(&milliseconds_of(y)));
+    let bound = match longest.map(|part| &part.predicted) {
+        Some(Some(p)) => p.bound.to_string(),
+        _ => "does not fit".to_owned(),
     };
+    let fewest = b.parts.iter().min_by_key(|part| part.occupancy.blocks);
     let mut cells = vec![
         b.rule.clone(),
         b.plan.to_string(),
@@ -79,27 +88,45 @@ fn row(b: &Bench, measured: bool) -> Vec<String> {
         b.flop_ratio().map_or("-".to_owned(), |x| format!("{x:.2}")),
         number(t.wavefronts),
         number(t.conflicts),
-        format!("{:.1}", b.barriers_per_chunk),
+        format!("{:.1}", b.parts.iter().map(|part| part.barriers_per_chunk).sum::<f64>()),
         number(t.instructions),
-        b.resources.registers.to_string(),
-        spilled(b).to_string(),
-        b.occupancy.blocks.to_string(),
-        b.occupancy.bound.to_string(),
-        ms,
+        b.parts.iter().map(|part| part.resources.registers).max().unwrap_or(0).to_string(),
+        b.parts.iter().map(Part::spilled).sum::<u32>().to_string(),
+        fewest.map_or(0, |part| part.occupancy.blocks).to_string(),
+        fewest.map_or("-".to_owned(), |part| part.occupancy.bound.to_string()),
+        b.predicted_ms().map_or("-".to_owned(), milliseconds),
         bound,
     ];
     cells.extend(measured.then(|| b.measured.map_or("-".to_owned(), milliseconds)));
     cells
 }
 
-/// Spilled bytes, stores and loads.
-fn spilled(b: &Bench) -> u32 {
-    b.resources.spill_store_bytes + b.resources.spill_load_bytes
+/// The model's time; one that does not fit is the longest.
+fn milliseconds_of(part: &Part) -> f64 {
+    part.predicted.as_ref().map_or(f64::INFINITY, |p| p.ms)
 }
 
-/// Everything about one kernel.
+/// One kernel of several, in the same columns.
+fn part_row(b: &Bench, part: &Part, measured: bool) -> Vec<String> {
+    let alone = Bench { parts: vec![part.clone()], measured: None, ..b.clone() };
+    let mut cells = row(&alone, measured);
+    cells[0] = format!("  {}", part.name);
+    cells[1] = match part.unit {
+        Unit::Sequence => "a sequence".to_owned(),
+        Unit::Piece => "a piece".to_owned(),
+    };
+    cells
+}
+
+/// Everything about a plan's kernels, one after the other.
 pub fn detail(b: &Bench) -> String {
-    let t = &b.per_token;
+    b.parts.iter().map(|part| part_detail(b, part)).collect()
+}
+
+fn part_detail(b: &Bench, part: &Part) -> String {
+    let alone = b.parts.len() == 1;
+    let b = &Bench { parts: vec![part.clone()], ..b.clone() };
+    let t = &part.per_token;
     let per_token = |name: &str, x: f64, remark: String| vec![format!("  {name}"), number(x), remark];
     let flops = b.flop_ratio().map_or(String::new(), |x| {
         format!(
@@ -123,26 +150,30 @@ pub fn detail(b: &Bench) -> String {
         per_token("shared-memory wavefronts", t.wavefronts, String::new()),
         per_token("  by bank conflicts", t.conflicts, String::new()),
         per_token("warp instructions", t.instructions, String::new()),
-        plain("barriers a chunk", format!("{:.1}", b.barriers_per_chunk), &chunks(b)),
-        plain("registers", b.resources.registers.to_string(), &format!("{} bytes spilled", spilled(b))),
-        plain("shared memory", number(f64::from(b.shared)), "bytes a block"),
+        plain("barriers a chunk", format!("{:.1}", part.barriers_per_chunk), &chunks(b)),
+        plain(
+            "registers",
+            part.resources.registers.to_string(),
+            &format!("{} bytes spilled", part.spilled()),
+        ),
+        plain("shared memory", number(f64::from(part.shared)), "bytes a block"),
         plain(
             "blocks a multiprocessor",
-            b.occupancy.blocks.to_string(),
+            part.occupancy.blocks.to_string(),
             &format!(
                 "of {} threads, {} a head; {} bound them",
-                b.threads, b.blocks_per_head, b.occupancy.bound
+                part.threads, part.blocks_per_head, part.occupancy.bound
             ),
         ),
     ];
-    if let Some(p) = &b.predicted {
+    if let Some(p) = &part.predicted {
         rows.push(plain("predicted ms", milliseconds(p.ms), &format!("{} bounds it", p.bound)));
-        let alone = p.alone.iter();
-        rows.extend(alone.map(|(r, ms)| plain(&format!("  {r} alone"), milliseconds(*ms), "")));
+        rows.extend(p.alone.iter().map(|(r, ms)| plain(&format!("  {r} alone"), milliseconds(*ms), "")));
     }
-    rows.extend(b.measured.map(|ms| plain("measured ms", milliseconds(ms), "")));
+    rows.extend(b.measured.filter(|_| alone).map(|ms| plain("measured ms", milliseconds(ms), "")));
     let rows = table(&[Align::Left, Align::Right, Align::Left], &rows);
-    format!("\n{}, {}, {}\n{rows}", b.rule, b.plan, b.sizes)
+    let which = if alone { String::new() } else { format!(", kernel {}", part.name) };
+    format!("\n{}, {}, {}{which}\n{rows}", b.rule, b.plan, b.sizes)
 }
 
 fn chunks(b: &Bench) -> String {
@@ -192,14 +223,17 @@ pub fn missed(b: &Bench) -> Vec<String> {
     if let Some(ratio) = b.flop_ratio().filter(|ratio| *ratio > flops) {
         missed.push(format!("tensor flops {ratio:.2}"));
     }
-    if b.per_token.conflicts > 0.0 {
-        missed.push(format!("bank conflicts {}", number(b.per_token.conflicts)));
+    let conflicts = b.per_token().conflicts;
+    if conflicts > 0.0 {
+        missed.push(format!("bank conflicts {}", number(conflicts)));
     }
-    if b.barriers_per_chunk > barriers {
-        missed.push(format!("barriers {:.1}", b.barriers_per_chunk));
+    let most = b.parts.iter().map(|part| part.barriers_per_chunk).fold(0.0, f64::max);
+    if most > barriers {
+        missed.push(format!("barriers {most:.1}"));
     }
-    if spilled(b) > 0 {
-        missed.push(format!("spills {} B", spilled(b)));
+    let spilled: u32 = b.parts.iter().map(Part::spilled).sum();
+    if spilled > 0 {
+        missed.push(format!("spills {spilled} B"));
     }
     missed
 }
@@ -254,20 +288,28 @@ mod tests {
             plan: Plan::Fused,
             sizes: sizes(&["K".into(), "V".into()], &[128, 128]),
             chunk: 64,
-            threads: 256,
-            blocks_per_head: 1,
-            shared: 128_768,
-            resources: KernelResources { registers: 255, spill_store_bytes: 4, ..KernelResources::default() },
-            occupancy: Occupancy { blocks: 1, warps: 8, bound: Limit::Registers },
             least: Least {
                 input_bytes: 776,
                 output_bytes: 256,
                 chunkwise_flops: 163_840,
                 recurrent_flops: 131_072,
             },
-            per_token,
-            barriers_per_chunk: 3.0,
-            predicted: Some(predict(Gpu::named("h200").unwrap(), &launch)),
+            parts: vec![Part {
+                name: "gated_deltanet_fused".into(),
+                threads: 256,
+                blocks_per_head: 1,
+                unit: Unit::Sequence,
+                shared: 128_768,
+                resources: KernelResources {
+                    registers: 255,
+                    spill_store_bytes: 4,
+                    ..KernelResources::default()
+                },
+                occupancy: Occupancy { blocks: 1, warps: 8, bound: Limit::Registers },
+                per_token,
+                barriers_per_chunk: 3.0,
+                predicted: Some(predict(Gpu::named("h200").unwrap(), &launch)),
+            }],
             measured: None,
         }
     }
@@ -282,13 +324,10 @@ mod tests {
             problem: Problem { batch: 1, tokens: 8192, heads: 64 },
             jit: Arc::new(Jit::user()),
         };
-        let token_loop = Bench {
-            plan: Plan::Recurrent,
-            per_token: PerToken { tensor_flops: 0.0, ..bench().per_token },
-            predicted: None,
-            measured: Some(2.5),
-            ..bench()
-        };
+        let [part] = &bench().parts[..] else { panic!("one kernel") };
+        let per_token = PerToken { tensor_flops: 0.0, ..part.per_token };
+        let part = Part { per_token, predicted: None, ..part.clone() };
+        let token_loop = Bench { plan: Plan::Recurrent, parts: vec![part], measured: Some(2.5), ..bench() };
         let all = [bench(), token_loop];
         let refusal = ("hgrn, fused".to_owned(), Error::limitation("no kernel of it", "take another"));
         let text = format!(
@@ -306,11 +345,11 @@ mod tests {
     #[test]
     fn what_reaches_the_targets_misses_nothing() {
         let mut good = bench();
-        good.per_token.conflicts = 0.0;
-        good.resources.spill_store_bytes = 0;
+        good.parts[0].per_token.conflicts = 0.0;
+        good.parts[0].resources.spill_store_bytes = 0;
         assert_eq!(missed(&good), [""; 0]);
-        good.per_token.load_bytes += 500.0;
-        good.barriers_per_chunk = 3.5;
+        good.parts[0].per_token.load_bytes += 500.0;
+        good.parts[0].barriers_per_chunk = 3.5;
         assert_eq!(missed(&good), ["bytes 1.48", "barriers 3.5"]);
     }
 

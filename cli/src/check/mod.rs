@@ -70,8 +70,13 @@ pub fn run(setup: &Setup<'_>, plan: PlanChoice, case: &Case, seed: u64) -> Resul
         ));
     }
     let (inputs, reference) = tame_inputs(setup, case, seed)?;
-    let options =
-        Options { plan, chunk: setup.chunk, dtype: Some(element(setup.dtype)), precision: setup.precision };
+    let options = Options {
+        plan,
+        chunk: setup.chunk,
+        dtype: Some(element(setup.dtype)),
+        precision: setup.precision,
+        piece: None,
+    };
     let mut executable = setup.rule.on(&setup.device)?.with_options(options);
     if let Some((file, text)) = &setup.kernel {
         executable = executable.with_kernel(file, text)?;

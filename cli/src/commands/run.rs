@@ -48,6 +48,7 @@ fn options(arguments: &Run) -> Outcome<Options> {
         chunk: arguments.chunk.unwrap_or(Options::default().chunk),
         dtype: arguments.dtype.map(element),
         precision: arguments.precision.into(),
+        piece: None,
     })
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::layout::{output_axes, state_axes};
 use crate::tensor::{Data, Element, Tensor, element_count};
 use crate::validate::{Problem, index_text};
-use chunkwise_codegen::schedule::{Buffer, Extent};
+use chunkwise_codegen::schedule::{Buffer, Extent, Pieces};
 use chunkwise_codegen::{Argument, DType, Kernel, Role, Schedule};
 use chunkwise_dsl::signature::Signature;
 
@@ -60,6 +60,8 @@ pub(super) struct Loaded<D: Driver> {
 pub(super) struct Run<'a> {
     pub(super) signature: &'a Signature,
     pub(super) problem: &'a Problem<'a>,
+    /// Tokens of a piece, where the plan leaves them open and the caller does not.
+    pub(super) piece: Option<usize>,
 }
 
 impl Run<'_> {
@@ -99,7 +101,11 @@ impl Run<'_> {
         let layout = &self.problem.layout;
         let (sequences, heads) = (layout.sequences.len(), layout.heads);
         let tokens = layout.sequences.last().map_or(0, |s| s.end);
-        Extent { sequences, tokens, heads, piece: schedule.piece(sequences, tokens, heads, multiprocessors) }
+        let piece = match (schedule.pieces, self.piece) {
+            (Pieces::MultipleOf(of), Some(given)) => given.max(1).next_multiple_of(of.max(1) as usize),
+            _ => schedule.piece(sequences, tokens, heads, multiprocessors),
+        };
+        Extent { sequences, tokens, heads, piece }
     }
 
     /// Every argument of every kernel.
@@ -397,7 +403,7 @@ mod tests {
         let spec = Spec::new(problem.layout.sizes.clone(), DType::BF16);
         let kernel = emit(timeline, &spec).unwrap();
         let loaded = Loaded { schedule: Schedule::from(kernel), functions: vec![()] };
-        work(Run { signature: &rule.signature, problem: &problem }, &loaded)
+        work(Run { signature: &rule.signature, problem: &problem, piece: None }, &loaded)
     }
 
     #[test]

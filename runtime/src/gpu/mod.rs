@@ -119,7 +119,7 @@ impl<D: Driver> Gpu<D> {
     /// Checks the tensors, chooses types, and runs.
     pub(crate) fn run(&self, bindings: &Bindings<'_>, options: &Options, pass: Pass) -> Result<Tensors> {
         let (problem, loaded) = self.prepare(bindings, options, pass)?;
-        let run = Run { signature: &self.timeline.signature, problem: &problem };
+        let run = Run { signature: &self.timeline.signature, problem: &problem, piece: options.piece };
         let result = run.launch(&*self.driver, &loaded);
         result.map_err(|error| self.blamed(error))
     }
@@ -133,7 +133,7 @@ impl<D: Driver> Gpu<D> {
         repeats: usize,
     ) -> Result<Vec<f64>> {
         let (problem, loaded) = self.prepare(bindings, options, Pass::Forward)?;
-        let run = Run { signature: &self.timeline.signature, problem: &problem };
+        let run = Run { signature: &self.timeline.signature, problem: &problem, piece: options.piece };
         let result = run.time(&*self.driver, &loaded, copies, repeats);
         result.map_err(|error| self.blamed(error))
     }
