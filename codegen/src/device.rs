@@ -109,6 +109,7 @@ mod tests {
             "bf16",
             "f16",
             "sequence_of",
+            "Strides",
             "Run",
             "fetch",
             "fetch_edge",

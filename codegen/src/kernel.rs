@@ -1,6 +1,6 @@
 //! What a launcher needs: text, entry point, arguments in order, and the launch geometry.
 //!
-//! Pointers come first, then integers:
+//! Pointers come first, then integers, then where each input's numbers lie:
 //!
 //! | role | type | tensor or value |
 //! |---|---|---|
@@ -11,18 +11,22 @@
 //! | [`Role::CuSeqlens`] | `const long long *` | `cu_seqlens`, always as i64; null where the batch is dense |
 //! | [`Role::Tokens`] | `long long` | `T` of a dense batch; not read when `cu_seqlens` is given |
 //! | [`Role::Heads`] | `unsigned` | `HV`, the number of state heads |
-//! | [`Role::InputHeads`] | `unsigned` | `H` of one parameter's tensor; it divides `HV` |
 //! | [`Role::Workspace`] | `T *` | a buffer of the plan's [`Schedule`](crate::Schedule) |
 //! | [`Role::Sequences`] | `long long` | the number of sequences |
 //! | [`Role::PieceTokens`] | `long long` | tokens of a piece |
+//! | [`Role::Strides`] | `Strides`, by value | where the numbers of one parameter's tensor lie: [`Strides`] |
 //!
-//! Tensors are contiguous, laid out as in `chunkwise_dsl::signature`, and begin at a multiple of [`Argument::align`]
-//! bytes. An initial and a final state may be one buffer (each thread reads its part before it writes it); no other
-//! output may overlap anything. With no sequence or no head there is nothing to launch; `T = 0` may be launched.
+//! Dims are in the order of `chunkwise_dsl::signature`. The last dim of an input is contiguous, the others lie as far
+//! apart as its strides say, so that a part of a packed tensor, or one with heads before tokens, is read where it is.
+//! States and outputs are contiguous. Kernels move numbers in runs, so a pointer, and every stride of an input, is a
+//! multiple of the pointer's [`Argument::align`] bytes. An initial and a final state may be one buffer (each thread reads
+//! its part before it writes it); no other output may overlap anything. With no sequence or no head there is nothing to
+//! launch; `T = 0` may be launched.
 
 use crate::dtype::DType;
 use crate::schedule::{Extent, Unit};
 use chunkwise_dsl::graph::{ParamId, StateId};
+use chunkwise_dsl::signature::Param;
 use std::fmt;
 
 /// What a kernel is made for.
@@ -100,7 +104,8 @@ pub struct Argument {
     pub role: Role,
     /// Element type of a pointer; `None` for `cu_seqlens` (i64) and for integers.
     pub dtype: Option<DType>,
-    /// Bytes that a pointer's address must be a multiple of; an integer's size (8 for tokens, 4 for heads).
+    /// Bytes that a pointer's address, and the strides of its tensor, must be multiples of; for other arguments, what
+    /// they are aligned to among the arguments (8 for tokens and strides, 4 for heads).
     pub align: usize,
 }
 
@@ -121,8 +126,8 @@ pub enum Role {
     Tokens,
     /// State heads.
     Heads,
-    /// Heads of a parameter's tensor.
-    InputHeads(ParamId),
+    /// Where the numbers of a parameter's tensor lie.
+    Strides(ParamId),
     /// Memory between kernels, by position in [`Schedule::buffers`](crate::Schedule::buffers).
     Workspace(usize),
     /// Sequences.
@@ -131,13 +136,79 @@ pub enum Role {
     PieceTokens,
 }
 
+/// Where an input's numbers lie: how far apart neighbours are along every dim but the last, in numbers of the tensor's
+/// type, and how many heads share one of the input's.
+///
+/// ```
+/// use chunkwise_codegen::kernel::Strides;
+/// // q of a packed [B, T, 3, H, D], T = 64, H = 8, D = 128: tokens are three times as far apart as they would be.
+/// let q = Strides { batch: 64 * 3072, token: 3072, entry: 0, head: 128, group: 1 };
+/// assert_eq!(q.to_le_bytes().len(), Strides::BYTES);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Strides {
+    /// Between the sequences of a dense batch; not used where sequences are packed.
+    pub batch: i64,
+    /// Between tokens; not used for what is constant in time.
+    pub token: i64,
+    /// Between the entries of an array; not used where the parameter is none.
+    pub entry: i64,
+    /// Between heads.
+    pub head: i64,
+    /// State heads that read one head of this tensor: `HV / H`, at least 1.
+    pub group: u32,
+}
+
+impl Strides {
+    /// Of a contiguous tensor, `[B, T, (n), H, ..]`, or `[H, ..]` where it is constant in time, with `heads` heads of its
+    /// own for `state_heads`. `sizes` is by `Dim`.
+    pub fn contiguous(
+        param: &Param,
+        sizes: &[usize],
+        tokens: usize,
+        heads: usize,
+        state_heads: usize,
+    ) -> Strides {
+        let times = |a: i64, b: usize| a.saturating_mul(i64::try_from(b).unwrap_or(i64::MAX));
+        let head = param.shape.dims().map(|d| sizes[d.index()]).fold(1, times);
+        let entry = times(head, heads);
+        let token = times(entry, param.count.unwrap_or(1) as usize);
+        let group = u32::try_from(state_heads / heads.max(1)).unwrap_or(u32::MAX);
+        Strides { batch: times(token, tokens), token, entry, head, group: group.max(1) }
+    }
+
+    /// Bytes that the struct takes among a kernel's arguments, padding included.
+    pub const BYTES: usize = 40;
+
+    /// As kernels take it.
+    pub fn to_le_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        let (distances, group) = bytes.split_at_mut(32);
+        let all = [self.batch, self.token, self.entry, self.head];
+        for (place, stride) in distances.as_chunks_mut::<8>().0.iter_mut().zip(all) {
+            *place = stride.to_le_bytes();
+        }
+        group[..4].copy_from_slice(&self.group.to_le_bytes());
+        bytes
+    }
+}
+
 impl Argument {
-    /// Whether this is a pointer (otherwise an integer of [`Argument::align`] bytes).
+    /// Whether this is a pointer.
     pub fn is_pointer(&self) -> bool {
         !matches!(
             self.role,
-            Role::Tokens | Role::Heads | Role::InputHeads(_) | Role::Sequences | Role::PieceTokens
+            Role::Tokens | Role::Heads | Role::Strides(_) | Role::Sequences | Role::PieceTokens
         )
+    }
+
+    /// Bytes that the argument takes.
+    pub fn size(&self) -> usize {
+        match self.role {
+            Role::Heads => 4,
+            Role::Strides(_) => Strides::BYTES,
+            _ => 8,
+        }
     }
 
     /// Whether null stands for "absent".

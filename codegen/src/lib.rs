@@ -36,6 +36,6 @@ pub mod writer;
 
 pub use arch::Arch;
 pub use dtype::DType;
-pub use kernel::{Argument, Kernel, Limitation, Precision, Role};
+pub use kernel::{Argument, Kernel, Limitation, Precision, Role, Strides};
 pub use plan::Plan;
 pub use schedule::Schedule;

@@ -1,5 +1,6 @@
-//! The launch contract, which `Executable` does not use up: a final state that nobody wants, initial and final states in one
-//! buffer, pointers with no more than the alignment that an argument asks for.
+//! The launch contract, which `Executable` does not use up: a final state that nobody wants, initial and final states in
+//! one buffer, and inputs that are no contiguous tensors: pointers and strides with no more than the alignment that an argument asks
+//! for, heads before tokens, and between any two vectors memory that nobody wrote.
 
 use crate::case::{Case, dense, fused, nvrtc, packed, variable};
 use crate::limits::{all, any, complaints};
@@ -7,7 +8,8 @@ use chunkwise::{Arch, Data, Element, Tensor, Tensors};
 use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_cli::check::element;
 use chunkwise_codegen::schedule::Extent;
-use chunkwise_codegen::{Argument, Kernel, Role};
+use chunkwise_codegen::{Argument, Kernel, Role, Strides};
+use chunkwise_dsl::signature::Param;
 use chunkwise_sim::{Arguments, Global, Launch, Module, Options};
 
 /// How a launch passes states.
@@ -81,6 +83,43 @@ fn write(memory: &mut Global, argument: &Argument, tensor: &Tensor) -> Result<u6
     Ok(address)
 }
 
+/// Writes an input with its heads before its tokens, and as much between any two vectors as the alignment allows: memory
+/// that nobody writes, and that nobody may therefore read.
+fn spread(
+    memory: &mut Global,
+    argument: &Argument,
+    param: &Param,
+    tensor: &Tensor,
+) -> Result<(u64, Strides), String> {
+    let of_vector = param.shape.dims().count();
+    let (outer, inner) = tensor.shape().split_at(tensor.shape().len() - of_vector);
+    let bytes = tensor.element().bytes();
+    let vector = inner.iter().product::<usize>() * bytes;
+    // The next multiple of the alignment that leaves a gap.
+    let apart = (vector / argument.align + 1) * argument.align;
+    // [B, T, (n), H] as they lie: [H, (n), B, T].
+    let (mut strides, mut count) = (vec![0; outer.len()], 1);
+    let constant = usize::from(!param.per_head) * 2;
+    for at in (constant..outer.len()).chain(0..constant).rev() {
+        strides[at] = count * apart;
+        count *= outer[at];
+    }
+    let address = place(memory, argument, count * apart)?;
+    for (at, numbers) in tensor.data().to_le_bytes().chunks(vector.max(1)).enumerate() {
+        let (mut rest, mut offset) = (at, 0);
+        for (size, stride) in outer.iter().zip(&strides).rev() {
+            offset += rest % size * stride;
+            rest /= size;
+        }
+        memory.write(address + offset as u64, numbers).map_err(|error| error.to_string())?;
+    }
+    let number = |at: usize| strides.get(at).map_or(0, |&stride| (stride / bytes) as i64);
+    let entry = if param.count.is_some() { number(constant) } else { 0 };
+    let head = number(outer.len() - 1);
+    let found = Strides { batch: number(0), token: number(1), entry, head, group: 1 };
+    Ok((address, found))
+}
+
 fn read(buffer: &Buffer, memory: &Global) -> Result<Tensor, String> {
     let mut bytes = vec![0; buffer.shape.iter().product::<usize>() * buffer.element.bytes()];
     memory.read(buffer.address, &mut bytes).map_err(|error| error.to_string())?;
@@ -100,15 +139,20 @@ fn arguments(
     let sizes = |shape: chunkwise_dsl::graph::Shape| shape.dims().map(|dim| case.sizes[dim.index()]);
     let (mut arguments, mut results) = (Arguments::new(), Vec::<Buffer>::new());
     let mut initial: Vec<u64> = vec![0; signature.states.len()];
+    let mut strides = vec![Strides::default(); signature.params.len()];
     for argument in &kernel.arguments {
         let typed = |tensor: &Tensor| {
             let to = argument.dtype.map_or(tensor.element(), element);
             tensor.cast(to).map_err(|error| error.to_string())
         };
         arguments = match argument.role {
-            Role::Input(_) => {
+            Role::Input(param) => {
                 let tensor = typed(&inputs[argument.name.as_str()])?;
-                arguments.pointer(write(memory, argument, &tensor)?)
+                let heads = frame.heads_of(param.index());
+                let group = (frame.heads / heads) as u32;
+                let (address, found) = spread(memory, argument, signature.param(param), &tensor)?;
+                strides[param.index()] = Strides { group, ..found };
+                arguments.pointer(address)
             }
             Role::InitialState(state) => {
                 let address = write(memory, argument, &typed(&inputs[argument.name.as_str()])?)?;
@@ -138,7 +182,7 @@ fn arguments(
             },
             Role::Tokens => arguments.bytes(&(frame.tokens as i64).to_le_bytes()),
             Role::Heads => arguments.u32(frame.heads as u32),
-            Role::InputHeads(param) => arguments.u32(frame.heads_of(param.index()) as u32),
+            Role::Strides(param) => arguments.bytes(&strides[param.index()].to_le_bytes()),
             Role::Workspace(_) | Role::Sequences | Role::PieceTokens => {
                 return Err(format!("one kernel alone takes `{}`", argument.name));
             }

@@ -2,6 +2,16 @@
 // store moves a run. Sizes that leave padding use the `_edge` functions: `left` is how many numbers follow this lane's
 // first, itself included, and a run that begins at or after it is not touched in memory.
 
+// Where an input lies, in numbers: how far apart the sequences of a dense batch, tokens, the entries of an array and heads
+// are, and how many state heads share a head of it.
+struct Strides {
+    i64 batch, token, entry, head;
+    unsigned group;
+    __device__ __forceinline__ i64 first(i64 sequence, i64 at, unsigned state_head) const {
+        return sequence * batch + at * token + i64(state_head / group) * head;
+    }
+};
+
 // A run of numbers as it lies in memory.
 template <typename T, int WIDTH>
 struct alignas(WIDTH * sizeof(T)) Run {

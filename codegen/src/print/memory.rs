@@ -1,8 +1,10 @@
 //! What a thread has of the problem, and everything that moves between registers and global memory.
 
+use super::names::Names;
 use super::{Context, express};
 use crate::layout::{Axis, Side};
 use crate::program::{NodeId, Op};
+use crate::schedule::Unit;
 use crate::writer::Writer;
 use chunkwise_dsl::graph::{Dim, ParamId, StateId};
 
@@ -36,12 +38,38 @@ pub(super) fn position<'a>(context: &'a Context<'_>) -> Vec<(&'a str, String)> {
         lines.push((&dim.first, format!("const int {} = {first};", dim.first)));
         lines.push((&dim.left, format!("const int {} = {} - {};", dim.left, axis.size, dim.first)));
     }
-    let (start, length, tokens, cu, sequence) = (&n.start, &n.length, &n.tokens, &n.cu_seqlens, &n.sequence);
-    lines.push((start, format!("const i64 {start} = {cu} ? {cu}[{sequence}] : {sequence} * {tokens};")));
-    let packed = format!("{cu}[{sequence} + 1] - {cu}[{sequence}]");
-    lines.push((length, format!("const i64 {length} = {cu} ? {packed} : {tokens};")));
-
+    lines.extend(span(n, Unit::Sequence));
     lines
+}
+
+/// Which tokens a block has: the row of a dense batch and the first token in it, the first token among those of all rows,
+/// and how many there are. Packed sequences lie in row 0.
+pub(super) fn span(n: &Names, unit: Unit) -> Vec<(&str, String)> {
+    let (row, begin, start, length) = (&n.row, &n.begin, &n.start, &n.length);
+    let (tokens, cu, sequence) = (&n.tokens, &n.cu_seqlens, &n.sequence);
+    let own_row = (row.as_str(), format!("const i64 {row} = {cu} ? 0 : {sequence};"));
+    let first = (start.as_str(), format!("const i64 {start} = {row} * {tokens} + {begin};"));
+    let opening = format!("{cu} ? {cu}[{sequence}] : 0");
+    match unit {
+        Unit::Sequence => vec![
+            own_row,
+            (begin, format!("const i64 {begin} = {opening};")),
+            first,
+            (length, format!("const i64 {length} = {cu} ? {cu}[{sequence} + 1] - {begin} : {tokens};")),
+        ],
+        Unit::Piece => {
+            let (origin, piece, each) = (&n.origin, &n.piece, &n.piece_tokens);
+            let run = format!("{piece} - ({row} * {tokens} + {origin}) / {each} - {sequence}");
+            let end = format!("({cu} ? {cu}[{sequence} + 1] : {tokens})");
+            vec![
+                own_row,
+                (origin, format!("const i64 {origin} = {opening};")),
+                (begin, format!("const i64 {begin} = {origin} + ({run}) * {each};")),
+                first,
+                (length, format!("const i64 {length} = min({each}, {end} - {begin});")),
+            ]
+        }
+    }
 }
 
 /// What sums over the block go through.
@@ -204,13 +232,19 @@ pub(super) fn times(text: &str, by: u32) -> String {
     if by == 1 { text.to_owned() } else { format!("{text} * {by}") }
 }
 
-/// Where a parameter's head begins in a row of all heads, and this lane's part in it.
-pub(super) fn head_offset(context: &Context<'_>, param: ParamId, dim: Option<Dim>) -> String {
+/// Where this head's part of an input begins: that of the sequence's first token, or what is constant in time.
+pub(super) fn head_offset(context: &Context<'_>, param: ParamId) -> String {
     let names = &context.names;
-    let (heads, head) = (&names.heads, &names.head);
-    let own = &names.params[param.index()].heads;
-    let offset = times(&format!("i64({head} / ({heads} / {own}))"), row_size(context, dim));
-    dim.map_or(offset.clone(), |dim| format!("{offset} + {}", names.dims[dim.index()].first))
+    let strides = &names.params[param.index()].strides;
+    match context.timeline.signature.param(param).per_head {
+        true => format!("{strides}.first(0, 0, {})", names.head),
+        false => format!("{strides}.first({}, {}, {})", names.row, names.begin, names.head),
+    }
+}
+
+/// What lies before this lane's part of a head, as a term of a sum.
+fn lane_offset(context: &Context<'_>, dim: Option<Dim>) -> String {
+    dim.map_or(String::new(), |dim| format!(" + {}", context.names.dims[dim.index()].first))
 }
 
 /// Loads what is constant in time.
@@ -218,7 +252,7 @@ pub(super) fn load_constant(context: &Context<'_>, id: NodeId, param: ParamId, w
     let name = &context.names.nodes[id.index()];
     let pointer = &context.names.params[param.index()].pointer;
     let dim = context.program.node(id).dim;
-    let offset = head_offset(context, param, dim);
+    let offset = format!("{}{}", head_offset(context, param), lane_offset(context, dim));
     match dim {
         None => w.line(format_args!("const float {name} = {pointer}[{offset}].wide();")),
         Some(dim) => {
@@ -242,14 +276,10 @@ pub(super) fn fetch_inputs(context: &Context<'_>, w: &mut Writer) {
     params.dedup();
     for &param in &params {
         let own = &names.params[param.index()];
-        let declared = context.timeline.signature.param(param);
-        let dim = declared.shape.dims().next();
+        let dim = context.timeline.signature.param(param).shape.dims().next();
         let dtype = context.params[param.index()];
-        let row = times(&format!("i64({})", own.heads), row_size(context, dim) * declared.count.unwrap_or(1));
-        w.line(format_args!("const i64 {} = {row};", own.step));
-        let offset = head_offset(context, param, dim);
-        let start = format!("{} + {} * {}", own.pointer, names.start, own.step);
-        w.line(format_args!("const {dtype} *{} = {start} + {offset};", own.at));
+        let offset = format!("{}{}", head_offset(context, param), lane_offset(context, dim));
+        w.line(format_args!("const {dtype} *{} = {} + {offset};", own.at, own.pointer));
     }
     for &(id, param, _) in &inputs {
         let (next, dtype) = (&names.next[id.index()], context.params[param.index()]);
@@ -267,7 +297,7 @@ pub(super) fn fetch_inputs(context: &Context<'_>, w: &mut Writer) {
         }
         for &param in &params {
             let own = &names.params[param.index()];
-            w.line(format_args!("{} += {};", own.at, own.step));
+            w.line(format_args!("{} += {};", own.at, own.token()));
         }
     });
     w.line(format_args!("if ({} > 0) {}();", names.length, names.fetch));
@@ -277,10 +307,7 @@ fn fetch_input(context: &Context<'_>, id: NodeId, param: ParamId, entry: u32, w:
     let names = &context.names;
     let (next, own) = (&names.next[id.index()], &names.params[param.index()]);
     let dim = context.program.node(id).dim;
-    let skipped = match entry * row_size(context, dim) {
-        0 => String::new(),
-        by => format!(" + {}", times(&format!("i64({})", own.heads), by)),
-    };
+    let skipped = own.entry(entry);
     let from = format!("{}{skipped}", own.at);
     match dim {
         None if skipped.is_empty() => w.line(format_args!("{next} = *{from};")),

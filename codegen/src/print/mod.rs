@@ -148,7 +148,7 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
-/// The arguments: pointers by tensor, then integers. Parameters that nothing uses have none. `of_vector` is how vectors of
+/// The arguments: pointers by tensor, then integers, then where inputs lie. Parameters that nothing uses have none. `of_vector` is how vectors of
 /// a tensor are aligned.
 fn arguments(
     context: &Context<'_>,
@@ -184,7 +184,7 @@ fn arguments(
     push(context.names.tokens.clone(), Role::Tokens, None, 8);
     push(context.names.heads.clone(), Role::Heads, None, 4);
     for &param in used {
-        push(context.names.params[param.index()].heads.clone(), Role::InputHeads(param), None, 4);
+        push(context.names.params[param.index()].strides.clone(), Role::Strides(param), None, 8);
     }
     if unit == Unit::Piece {
         push(context.names.sequences.clone(), Role::Sequences, None, 8);
@@ -204,9 +204,10 @@ fn declaration(context: &Context<'_>, argument: &Argument) -> String {
         Role::FinalState(s) => format!("{element} *{}", names.states[s.index()].end),
         Role::CuSeqlens => format!("const i64 *__restrict__ {}", names.cu_seqlens),
         Role::Tokens => format!("i64 {}", names.tokens),
-        Role::Heads | Role::InputHeads(_) => format!("unsigned {}", argument.name),
+        Role::Heads => format!("unsigned {}", argument.name),
         Role::Workspace(_) => format!("{element} *{}", argument.name),
         Role::Sequences | Role::PieceTokens => format!("i64 {}", argument.name),
+        Role::Strides(_) => format!("Strides {}", argument.name),
     }
 }
 
@@ -218,10 +219,10 @@ fn described(context: &Context<'_>, argument: &Argument) -> String {
     let name = &argument.name;
     match argument.role {
         Role::Input(p) => {
-            let (declared, heads) = (signature.param(p), &context.names.params[p.index()].heads);
+            let declared = signature.param(p);
             let entries = declared.count.map_or(String::new(), |n| format!(", {n}"));
             let before = if declared.per_head { String::new() } else { format!("B, T{entries}, ") };
-            format!("{name} [{before}{heads}{}]", sizes(declared.shape))
+            format!("{name} [{before}H{}]", sizes(declared.shape))
         }
         Role::InitialState(s) => {
             format!("{name} [N, heads{}], null is zero", sizes(signature.state(s).shape))
@@ -231,7 +232,7 @@ fn described(context: &Context<'_>, argument: &Argument) -> String {
         Role::CuSeqlens => "[N + 1], null where sequences are all of `tokens`".to_owned(),
         Role::Tokens => "T".to_owned(),
         Role::Heads => "HV".to_owned(),
-        Role::InputHeads(_) | Role::Workspace(_) => String::new(),
+        Role::Strides(_) | Role::Workspace(_) => String::new(),
         Role::Sequences => "N".to_owned(),
         Role::PieceTokens => "tokens of a piece".to_owned(),
     }

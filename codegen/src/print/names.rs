@@ -9,8 +9,23 @@ use chunkwise_dsl::timeline::Timeline;
 pub(super) struct ParamNames {
     pub(super) pointer: String,
     pub(super) at: String,
-    pub(super) step: String,
-    pub(super) heads: String,
+    pub(super) strides: String,
+}
+
+impl ParamNames {
+    /// The distance between tokens.
+    pub(super) fn token(&self) -> String {
+        format!("{}.token", self.strides)
+    }
+
+    /// What lies before an entry of an array, as a term of a sum; nothing before the first.
+    pub(super) fn entry(&self, entry: u32) -> String {
+        match entry {
+            0 => String::new(),
+            1 => format!(" + {}.entry", self.strides),
+            entry => format!(" + {}.entry * {entry}", self.strides),
+        }
+    }
 }
 
 /// Variables of one state.
@@ -62,6 +77,11 @@ pub(super) struct Names {
     pub(super) strip: String,
     pub(super) head: String,
     pub(super) sequence: String,
+    /// The row of a dense batch; 0 where sequences are packed.
+    pub(super) row: String,
+    /// The first token within that row.
+    pub(super) begin: String,
+    /// The first token among those of all rows.
     pub(super) start: String,
     pub(super) length: String,
     pub(super) place: String,
@@ -72,8 +92,8 @@ pub(super) struct Names {
     pub(super) piece_tokens: String,
     /// The piece that a block has, where blocks are for pieces.
     pub(super) piece: String,
-    /// The first token of the piece's sequence.
-    pub(super) begin: String,
+    /// The first token of the piece's sequence within that row.
+    pub(super) origin: String,
 }
 
 impl Names {
@@ -98,8 +118,9 @@ impl Names {
         }
         let [i, j, token, tokens, heads, cu_seqlens] =
             ["i", "j", "t", "tokens", "heads", "cu_seqlens"].map(|wish| n.fresh(wish));
-        let [lane, member, group, strip, head, sequence] =
-            ["lane", "member", "group", "strip", "head", "sequence"].map(|wish| n.fresh(wish));
+        let [lane, member, group, strip, head, sequence, row, begin] =
+            ["lane", "member", "group", "strip", "head", "sequence", "batch_row", "begin"]
+                .map(|wish| n.fresh(wish));
         let [start, length, place, fetch, scratch, turn] =
             ["start", "length", "place", "fetch_token", "scratch", "turn"].map(|wish| n.fresh(wish));
         let params = signature.params.iter().map(|param| param_names(n, &param.name)).collect();
@@ -120,8 +141,8 @@ impl Names {
             left: n.fresh(&format!("{dim}_left")),
         });
         let dims = dims.collect();
-        let [sequences, piece_tokens, piece, begin] =
-            ["sequences", "piece_tokens", "piece", "begin"].map(|wish| n.fresh(wish));
+        let [sequences, piece_tokens, piece, origin] =
+            ["sequences", "piece_tokens", "piece", "origin"].map(|wish| n.fresh(wish));
         Names {
             kernel,
             nodes,
@@ -142,6 +163,8 @@ impl Names {
             strip,
             head,
             sequence,
+            row,
+            begin,
             start,
             length,
             place,
@@ -151,7 +174,7 @@ impl Names {
             sequences,
             piece_tokens,
             piece,
-            begin,
+            origin,
         }
     }
 }
@@ -168,7 +191,6 @@ fn param_names(n: &mut Namer, name: &str) -> ParamNames {
     ParamNames {
         pointer: n.fresh(&format!("{name}_in")),
         at: n.fresh(&format!("{name}_at")),
-        step: n.fresh(&format!("{name}_step")),
-        heads: n.fresh(&format!("{name}_heads")),
+        strides: n.fresh(&format!("{name}_strides")),
     }
 }

@@ -2,7 +2,7 @@
 //! which runs a block's threads as coroutines.
 
 use chunkwise_codegen::device;
-use chunkwise_codegen::{Argument, Kernel, Role};
+use chunkwise_codegen::{Argument, Kernel, Role, Strides};
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ pub(crate) enum Value {
     Buffer(Vec<u8>),
     Tokens(i64),
     Heads(u32),
+    Strides(Strides),
     /// The buffer of an earlier argument.
     Same(u32),
 }
@@ -71,6 +72,7 @@ impl Host {
                 Value::Buffer(bytes) => sized(1, bytes),
                 Value::Tokens(number) => sized(2, &number.to_le_bytes()),
                 Value::Heads(number) => sized(2, &number.to_le_bytes()),
+                Value::Strides(strides) => sized(2, &strides.to_le_bytes()),
                 Value::Same(of) => [3u32.to_le_bytes(), of.to_le_bytes()].concat(),
             });
         }
@@ -114,14 +116,14 @@ fn translation_unit(kernels: &[Kernel]) -> String {
         }
         assert!(!source.contains("asm("), "the host has no inline PTX");
         writeln!(text, "namespace k{index} {{\n{source}\n}}").unwrap();
-        let arguments: Vec<String> = kernel.arguments.iter().enumerate().map(passed).collect();
+        let arguments: Vec<String> = kernel.arguments.iter().enumerate().map(|a| passed(index, a)).collect();
         writeln!(calls, "    case {index}: k{index}::{}({}); break;", kernel.name, arguments.join(", "))
             .unwrap();
     }
     format!("{text}\nvoid call(unsigned kernel, void **a) {{\n    switch (kernel) {{\n{calls}    }}\n}}\n")
 }
 
-fn passed((at, argument): (usize, &Argument)) -> String {
+fn passed(index: usize, (at, argument): (usize, &Argument)) -> String {
     let element = argument.dtype.map_or("i64", |dtype| dtype.name());
     match argument.role {
         Role::Input(_) | Role::InitialState(_) | Role::CuSeqlens => {
@@ -131,6 +133,7 @@ fn passed((at, argument): (usize, &Argument)) -> String {
             format!("static_cast<{element} *>(a[{at}])")
         }
         Role::Tokens | Role::Sequences | Role::PieceTokens => format!("*static_cast<i64 *>(a[{at}])"),
-        Role::Heads | Role::InputHeads(_) => format!("*static_cast<unsigned *>(a[{at}])"),
+        Role::Heads => format!("*static_cast<unsigned *>(a[{at}])"),
+        Role::Strides(_) => format!("*static_cast<k{index}::Strides *>(a[{at}])"),
     }
 }

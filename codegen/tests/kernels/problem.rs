@@ -3,7 +3,7 @@
 use super::host::{Host, Value};
 use chunkwise_algebra::{Evaluator, Inputs, Plan, Rows};
 use chunkwise_codegen::schedule::Extent;
-use chunkwise_codegen::{DType, Kernel, Role};
+use chunkwise_codegen::{DType, Kernel, Role, Strides};
 use chunkwise_dsl::graph::Shape;
 use chunkwise_dsl::rule::Rule;
 use half::{bf16, f16};
@@ -191,8 +191,13 @@ impl<'a> Problem<'a> {
             Role::CuSeqlens => Value::Null,
             Role::Tokens => Value::Tokens(self.frame.lengths[0] as i64),
             Role::Heads => Value::Heads(self.frame.heads as u32),
-            Role::InputHeads(param) => Value::Heads(self.params[param.index()].0 as u32),
             Role::Workspace(_) | Role::Sequences | Role::PieceTokens => panic!("of plans of several kernels"),
+            Role::Strides(param) => {
+                let declared = self.rule.signature.param(param);
+                let (tokens, heads) = (self.frame.lengths[0], self.params[param.index()].0);
+                let strides = Strides::contiguous(declared, &self.sizes, tokens, heads, self.frame.heads);
+                Value::Strides(strides)
+            }
         };
         let values: Vec<Value> = kernel.arguments.iter().map(value).collect();
         let (sequences, heads) = (self.frame.lengths.len(), self.frame.heads);

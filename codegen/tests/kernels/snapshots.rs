@@ -70,9 +70,9 @@ fn arguments_come_in_the_order_of_the_table() {
     let pointers = [&tensors[..], &["s0", "o", "s", "cu_seqlens"]].concat();
     assert_eq!(names[..pointers.len()], pointers);
     assert!(kernel.arguments[..pointers.len()].iter().all(|argument| argument.is_pointer()));
-    let heads: Vec<String> = tensors.iter().map(|name| format!("{name}_heads")).collect();
+    let strides: Vec<String> = tensors.iter().map(|name| format!("{name}_strides")).collect();
     assert_eq!(names[pointers.len()..pointers.len() + 2], ["tokens", "heads"]);
-    assert_eq!(names[pointers.len() + 2..], heads);
+    assert_eq!(names[pointers.len() + 2..], strides);
     let optional: Vec<&str> = kernel
         .arguments
         .iter()

@@ -197,6 +197,7 @@ impl CudaSession<'_> {
                 Value::Null => arguments.arg(NULL),
                 Value::Count(count) => arguments.arg(count),
                 Value::Heads(heads) => arguments.arg(heads),
+                Value::Strides(strides) => arguments.arg(strides),
             };
         }
         let geometry = LaunchConfig {

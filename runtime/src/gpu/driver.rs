@@ -14,7 +14,7 @@
 
 use crate::error::Result;
 use crate::nvrtc::Binary;
-use chunkwise_codegen::{Arch, Kernel};
+use chunkwise_codegen::{Arch, Kernel, Strides};
 use std::fmt;
 
 /// A machine that runs kernels.
@@ -127,4 +127,6 @@ pub(crate) enum Value<'a, B> {
     Count(i64),
     /// A count of heads.
     Heads(u32),
+    /// Where an input's numbers lie, as kernels take it.
+    Strides([u8; Strides::BYTES]),
 }

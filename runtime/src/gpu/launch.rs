@@ -10,7 +10,7 @@ use crate::layout::{output_axes, state_axes};
 use crate::tensor::{Data, Element, Tensor, element_count};
 use crate::validate::{Problem, index_text};
 use chunkwise_codegen::schedule::{Buffer, Extent, Pieces};
-use chunkwise_codegen::{Argument, DType, Kernel, Role, Schedule};
+use chunkwise_codegen::{Argument, DType, Kernel, Role, Schedule, Strides};
 use chunkwise_dsl::signature::Signature;
 
 /// One argument, with the memory that it stands for.
@@ -19,6 +19,7 @@ enum Slot<B> {
     Null,
     Count(i64),
     Heads(u32),
+    Strides(Strides),
 }
 
 impl<B> Slot<B> {
@@ -28,6 +29,7 @@ impl<B> Slot<B> {
             Slot::Null => Value::Null,
             Slot::Count(count) => Value::Count(*count),
             Slot::Heads(heads) => Value::Heads(*heads),
+            Slot::Strides(strides) => Value::Strides(strides.to_le_bytes()),
         }
     }
 }
@@ -152,7 +154,11 @@ impl Run<'_> {
             }
             Role::Tokens => Ok(Slot::Count(layout.tokens as i64)),
             Role::Heads => heads(layout.heads),
-            Role::InputHeads(p) => heads(layout.param_heads.get(p.index()).copied().unwrap_or_default()),
+            Role::Strides(p) => {
+                let (param, heads) = (self.signature.param(p), layout.param_heads[p.index()]);
+                let strides = Strides::contiguous(param, &layout.sizes, layout.tokens, heads, layout.heads);
+                Ok(Slot::Strides(strides))
+            }
             Role::Workspace(_) | Role::Sequences | Role::PieceTokens => {
                 Err(Error::bug(format!("`{}` is no tensor of the rule", argument.name)))
             }
@@ -341,6 +347,11 @@ mod tests {
                 Value::Null => "null".to_owned(),
                 Value::Count(count) => format!("{count}"),
                 Value::Heads(heads) => format!("H={heads}"),
+                Value::Strides(bytes) => {
+                    let numbers = bytes.as_chunks::<8>().0.iter().map(|&n| i64::from_le_bytes(n));
+                    let [batch, token, _, head, group] = numbers.collect::<Vec<_>>()[..] else { panic!() };
+                    format!("{batch}/{token}/{head}x{group}")
+                }
             });
             let values = values.collect::<Vec<_>>().join(" ");
             self.0.lock().unwrap().push(format!("launch {} blocks: {values}", call.launch.blocks));
@@ -440,7 +451,7 @@ mod tests {
             "upload g 48",
             "allocate o 192",
             "allocate s 512",
-            "launch 4 blocks: q k v g null o s null 3 H=2 H=2 H=1 H=2 H=2",
+            "launch 4 blocks: q k v g null o s null 3 H=2 24/8/4x1 12/4/4x2 48/16/8x1 6/2/1x1",
             "download o",
             "download s",
         ];
@@ -461,7 +472,7 @@ mod tests {
         let (log, results) = asked(&shapes, Some(vec![0, 2, 2, 5]));
         // Cuts are always i64, whatever the user's type.
         assert!(log.contains(&"upload cu_seqlens 32".to_owned()), "{log:?}");
-        let launch = "launch 3 blocks: q k v g s0 o s cu_seqlens 5 H=1 H=1 H=1 H=1 H=1";
+        let launch = "launch 3 blocks: q k v g s0 o s cu_seqlens 5 H=1 20/4/4x1 20/4/4x1 40/8/8x1 5/1/1x1";
         assert!(log.contains(&launch.to_owned()), "{log:?}");
         assert_eq!(results["s"].shape(), [3, 1, 4, 8]);
     }

@@ -118,6 +118,7 @@ impl Session for Simulated<'_> {
             Value::Null => arguments.pointer(0),
             Value::Count(count) => arguments.bytes(&count.to_le_bytes()),
             Value::Heads(heads) => arguments.u32(*heads),
+            Value::Strides(strides) => arguments.bytes(strides),
         });
         let options = machine::Options { lines: self.simulator.lines, ..machine::Options::default() };
         let report = call.function.run(&grid, &arguments, &mut self.memory, &options).map_err(refused)?;

@@ -200,7 +200,7 @@ fn position<'a>(fused: &'a Fused<'_>) -> Vec<(&'a str, String)> {
         lines.push((&dim.left, format!("const int {} = {end} - {};", dim.left, dim.first)));
     }
     lines.extend(substitution::position(fused));
-    lines.extend(tokens_of(n, plan.unit));
+    lines.extend(memory::span(n, plan.unit));
     lines
 }
 
@@ -224,36 +224,6 @@ fn unit<'a>(n: &'a Names, unit: Unit, pair: &str) -> Vec<(&'a str, String)> {
     }
 }
 
-/// Which tokens a block has.
-fn tokens_of(n: &Names, unit: Unit) -> Vec<(&str, String)> {
-    let (start, length) = (&n.start, &n.length);
-    let (cu, sequence, tokens) = (&n.cu_seqlens, &n.sequence, &n.tokens);
-    let begin = format!("{cu} ? {cu}[{sequence}] : {sequence} * {tokens}");
-    match unit {
-        Unit::Sequence => vec![
-            (start, format!("const i64 {start} = {begin};")),
-            (length, {
-                let packed = format!("{cu}[{sequence} + 1] - {cu}[{sequence}]");
-                format!("const i64 {length} = {cu} ? {packed} : {tokens};")
-            }),
-        ],
-        Unit::Piece => {
-            let (piece, each, first) = (&n.piece, &n.piece_tokens, &n.begin);
-            let end = format!("({cu} ? {cu}[{sequence} + 1] : ({sequence} + 1) * {tokens})");
-            vec![
-                (first, format!("const i64 {first} = {begin};")),
-                (
-                    start,
-                    format!(
-                        "const i64 {start} = {first} + ({piece} - {first} / {each} - {sequence}) * {each};"
-                    ),
-                ),
-                (length, format!("const i64 {length} = min({each}, {end} - {start});")),
-            ]
-        }
-    }
-}
-
 /// Where this head's part of each tensor begins.
 fn pointers(fused: &Fused<'_>, used: &[ParamId], w: &mut Writer) {
     let (context, plan) = (&fused.context, fused.plan);
@@ -267,16 +237,9 @@ fn pointers(fused: &Fused<'_>, used: &[ParamId], w: &mut Writer) {
         }
         let own = &names.params[param.index()];
         let dim = declared.shape.dims().next();
-        let size = memory::row_size(context, dim);
-        let row = memory::times(&format!("i64({})", own.heads), size * declared.count.unwrap_or(1));
-        w.line(format_args!("const i64 {} = {row};", own.step));
-        let offset = memory::times(&format!("i64({} / ({} / {}))", names.head, names.heads, own.heads), size);
         let column = if dim == Some(plan.dims.1) { format!(" + {}", fused.column) } else { String::new() };
-        let dtype = context.params[param.index()];
-        w.line(format_args!(
-            "const {dtype} *{} = {} + {} * {} + {offset}{column};",
-            own.at, own.pointer, names.start, own.step
-        ));
+        let (dtype, offset) = (context.params[param.index()], memory::head_offset(context, param));
+        w.line(format_args!("const {dtype} *{} = {} + {offset}{column};", own.at, own.pointer));
     }
     for (output, own) in context.timeline.signature.outputs.iter().zip(&names.outputs) {
         let dim = output.shape.dims().next();

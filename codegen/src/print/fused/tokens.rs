@@ -21,7 +21,7 @@ pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
     for (input, tile) in plan.inputs.iter().zip(&fused.inputs) {
         let own = &names.params[input.param.index()];
         let size = plan.layout.axis(input.dim).size;
-        let entry = memory::times(&format!("i64({})", own.heads), size);
+        let (token, entry) = (own.token(), format!("{}.entry", own.strides));
         let left = match input.dim == plan.dims.1 && plan.blocks > 1 {
             true => format!("{size} - {}", fused.column),
             false => size.to_string(),
@@ -41,8 +41,8 @@ pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
             ),
         };
         w.line(format_args!(
-            "{head}({to}, {} + {} * {}, {}, {entry}, {}, {left});",
-            own.at, fused.first, own.step, own.step, fused.count,
+            "{head}({to}, {} + {} * {token}, {token}, {entry}, {}, {left});",
+            own.at, fused.first, fused.count,
         ));
     }
     for (number, rows) in plan.numbers.iter().zip(&fused.numbers) {
@@ -57,13 +57,14 @@ pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
 fn fetch_numbers(fused: &Fused<'_>, number: &Number, rows: &str, w: &mut Writer) {
     let (plan, names) = (fused.plan, &fused.context.names);
     let own = &names.params[number.param.index()];
+    let token = own.token();
     let (lanes, warps, last) = match number.reader {
         Reader::Tokens => (plan.layout.lanes, plan.warps, String::new()),
         Reader::Decays => (1, 1, format!("if ({} == {}) ", fused.warp, plan.warps - 1)),
     };
     w.line(format_args!(
-        "{last}fetch_numbers<{}, {}, {lanes}, {warps}>({rows}, {} + {} * {}, {}, {}, {});",
-        plan.tokens, number.slots, own.at, fused.first, own.step, own.step, own.heads, fused.count
+        "{last}fetch_numbers<{}, {}, {lanes}, {warps}>({rows}, {} + {} * {token}, {token}, {}.entry, {});",
+        plan.tokens, number.slots, own.at, fused.first, own.strides, fused.count
     ));
 }
 
@@ -167,13 +168,13 @@ fn input(fused: &Fused<'_>, context: &Context<'_>, id: NodeId, param: ParamId, e
             let row = row(t, slots as usize, entry as usize);
             return w.line(format_args!("const float {name} = {rows}[{row}];"));
         }
-        let skipped = match entry {
-            0 => String::new(),
-            by => format!(" + {}", memory::times(&format!("i64({})", own.heads), by)),
-        };
         return w.line(format_args!(
-            "const float {name} = {} ? {}[({} + {t}) * {}{skipped}].wide() : 0.0f;",
-            fused.there, own.at, fused.first, own.step
+            "const float {name} = {} ? {}[({} + {t}) * {}{}].wide() : 0.0f;",
+            fused.there,
+            own.at,
+            fused.first,
+            own.token(),
+            own.entry(entry)
         ));
     };
     let Some(at) = fused.plan.inputs.iter().position(|i| i.param == param) else {
@@ -225,13 +226,16 @@ fn global_row(
     let (name, own) = (&context.names.nodes[id.index()], &context.names.params[param.index()]);
     let Some(dim) = context.program.node(id).dim else { return };
     let axis = context.axis(dim);
-    let skipped = match entry * axis.size {
-        0 => String::new(),
-        by => format!(" + {}", memory::times(&format!("i64({})", own.heads), by)),
-    };
     let from = format!(
-        "{} + ({} + ({} ? {} : 0)) * {}{skipped} + {} * {}",
-        own.at, fused.first, fused.there, context.names.token, own.step, context.names.member, axis.run
+        "{} + ({} + ({} ? {} : 0)) * {}{} + {} * {}",
+        own.at,
+        fused.first,
+        fused.there,
+        context.names.token,
+        own.token(),
+        own.entry(entry),
+        context.names.member,
+        axis.run
     );
     w.line(format_args!("float {name}[{}];", axis.registers));
     w.line(memory::moved(context, "load", dim, name, &from));
