@@ -161,6 +161,9 @@ pub struct Emit {
     /// and refuse `high`
     #[arg(long, value_name = "PRECISION", default_value = "fast")]
     pub precision: Precision,
+    /// The most value columns of a block, in chunkwise plans: 16 to 128
+    #[arg(long, value_name = "COUNT", default_value_t = 128, value_parser = columns)]
+    pub columns: usize,
     /// Which kernel
     #[arg(long, value_name = "PASS", default_value = "forward")]
     pub pass: Pass,
@@ -200,6 +203,10 @@ pub struct Run {
     /// Tokens in a chunk of a chunkwise plan [default: 64]
     #[arg(long, value_name = "TOKENS", value_parser = chunk)]
     pub chunk: Option<usize>,
+    /// The most value columns of a block: 16 to 128, in chunkwise plans on a GPU. Left out, it follows from the shape: fewer
+    /// where few sequences and heads would leave multiprocessors idle
+    #[arg(long, value_name = "COUNT", value_parser = columns)]
+    pub columns: Option<usize>,
     /// Element type of the token vectors and the output: f64, f32, bf16, f16. Left out, that of the input file.
     /// Scalars, decays, `PerHead` tensors and states are f32, or f64 under f64
     #[arg(long, value_name = "TYPE", value_parser = dtype)]
@@ -288,6 +295,10 @@ pub struct Bench {
     /// The algorithm: recurrent, fused. Left out, every plan that has a kernel
     #[arg(long, value_name = "PLAN", value_parser = plan)]
     pub plan: Option<PlanChoice>,
+    /// The most value columns of a block: 16 to 128, in chunkwise plans on a GPU. Left out, it follows from the shape: fewer
+    /// where few sequences and heads would leave multiprocessors idle
+    #[arg(long, value_name = "COUNT", value_parser = columns)]
+    pub columns: Option<usize>,
     /// Sizes of the rules' dims [default: 128]
     #[command(flatten)]
     pub dims: Dims,
@@ -437,6 +448,10 @@ fn size(text: &str) -> Result<usize, String> {
 
 fn chunk(text: &str) -> Result<usize, String> {
     count(text, 1, LARGEST)
+}
+
+fn columns(text: &str) -> Result<usize, String> {
+    count(text, 16, 128)
 }
 
 fn tokens(text: &str) -> Result<usize, String> {

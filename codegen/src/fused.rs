@@ -25,7 +25,7 @@ mod substitution;
 mod verify;
 mod work;
 
-pub use choose::choose;
+pub use choose::{choose, columns};
 pub use plan::{
     Clock, ClockKind, Coefficient, Decayed, Epilogue, Input, Number, Operand, Own, Owner, Plan, Reader, Root,
     Square, WARP_COLUMNS, copy_run,

@@ -42,6 +42,9 @@ pub struct Spec {
     /// The most tokens in a chunk of a chunkwise plan. Kernels take chunks of 16, 32 or 64 tokens: the longest that is not
     /// above this and fits into shared memory, 16 at least.
     pub chunk: usize,
+    /// The most value columns of a block of a chunkwise plan: fewer make more blocks of a head. Where a rule sums over the
+    /// value dim, a block takes all of them, whatever this is.
+    pub columns: usize,
 }
 
 impl Spec {
@@ -60,9 +63,9 @@ impl Spec {
         dims.iter().enumerate().map(checked).collect()
     }
 
-    /// The default precision and chunk length.
+    /// The default precision, chunk length and value columns.
     pub fn new(sizes: Vec<usize>, dtype: DType) -> Spec {
-        Spec { sizes, dtype, precision: Precision::Fast, chunk: 64 }
+        Spec { sizes, dtype, precision: Precision::Fast, chunk: 64, columns: 128 }
     }
 }
 

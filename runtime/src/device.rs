@@ -164,6 +164,9 @@ pub struct Options {
     /// Tokens of a segment, in the plan that has segments: rounded up to whole chunks. `None` leaves it to the device: as many
     /// segments as fill it.
     pub piece: Option<usize>,
+    /// The most value columns of a block, in chunkwise plans on a GPU: 16 to 128. `None` leaves it to the device: fewer where
+    /// there are few sequences and heads.
+    pub columns: Option<usize>,
 }
 
 impl Options {
@@ -181,7 +184,7 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { plan: PlanChoice::Auto, chunk: 64, dtype: None, precision: Precision::Fast, piece: None }
+        Options { plan: PlanChoice::Auto, chunk: 64, dtype: None, precision: Precision::Fast, piece: None, columns: None }
     }
 }
 

@@ -105,7 +105,7 @@ impl Case {
 
     pub(crate) fn spec(&self) -> Spec {
         let sizes = self.sizes.clone();
-        Spec { sizes, dtype: self.dtype, precision: self.precision, chunk: self.chunk }
+        Spec { precision: self.precision, chunk: self.chunk, ..Spec::new(sizes, self.dtype) }
     }
 
     pub(crate) fn kernel(&self, arch: Arch) -> Result<Kernel, Limitation> {

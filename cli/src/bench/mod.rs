@@ -23,6 +23,7 @@ use chunkwise_codegen::kernel::{Kernel, Spec};
 use chunkwise_codegen::model::{self, Block, Gpu, Launch, Occupancy, Prediction, Work};
 use chunkwise_codegen::schedule::{Extent, Unit};
 use chunkwise_codegen::{Arch, DType, Plan, fused};
+use chunkwise_dsl::timeline::Timeline;
 use chunkwise_runtime::counters::Counters;
 use chunkwise_runtime::jit::{Jit, Source};
 use chunkwise_runtime::nvrtc::KernelResources;
@@ -61,6 +62,8 @@ pub struct Setup {
     pub dtype: DType,
     /// The problem.
     pub problem: Problem,
+    /// The most value columns of a block, where they are given.
+    pub columns: Option<usize>,
     /// The compiler.
     pub jit: Arc<Jit>,
 }
@@ -197,13 +200,17 @@ impl Bench {
 /// # Errors
 /// A limitation where the plan has no kernel; what the compiler, the simulator or the device say.
 pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome<Bench> {
-    let spec = Spec::new(sizes.to_vec(), setup.dtype);
-    let schedule = emit::schedule(rule, plan, setup.arch, spec.clone())?;
-    // `emit` has refused rules without a timeline.
+    let Problem { batch, tokens, heads } = setup.problem;
+    let multiprocessors = setup.gpu.multiprocessors as usize;
+    let chosen =
+        |timeline: &Timeline| fused::columns(timeline, sizes, batch * heads, multiprocessors);
     let timeline = rule.timeline.as_ref().map_err(|why| Failure::limitation(&why.message, &why.hint))?;
+    let columns = setup.columns.unwrap_or_else(|| chosen(timeline));
+    let spec = Spec { columns, ..Spec::new(sizes.to_vec(), setup.dtype) };
+    let schedule = emit::schedule(rule, plan, setup.arch, spec.clone())?;
     // A GPU that is not there is no news after a minute of counting.
     let on_gpu =
-        setup.device.as_ref().map(|device| executable(setup, device, rule, plan, None)).transpose()?;
+        setup.device.as_ref().map(|device| executable(setup, device, rule, (plan, columns, None))).transpose()?;
     let chunk = match plan {
         Plan::Recurrent => 1,
         Plan::Fused => fused::choose(timeline, &spec, setup.arch).map_or(1, |plan| plan.tokens as usize),
@@ -212,11 +219,9 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
     let setting =
         Setting { sizes: sizes.to_vec(), chunk: REFERENCE_CHUNK, element: element_name, element_bytes };
     let least = least(timeline, &setting);
-    let Problem { batch, tokens, heads } = setup.problem;
-    let multiprocessors = setup.gpu.multiprocessors as usize;
     let piece = schedule.piece(batch, batch * tokens, heads, multiprocessors);
     let extent = Extent { sequences: batch, tokens: batch * tokens, heads, piece };
-    let counted = Counted::of(setup, rule, plan, sizes, piece)?;
+    let counted = Counted::of(setup, rule, (plan, columns, piece), sizes)?;
     let part = |(kernel, counted): (&Kernel, Counted)| -> Outcome<Part> {
         let resources = resources(setup, kernel)?;
         let shared = kernel.shared + resources.shared_bytes;
@@ -267,11 +272,11 @@ fn executable(
     setup: &Setup,
     device: &Device,
     rule: &Rule,
-    plan: Plan,
-    piece: Option<usize>,
+    (plan, columns, piece): (Plan, usize, Option<usize>),
 ) -> Outcome<Executable> {
+    let columns = Some(columns);
     let options =
-        Options { plan: plan.into(), dtype: Some(element(setup.dtype)), piece, ..Options::default() };
+        Options { plan: plan.into(), dtype: Some(element(setup.dtype)), piece, columns, ..Options::default() };
     Ok(rule.on(device)?.with_jit(setup.jit.clone()).with_options(options))
 }
 
@@ -285,9 +290,14 @@ struct Counted {
 
 impl Counted {
     /// By kernel. With pieces, several of them, as long as the problem's.
-    fn of(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize], piece: usize) -> Outcome<Vec<Counted>> {
+    fn of(
+        setup: &Setup,
+        rule: &Rule,
+        (plan, columns, piece): (Plan, usize, usize),
+        sizes: &[usize],
+    ) -> Outcome<Vec<Counted>> {
         let given = (piece > 0).then_some(piece);
-        let executable = executable(setup, &Device::sim(setup.arch), rule, plan, given)?;
+        let executable = executable(setup, &Device::sim(setup.arch), rule, (plan, columns, given))?;
         let count = |tokens: usize| -> Outcome<Vec<Counters>> {
             executable.forward(&inputs::drawn(rule, sizes, tokens)?)?;
             Ok(executable.counters().iter().map(|launched| launched.report.total).collect())

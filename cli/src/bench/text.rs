@@ -322,6 +322,7 @@ mod tests {
             device: None,
             dtype: DType::BF16,
             problem: Problem { batch: 1, tokens: 8192, heads: 64 },
+            columns: None,
             jit: Arc::new(Jit::user()),
         };
         let [part] = &bench().parts[..] else { panic!("one kernel") };

@@ -75,7 +75,7 @@ pub fn run(setup: &Setup<'_>, plan: PlanChoice, case: &Case, seed: u64) -> Resul
         chunk: setup.chunk,
         dtype: Some(element(setup.dtype)),
         precision: setup.precision,
-        piece: None,
+        ..Options::default()
     };
     let mut executable = setup.rule.on(&setup.device)?.with_options(options);
     if let Some((file, text)) = &setup.kernel {

@@ -130,6 +130,7 @@ fn setup(arguments: &Arguments) -> Outcome<Setup> {
         device: (!simulated).then_some(device),
         dtype: arguments.dtype,
         problem: Problem { batch: arguments.batch, tokens: arguments.tokens, heads: arguments.heads },
+        columns: arguments.columns,
         jit: Arc::new(Jit::user()),
     })
 }

@@ -21,7 +21,8 @@ pub fn emit(arguments: &Emit, output: &mut Output) -> Outcome {
     let rule = found.rule();
     let plan = plan(arguments)?;
     let sizes = dims::sizes(&rule.signature, &arguments.dims, |_| 128)?;
-    let spec = Spec { precision: arguments.precision.into(), ..Spec::new(sizes, arguments.dtype) };
+    let (precision, columns) = (arguments.precision.into(), arguments.columns);
+    let spec = Spec { precision, columns, ..Spec::new(sizes, arguments.dtype) };
     if plan == Plan::Recurrent && spec.precision == Precision::High {
         return Err(Failure::mistake(
             "--precision high splits the operands of tensor cores, and the recurrent plan uses none",

@@ -48,7 +48,8 @@ fn options(arguments: &Run) -> Outcome<Options> {
         chunk: arguments.chunk.unwrap_or(Options::default().chunk),
         dtype: arguments.dtype.map(element),
         precision: arguments.precision.into(),
-        piece: None,
+        columns: arguments.columns,
+        ..Options::default()
     })
 }
 

@@ -47,7 +47,9 @@ pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limi
         tokens /= 2;
     }
     let tiles = size(dims.1).div_ceil(WARP_COLUMNS);
-    let blocks = tiles.div_ceil(MOST_WARPS);
+    let most = (spec.columns as u32 / WARP_COLUMNS).clamp(1, MOST_WARPS);
+    let most = if sums_over(timeline, dims.1) { MOST_WARPS } else { most };
+    let blocks = tiles.div_ceil(most);
     let owners = owners(timeline, tiles.div_ceil(blocks));
     // One stage where two do not fit, and shorter chunks where longer ones do not.
     loop {
@@ -75,7 +77,7 @@ pub(super) fn with_tokens(
     tokens: u32,
 ) -> Result<Plan, Limitation> {
     let value_warps = owners.iter().filter(|o| o.value.is_some()).map(|o| o.warps).max().unwrap_or(1);
-    let warps = owners.iter().map(|o| o.first + o.warps).max().unwrap_or(1).max(LEAST_WARPS);
+    let warps = owners.iter().map(|o| o.first + o.warps).max().unwrap_or(1).max(least_warps(spec, dims.1));
     let mut plan = Plan {
         chunk: chunk.clone(),
         tokens,
@@ -116,6 +118,39 @@ pub(super) fn with_tokens(
     plan.take_numbers();
     plan.take_epilogue()?;
     Ok(plan)
+}
+
+/// Whether anything that a token computes is a sum over this dim.
+fn sums_over(timeline: &Timeline, dim: Dim) -> bool {
+    let g = &timeline.graph;
+    let has = |v: Value| g.shape(v).dims().any(|d| d == dim);
+    g.values().any(|v| match g.expr(v) {
+        Expr::Softmax(x) | Expr::L2norm(x) => has(x),
+        other => !has(v) && other.operands().any(has),
+    })
+}
+
+/// The value columns of a block for a launch of `pairs` pairs of a sequence and a head: those with which the rounds of blocks
+/// on the machine take the least time. A block's time is that of its chunks' square matrices, which every block of a head
+/// computes anew, and of its columns; the first is as long as that of [`SQUARES`] columns.
+pub fn columns(timeline: &Timeline, sizes: &[usize], pairs: usize, multiprocessors: usize) -> usize {
+    let value = timeline.forms.iter().find_map(|f| f.key.and(f.value));
+    let value = value.and_then(|dim| sizes.get(dim.index())).map_or(1, |size| size.next_multiple_of(16));
+    let cost = |columns: &usize| {
+        let rounds = (pairs * value.div_ceil(*columns)).div_ceil(multiprocessors.max(1));
+        rounds * (SQUARES + value.min(*columns))
+    };
+    [128, 64, 32].into_iter().min_by_key(cost).unwrap_or(128)
+}
+
+/// Counted in the simulator: with blocks of 128, 64 and 32 columns a chunk of the gated delta rule takes 1, .68 and .56 times
+/// as long (`chunkwise bench gated_deltanet --columns 64`).
+const SQUARES: usize = 100;
+
+/// A launch that asks for fewer value columns a block than there are has more multiprocessors than blocks: a chunk is to be
+/// done soon, and the square matrices are shared among as many warps as there can be.
+fn least_warps(spec: &Spec, value: Dim) -> u32 {
+    if spec.columns < spec.sizes[value.index()].min(128) { MOST_WARPS } else { LEAST_WARPS }
 }
 
 fn mixes_rows(chunk: &Program) -> bool {

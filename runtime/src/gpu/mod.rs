@@ -23,7 +23,7 @@ use crate::precision::{precision, token_vectors};
 use crate::tensor::Element;
 use crate::validate::{Pass, Problem, validate};
 use chunkwise_codegen::kernel::Spec;
-use chunkwise_codegen::{DType, Kernel, Limitation, Plan, Precision, Schedule};
+use chunkwise_codegen::{DType, Kernel, fused, Limitation, Plan, Precision, Schedule};
 use chunkwise_dsl::rule::Rule;
 use chunkwise_dsl::timeline::Timeline;
 use driver::Driver;
@@ -154,7 +154,13 @@ impl<D: Driver> Gpu<D> {
         let mut spec = Spec::new(problem.layout.sizes.clone(), dtype(precision.tokens)?);
         match plans {
             [Plan::Recurrent] => options.rounds_no_operand()?,
-            _ => (spec.precision, spec.chunk) = (options.precision, options.chunk),
+            _ => {
+                (spec.precision, spec.chunk) = (options.precision, options.chunk);
+                let pairs = problem.layout.sequences.len() * problem.layout.heads;
+                let chosen =
+                    || fused::columns(&self.timeline, &spec.sizes, pairs, self.driver.multiprocessors());
+                spec.columns = options.columns.unwrap_or_else(chosen);
+            }
         }
         let loaded = self.load(plans, spec)?;
         Ok((problem, loaded))
