@@ -10,7 +10,7 @@
 //!
 //! What a kernel costs on a GPU that is not here is counted and predicted by `chunkwise bench`.
 
-use chunkwise::{Device, Element, Error, Executable, Options, PlanChoice, Rule, RuleExt, Tensor, Tensors};
+use chunkwise::{Device, Element, Error, Executable, Options, Rule, RuleExt, Tensor, Tensors};
 use chunkwise_codegen::kernel::Spec;
 use chunkwise_codegen::{Arch, DType, Plan};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -49,11 +49,7 @@ fn inputs(rule: &Rule, tokens: usize, heads: usize) -> Result<Tensors, Error> {
 }
 
 fn executable(rule: &Rule, plan: Plan, device: &Device) -> Result<Executable, Error> {
-    let plan = match plan {
-        Plan::Recurrent => PlanChoice::Recurrent,
-        Plan::Fused => PlanChoice::Fused,
-    };
-    let options = Options { plan, dtype: Some(Element::BF16), ..Options::default() };
+    let options = Options { plan: plan.into(), dtype: Some(Element::BF16), ..Options::default() };
     Ok(rule.on(device)?.with_options(options))
 }
 

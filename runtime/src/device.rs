@@ -184,7 +184,14 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { plan: PlanChoice::Auto, chunk: 64, dtype: None, precision: Precision::Fast, piece: None, columns: None }
+        Options {
+            plan: PlanChoice::Auto,
+            chunk: 64,
+            dtype: None,
+            precision: Precision::Fast,
+            piece: None,
+            columns: None,
+        }
     }
 }
 

@@ -122,6 +122,7 @@ impl Case {
             dtype: Some(element(self.dtype)),
             precision: self.precision,
             chunk: self.chunk,
+            columns: Some(self.spec().columns),
             ..Options::default()
         };
         let executable = self.rule.on(&Device::sim(Arch::Sm80));

@@ -43,7 +43,8 @@ pub(crate) fn fused(source: &mut Source) -> Verdict {
     let (element, dtype, precision, limit, moved) = source.pick(&KINDS);
     let Ok(timeline) = &case.rule.timeline else { return Ok(()) };
     let sizes = case.rule.signature.dims.iter().map(|dim| case.problem.sizes[dim]).collect();
-    let spec = Spec { precision, ..Spec::new(sizes, dtype) };
+    let columns = source.pick(&[128, 16, 32]);
+    let spec = Spec { precision, columns, ..Spec::new(sizes, dtype) };
     match Plan::Fused.emit(timeline, &spec, Arch::Sm80) {
         Ok(_) => {}
         Err(Limitation::Invalid(what)) => return case.verdict("fused", &[what]),
@@ -54,12 +55,12 @@ pub(crate) fn fused(source: &mut Source) -> Verdict {
     let inputs: Tensors = exact.iter().map(|(name, array)| rounded(name, array, element)).collect();
     let run = || -> Result<(Arrays, Arrays), Error> {
         let cpu = case.rule.on(&Device::cpu())?;
-        let cpu = cpu.with_options(options(PlanChoice::Recurrent, Element::F64, Precision::Fast));
+        let cpu = cpu.with_options(options(PlanChoice::Recurrent, Element::F64, Precision::Fast, columns));
         let simulator = case
             .rule
             .on(&Device::sim(Arch::Sm80))?
             .with_jit(Arc::new(Jit::new(Nvrtc::find()?, Cache::in_memory())));
-        let simulator = simulator.with_options(options(PlanChoice::Fused, element, precision));
+        let simulator = simulator.with_options(options(PlanChoice::Fused, element, precision, columns));
         let expected = forward(&cpu, &inputs)?;
         let got = forward(&simulator, &inputs)?;
         let lost = [1, 2, 3].map(|seed| forward(&cpu, &nudged(&inputs, moved, seed)));
@@ -98,8 +99,8 @@ fn sequences(source: &mut Source) -> Sequences {
     }
 }
 
-fn options(plan: PlanChoice, element: Element, precision: Precision) -> Options {
-    Options { plan, dtype: Some(element), precision, ..Options::default() }
+fn options(plan: PlanChoice, element: Element, precision: Precision, columns: usize) -> Options {
+    Options { plan, dtype: Some(element), precision, columns: Some(columns), ..Options::default() }
 }
 
 fn forward(executable: &Executable, inputs: &Tensors) -> Result<Arrays, Error> {

@@ -202,15 +202,18 @@ impl Bench {
 pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome<Bench> {
     let Problem { batch, tokens, heads } = setup.problem;
     let multiprocessors = setup.gpu.multiprocessors as usize;
-    let chosen =
-        |timeline: &Timeline| fused::columns(timeline, sizes, batch * heads, multiprocessors);
-    let timeline = rule.timeline.as_ref().map_err(|why| Failure::limitation(&why.message, &why.hint))?;
-    let columns = setup.columns.unwrap_or_else(|| chosen(timeline));
+    let chosen = |timeline: &Timeline| fused::columns(timeline, sizes, batch * heads, multiprocessors);
+    let columns = setup.columns.unwrap_or_else(|| rule.timeline.as_ref().map_or(128, chosen));
     let spec = Spec { columns, ..Spec::new(sizes.to_vec(), setup.dtype) };
     let schedule = emit::schedule(rule, plan, setup.arch, spec.clone())?;
+    // `emit` has refused rules without a timeline.
+    let timeline = rule.timeline.as_ref().map_err(|why| Failure::limitation(&why.message, &why.hint))?;
     // A GPU that is not there is no news after a minute of counting.
-    let on_gpu =
-        setup.device.as_ref().map(|device| executable(setup, device, rule, (plan, columns, None))).transpose()?;
+    let on_gpu = setup
+        .device
+        .as_ref()
+        .map(|device| executable(setup, device, rule, (plan, columns, None)))
+        .transpose()?;
     let chunk = match plan {
         Plan::Recurrent => 1,
         Plan::Fused => fused::choose(timeline, &spec, setup.arch).map_or(1, |plan| plan.tokens as usize),
@@ -275,8 +278,13 @@ fn executable(
     (plan, columns, piece): (Plan, usize, Option<usize>),
 ) -> Outcome<Executable> {
     let columns = Some(columns);
-    let options =
-        Options { plan: plan.into(), dtype: Some(element(setup.dtype)), piece, columns, ..Options::default() };
+    let options = Options {
+        plan: plan.into(),
+        dtype: Some(element(setup.dtype)),
+        piece,
+        columns,
+        ..Options::default()
+    };
     Ok(rule.on(device)?.with_jit(setup.jit.clone()).with_options(options))
 }
 

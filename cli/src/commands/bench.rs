@@ -130,7 +130,8 @@ fn setup(arguments: &Arguments) -> Outcome<Setup> {
         device: (!simulated).then_some(device),
         dtype: arguments.dtype,
         problem: Problem { batch: arguments.batch, tokens: arguments.tokens, heads: arguments.heads },
-        columns: arguments.columns,
+        // The targets are those of blocks that hold a head's whole state.
+        columns: arguments.columns.or(arguments.targets.then_some(128)),
         jit: Arc::new(Jit::user()),
     })
 }

@@ -29,7 +29,7 @@ pub enum Way {
     Recurrent,
     /// Chunks on tensor cores, operands rounded once.
     Fused,
-    /// The same, operands in two parts.
+    /// The same, operands in two parts, and few value columns a block.
     FusedHigh,
 }
 
@@ -54,6 +54,11 @@ impl Way {
     /// The precision of operands.
     pub fn precision(self) -> Precision {
         if self == Way::FusedHigh { Precision::High } else { Precision::Fast }
+    }
+
+    /// The most value columns of a block: with few, several blocks share a head.
+    pub fn columns(self) -> usize {
+        if self == Way::FusedHigh { 32 } else { 128 }
     }
 
     /// Element types that this way has kernels of its own for: f32 is always split.
@@ -102,7 +107,8 @@ impl Case {
     pub fn schedule(&self, rule: &Rule, arch: Arch) -> Result<Schedule, Limitation> {
         // A rule that has no timeline has no kernel of any plan.
         let timeline = rule.timeline.as_ref().map_err(|why| Limitation::NotFused(why.message.clone()))?;
-        let spec = Spec { precision: self.way.precision(), ..Spec::new(self.sizes.clone(), self.dtype) };
+        let (precision, columns) = (self.way.precision(), self.way.columns());
+        let spec = Spec { precision, columns, ..Spec::new(self.sizes.clone(), self.dtype) };
         self.way.plan().emit(timeline, &spec, arch)
     }
 }

@@ -104,7 +104,9 @@ pub fn run(case: &Case, device: &Device, nvrtc: &Nvrtc) -> Verdict {
 fn prepare(rule: &Rule, device: &Device, case: &Case, nvrtc: &Nvrtc) -> Result<Executable, Error> {
     let plan = if case.way == Way::Recurrent { PlanChoice::Recurrent } else { PlanChoice::Fused };
     let precision = case.way.precision();
-    let options = Options { plan, dtype: Some(element(case.dtype)), precision, ..Options::default() };
+    let columns = Some(case.way.columns());
+    let options =
+        Options { plan, dtype: Some(element(case.dtype)), precision, columns, ..Options::default() };
     let jit = Arc::new(Jit::new(nvrtc.clone(), Cache::in_memory()));
     Ok(rule.on(device)?.with_options(options).with_jit(jit))
 }

@@ -23,7 +23,7 @@ use crate::precision::{precision, token_vectors};
 use crate::tensor::Element;
 use crate::validate::{Pass, Problem, validate};
 use chunkwise_codegen::kernel::Spec;
-use chunkwise_codegen::{DType, Kernel, fused, Limitation, Plan, Precision, Schedule};
+use chunkwise_codegen::{DType, Kernel, Limitation, Plan, Precision, Schedule, fused};
 use chunkwise_dsl::rule::Rule;
 use chunkwise_dsl::timeline::Timeline;
 use driver::Driver;
