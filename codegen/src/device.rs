@@ -7,7 +7,7 @@
 //! Invariant: an item mentions only items above it or in an earlier file.
 
 /// The files, in order of dependence.
-pub const FILES: [(&str, &str); 8] = [
+pub const FILES: [(&str, &str); 9] = [
     ("numbers.cuh", include_str!("device/numbers.cuh")),
     ("pieces.cuh", include_str!("device/pieces.cuh")),
     ("rows.cuh", include_str!("device/rows.cuh")),
@@ -16,6 +16,7 @@ pub const FILES: [(&str, &str); 8] = [
     ("tiles.cuh", include_str!("device/tiles.cuh")),
     ("solve.cuh", include_str!("device/solve.cuh")),
     ("substitute.cuh", include_str!("device/substitute.cuh")),
+    ("compose.cuh", include_str!("device/compose.cuh")),
 ];
 
 /// One definition, with its comment.

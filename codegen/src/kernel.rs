@@ -196,6 +196,33 @@ impl Strides {
     }
 }
 
+/// What a state is before a kernel's first token, and where it goes after the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ends {
+    /// What it begins as.
+    pub begin: Begin,
+    /// Where it goes: a final state or a buffer. `None` is nowhere.
+    pub end: Option<Role>,
+}
+
+/// What a state begins as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Begin {
+    /// Zero.
+    Zero,
+    /// What maps every state to itself: the identity, and ones for a vector, which stands for a diagonal.
+    One,
+    /// What memory holds: an initial state or a buffer.
+    Memory(Role),
+}
+
+impl Ends {
+    /// From the initial to the final state.
+    pub fn whole(state: StateId) -> Ends {
+        Ends { begin: Begin::Memory(Role::InitialState(state)), end: Some(Role::FinalState(state)) }
+    }
+}
+
 impl Argument {
     /// Whether this is a pointer.
     pub fn is_pointer(&self) -> bool {

@@ -9,6 +9,7 @@
 //! | [`plan`] | the plans by name: [`Plan::emit`] |
 //! | [`recurrent`] | the pipeline of the token-loop plan: [`recurrent::emit`] |
 //! | [`fused`] | the pipeline of the chunkwise plan on tensor cores: [`fused::emit`] |
+//! | [`segmented`] | the plan for few long sequences: [`segmented::emit`] |
 //! | [`program`] | a token's expressions cut into named values, its events in order |
 //! | [`layout`] | which dim is split over lanes, which over columns, at how many registers; pure data |
 //! | [`verify`] | what must hold of the two |
@@ -31,6 +32,7 @@ pub mod print;
 pub mod program;
 pub mod recurrent;
 pub mod schedule;
+pub mod segmented;
 pub mod verify;
 pub mod writer;
 

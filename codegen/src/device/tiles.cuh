@@ -537,6 +537,20 @@ __device__ __forceinline__ void load_state(float (&s)[N][4], const f32 *from, in
     }
 }
 
+// 16 columns of the identity of K rows, transposed, from `column` on; see load_state.
+template <int K, int N>
+__device__ __forceinline__ void set_identity(float (&s)[N][4], int column) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            const int k = n * 8 + lane % 4 * 2 + e % 2;
+            s[n][e] = k < K && k == column + lane / 4 + e / 2 * 8 ? 1.0f : 0.0f;
+        }
+    }
+}
+
 // The inverse of load_state.
 template <int K, int V, int N>
 __device__ __forceinline__ void store_state(f32 *to, const float (&s)[N][4], int column) {

@@ -7,7 +7,7 @@ use super::substitution;
 use crate::arch::Arch;
 use crate::dtype::DType;
 use crate::fused::ClockKind;
-use crate::kernel::{Limitation, Precision, Spec};
+use crate::kernel::{Ends, Limitation, Precision, Spec};
 use crate::layout::{self, Axis, Layout};
 use crate::program::{self, NodeId as TokenNode};
 use crate::schedule::Unit;
@@ -85,7 +85,9 @@ pub(super) fn with_tokens(
         warps,
         value_warps,
         owners: owners.to_vec(),
+        part: "fused",
         unit: Unit::Sequence,
+        ends: chunk.timeline.signature.state_ids().map(Ends::whole).collect(),
         blocks,
         operand: if spec.dtype == DType::F16 { DType::F16 } else { DType::BF16 },
         dtype: spec.dtype,
@@ -418,6 +420,9 @@ impl Plan {
     /// Outputs that are reads leave as they are; all others are computed, token by token, from rows of reads.
     pub(super) fn take_epilogue(&mut self) -> Result<(), Limitation> {
         let t = &self.chunk.timeline;
+        if t.outputs.is_empty() {
+            return Ok(());
+        }
         let rows_of = |v: &Value| match t.graph.expr(*v) {
             Expr::Read(r) => {
                 self.chunk.reads.iter().find(|(read, _)| *read == r).map(|(_, found)| found.node)

@@ -8,31 +8,37 @@ use chunkwise_dsl::graph::{Binary, Expr, Graph, Shape, StateId, Unary, Value};
 use chunkwise_dsl::timeline::{Event, Factor};
 
 impl Plan {
+    /// A clock for all states whose decays are the same.
     pub(super) fn take_clocks(&mut self) -> Result<(), Limitation> {
+        let mut alike: Vec<(Vec<StateId>, Vec<Factor>)> = Vec::new();
         for state in self.chunk.timeline.signature.state_ids() {
-            let t = &self.chunk.timeline;
             let of_state = |e: &Event| match e {
                 Event::Decay { state: s, factor } if *s == state => Some(*factor),
                 _ => None,
             };
-            let factors: Vec<Factor> = t.events.iter().filter_map(of_state).collect();
-            if factors.is_empty() {
-                continue;
+            let factors: Vec<Factor> = self.chunk.timeline.events.iter().filter_map(of_state).collect();
+            match alike.iter_mut().find(|(_, known)| *known == factors) {
+                _ if factors.is_empty() => {}
+                Some((states, _)) => states.push(state),
+                None => alike.push((vec![state], factors)),
             }
-            let kind = match factors.iter().any(|f| t.graph.shape(f.value()) != Shape::Scalar) {
-                false => self.scalar_clock(state, factors),
-                true => self.clock_by_channel(state, &factors)?,
+        }
+        for (states, factors) in alike {
+            let g = &self.chunk.timeline.graph;
+            let kind = match factors.iter().any(|f| g.shape(f.value()) != Shape::Scalar) {
+                false => self.scalar_clock(&states, factors),
+                true => self.clock_by_channel(&states, &factors)?,
             };
-            self.clocks.push(Clock { state, kind });
+            self.clocks.push(Clock { states, kind });
         }
         Ok(())
     }
 
-    pub(super) fn scalar_clock(&self, state: StateId, factors: Vec<Factor>) -> ClockKind {
+    pub(super) fn scalar_clock(&self, states: &[StateId], factors: Vec<Factor>) -> ClockKind {
         let g = &self.chunk.timeline.graph;
         let signed = factors.iter().any(|f| matches!(f, Factor::Raw(v) if !never_negative(g, *v)));
         let mut places: Vec<Vec<usize>> = Vec::new();
-        for keys in self.chunk.keys.iter().filter(|k| k.state == state) {
+        for keys in self.chunk.keys.iter().filter(|k| states.contains(&k.state)) {
             let here = keys.slots.iter().map(|s| s.place).collect();
             if !places.contains(&here) {
                 places.push(here);
@@ -43,14 +49,14 @@ impl Plan {
 
     pub(super) fn clock_by_channel(
         &mut self,
-        state: StateId,
+        states: &[StateId],
         factors: &[Factor],
     ) -> Result<ClockKind, Limitation> {
         // The walk over runs of tokens, which multiplies the decays, is that of what is written.
-        if !self.chunk.deposits.iter().any(|d| self.chunk.keys(d.keys).state == state) {
+        if !self.chunk.deposits.iter().any(|d| states.contains(&self.chunk.keys(d.keys).state)) {
             return not_fused(&self.chunk.timeline, "decays by channel what it never writes to");
         }
-        let mine = |k: &&Keys| k.state == state;
+        let mine = |k: &&Keys| states.contains(&k.state);
         let mut places = self.chunk.keys.iter().filter(mine).flat_map(|k| k.slots.iter().map(|s| s.place));
         if places.any(|place| place != 0 && place != factors.len()) {
             return not_fused(&self.chunk.timeline, "reads or writes between two decays by channel");
@@ -67,7 +73,7 @@ impl Plan {
         }
         let decay = g.spread(decay, key);
         let ids = (0..self.chunk.keys.len() as u32).map(KeysId);
-        for keys in ids.filter(|id| self.chunk.keys(*id).state == state) {
+        for keys in ids.filter(|id| states.contains(&self.chunk.keys(*id).state)) {
             let slots = &self.chunk.keys(keys).slots;
             let rows: Vec<Option<Value>> = slots.iter().map(|s| s.key).collect();
             let after = slots.iter().enumerate().map(|(at, s)| u32::from(s.place > 0) << at).sum();
@@ -77,7 +83,7 @@ impl Plan {
         }
         for at in 0..self.chunk.nodes.len() {
             if let Op::Gram(reads, writes) = self.chunk.nodes[at].op
-                && self.chunk.keys(reads).state == state
+                && states.contains(&self.chunk.keys(reads).state)
             {
                 let values = self.own_pairs(reads, writes, decay);
                 self.own.push(Own { gram: NodeId(at as u32), values });

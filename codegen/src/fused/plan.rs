@@ -11,6 +11,7 @@
 
 use super::substitution::Substitution;
 use crate::dtype::DType;
+use crate::kernel::Ends;
 use crate::layout::Layout;
 use crate::program;
 use crate::schedule::Unit;
@@ -76,11 +77,11 @@ pub struct Coefficient {
     pub values: Vec<Value>,
 }
 
-/// The decays of a state.
+/// The decays of states that decay alike.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Clock {
-    /// The state.
-    pub state: StateId,
+    /// The states.
+    pub states: Vec<StateId>,
     /// How they enter the products.
     pub kind: ClockKind,
 }
@@ -179,8 +180,12 @@ pub struct Plan {
     pub value_warps: u32,
     /// Who holds which state.
     pub owners: Vec<Owner>,
+    /// What the kernel is called, after the rule.
+    pub part: &'static str,
     /// What a block walks the chunks of.
     pub unit: Unit,
+    /// By state, what it begins as and where it goes.
+    pub ends: Vec<Ends>,
     /// Blocks that share one state.
     pub blocks: u32,
     /// The type of operands.

@@ -82,6 +82,7 @@ impl Plan {
                 let reads = epilogue.reads.iter().enumerate();
                 all.extend(reads.map(|(at, node)| (Region::Read(at), self.read_floats(*node) * 4)));
             }
+            (None, None) if self.output_rows() == 0 => {}
             (None, None) => {
                 all.push((Region::Output, self.output_rows() * pitch(self.columns(self.dims.1))));
             }

@@ -104,7 +104,7 @@ fn keys(plan: &Plan, id: KeysId) -> Result<(), Limitation> {
     let by_channel = plan
         .clocks
         .iter()
-        .any(|clock| clock.state == keys.state && matches!(clock.kind, ClockKind::ByChannel { .. }));
+        .any(|clock| clock.states.contains(&keys.state) && matches!(clock.kind, ClockKind::ByChannel { .. }));
     let decayed = plan.decayed.iter().any(|decayed| decayed.keys == id);
     holds(by_channel == decayed, "keys are decayed where their state is not, or the other way round")
 }
@@ -113,13 +113,13 @@ fn keys(plan: &Plan, id: KeysId) -> Result<(), Limitation> {
 fn clocks(plan: &Plan) -> Result<(), Limitation> {
     for state in plan.chunk.timeline.signature.state_ids() {
         let decays = |e: &Event| matches!(e, Event::Decay { state: s, .. } if *s == state);
-        let count = plan.clocks.iter().filter(|clock| clock.state == state).count();
+        let count = plan.clocks.iter().filter(|clock| clock.states.contains(&state)).count();
         let wanted = usize::from(plan.chunk.timeline.events.iter().any(decays));
         holds(count == wanted, "state does not have one clock where it decays")?;
     }
     for clock in &plan.clocks {
         let ClockKind::Scalar { places, .. } = &clock.kind else { continue };
-        for keys in plan.chunk.keys.iter().filter(|keys| keys.state == clock.state) {
+        for keys in plan.chunk.keys.iter().filter(|keys| clock.states.contains(&keys.state)) {
             let here: Vec<usize> = keys.slots.iter().map(|slot| slot.place).collect();
             holds(places.contains(&here), "keys stand at places that their clock does not know")?;
         }

@@ -249,7 +249,7 @@ impl Warp<'_> {
     fn is_scaled(&self, keys: KeysId) -> bool {
         let state = self.plan.chunk.keys(keys).state;
         let scalar = |kind: &ClockKind| matches!(kind, ClockKind::Scalar { .. });
-        self.plan.clocks.iter().any(|clock| clock.state == state && scalar(&clock.kind))
+        self.plan.clocks.iter().any(|clock| clock.states.contains(&state) && scalar(&clock.kind))
     }
 
     fn product(&mut self, left: NodeId, right: NodeId) {

@@ -6,6 +6,7 @@
 //!
 //! Register arrays of key vectors are indexed by `i`, of value vectors by `j`; a state is `s[i][j]`.
 
+pub mod compose;
 mod express;
 pub mod fused;
 mod memory;
@@ -14,7 +15,7 @@ mod token;
 
 use crate::device;
 use crate::dtype::DType;
-use crate::kernel::{Argument, Kernel, Role, Spec};
+use crate::kernel::{Argument, Begin, Ends, Kernel, Role, Spec};
 use crate::layout::{self, Axis, Layout, Side};
 use crate::namer::Namer;
 use crate::program::Program;
@@ -70,7 +71,8 @@ pub fn kernel(timeline: &Timeline, spec: &Spec, program: &Program, layout: &Layo
     let of_vector = |shape: Shape, dtype: DType| {
         shape.dims().last().map_or(1, |d| context.axis(d).run as usize) * dtype.size()
     };
-    let arguments = arguments(&context, &context.used_params(), Unit::Sequence, of_vector);
+    let ends: Vec<Ends> = timeline.signature.state_ids().map(Ends::whole).collect();
+    let arguments = arguments(&context, &context.used_params(), (Unit::Sequence, &ends), of_vector);
     let body = body(&context);
     let entry = entry(&context, &arguments, &body);
 
@@ -153,7 +155,7 @@ fn indented(text: &str) -> String {
 fn arguments(
     context: &Context<'_>,
     used: &[ParamId],
-    unit: Unit,
+    (unit, ends): (Unit, &[Ends]),
     of_vector: impl Fn(Shape, DType) -> usize,
 ) -> Vec<Argument> {
     let signature = &context.timeline.signature;
@@ -166,19 +168,28 @@ fn arguments(
         let dtype = context.params[param.index()];
         push(declared.name.clone(), Role::Input(param), Some(dtype), of_vector(declared.shape, dtype));
     }
-    for state in signature.state_ids() {
+    let names = &context.names;
+    for (state, ends) in signature.state_ids().zip(ends) {
+        let Begin::Memory(role) = ends.begin else { continue };
         let declared = signature.state(state);
-        let align = of_vector(declared.shape, DType::F32);
-        push(format!("{}0", declared.name), Role::InitialState(state), Some(DType::F32), align);
+        let name = match role {
+            Role::InitialState(_) => format!("{}0", declared.name),
+            _ => names.states[state.index()].initial.clone(),
+        };
+        push(name, role, Some(DType::F32), of_vector(declared.shape, DType::F32));
     }
     for (index, output) in signature.outputs.iter().enumerate() {
         let align = of_vector(output.shape, context.output);
         push(output.name.clone(), Role::Output(index), Some(context.output), align);
     }
-    for state in signature.state_ids() {
+    for (state, ends) in signature.state_ids().zip(ends) {
+        let Some(role) = ends.end else { continue };
         let declared = signature.state(state);
-        let align = of_vector(declared.shape, DType::F32);
-        push(declared.name.clone(), Role::FinalState(state), Some(DType::F32), align);
+        let name = match role {
+            Role::FinalState(_) => declared.name.clone(),
+            _ => names.states[state.index()].end.clone(),
+        };
+        push(name, role, Some(DType::F32), of_vector(declared.shape, DType::F32));
     }
     push("cu_seqlens".to_owned(), Role::CuSeqlens, None, 8);
     push(context.names.tokens.clone(), Role::Tokens, None, 8);

@@ -34,7 +34,7 @@ pub fn kernel(spec: &Spec, plan: &Plan) -> Kernel {
         let size = shape.dims().last().map_or(1, |d| plan.layout.axis(d).size);
         copy_run(size) as usize
     };
-    let arguments = arguments(&fused.context, &used, plan.unit, |shape, dtype| match dtype {
+    let arguments = arguments(&fused.context, &used, (plan.unit, &plan.ends), |shape, dtype| match dtype {
         DType::F32 => 4 * run(shape).min(4),
         dtype => dtype.size() * run(shape),
     });
@@ -71,10 +71,11 @@ fn header(fused: &Fused<'_>, spec: &Spec, w: &mut Writer) {
     let Fused { plan, context, .. } = fused;
     let sizes: Vec<u32> = plan.layout.axes.iter().map(|axis| axis.size).collect();
     w.comment(format_args!(
-        "{}, {}, {}: the fused plan, chunks of {} tokens.",
+        "{}, {}, {}: the {} plan, chunks of {} tokens.",
         context.timeline.signature.name,
         layout::describe(context.timeline, &sizes),
         spec.dtype,
+        plan.part,
         plan.tokens
     ));
     w.line("//");
@@ -82,9 +83,14 @@ fn header(fused: &Fused<'_>, spec: &Spec, w: &mut Writer) {
     w.verbatim_comment(events.lines().map(|line| format!("    {line}\n")).collect::<String>());
     w.line("//");
     w.comment(format_args!(
-        "A block of {} warps walks the chunks of one sequence and head; a warp holds {WARP_COLUMNS} value columns of the \
+        "A block of {} warps walks the chunks of one {} and head; a warp holds {WARP_COLUMNS} value columns of the \
          state, transposed, as accumulators. Blocks that share a head: {}.",
-        plan.warps, plan.blocks
+        plan.warps,
+        match plan.unit {
+            Unit::Sequence => "sequence",
+            Unit::Piece => "piece of a sequence",
+        },
+        plan.blocks
     ));
 }
 
@@ -92,6 +98,9 @@ fn header(fused: &Fused<'_>, spec: &Spec, w: &mut Writer) {
 fn body(fused: &Fused<'_>, used: &[ParamId]) -> String {
     let mut rest = Writer::default();
     rest.block("", |w| {
+        if fused.plan.unit == Unit::Piece {
+            w.line(format_args!("if ({} <= 0) return;", fused.context.names.length));
+        }
         w.blank();
         w.comment("Shared memory");
         w.line("extern __shared__ uint4 memory[];");

@@ -186,7 +186,7 @@ impl Fused<'_> {
 
     /// The clock of a state.
     pub(super) fn clock(&self, state: StateId) -> Option<(&ClockKind, &ClockNames)> {
-        let at = self.plan.clocks.iter().position(|c| c.state == state)?;
+        let at = self.plan.clocks.iter().position(|c| c.states.contains(&state))?;
         Some((&self.plan.clocks[at].kind, &self.clocks[at]))
     }
 
@@ -226,7 +226,7 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let timeline = &plan.chunk.timeline;
     let mut namer = Namer::default();
     let n = &mut namer;
-    let names = Names::new(timeline, &plan.prologue, "fused", n);
+    let names = Names::new(timeline, &plan.prologue, plan.part, n);
     let of_decays = layout::decay_params(timeline);
     let params: Vec<DType> = (0..timeline.signature.params.len() as u32)
         .map(|p| layout::dtype_of(timeline, &of_decays, ParamId(p), spec.dtype))
@@ -244,8 +244,10 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     };
     let operands: Vec<TileName> = plan.operands.iter().enumerate().map(|o| operand(o, n)).collect();
     let coefficients = (0..plan.coefficients.len()).map(|c| n.fresh(&format!("c{c}"))).collect();
-    let clocks =
-        plan.clocks.iter().map(|clock| clock_names(clock, &timeline.signature.state(clock.state).name, n));
+    let clocks = plan
+        .clocks
+        .iter()
+        .map(|clock| clock_names(clock, &timeline.signature.state(clock.states[0]).name, n));
     let clocks = clocks.collect();
     let decayed = plan.decayed.iter().map(|d| {
         let what = if d.writes { "writes" } else { "reads" };

@@ -2,6 +2,7 @@
 
 use super::names::Fused;
 use crate::fused::Owner;
+use crate::kernel::Begin;
 use crate::writer::Writer;
 use chunkwise_dsl::graph::{Dim, StateId};
 
@@ -11,13 +12,26 @@ pub(super) fn states(fused: &Fused<'_>, w: &mut Writer) {
     for (at, owner) in fused.plan.owners.iter().enumerate() {
         let names = &fused.context.names.states[owner.state.index()];
         let (initial, numbers) = (&names.initial, &fused.vectors[at]);
+        let begin = fused.plan.ends[owner.state.index()].begin;
         match owner.value {
-            None => each_number(fused, w, |k, size, from| {
-                format!("{numbers}[{k}] = {initial} && {k} < {size} ? {initial}[{from}].wide() : 0.0f;")
+            None => each_number(fused, w, |k, size, from| match begin {
+                Begin::Memory(_) => {
+                    format!("{numbers}[{k}] = {initial} && {k} < {size} ? {initial}[{from}].wide() : 0.0f;")
+                }
+                Begin::One => format!("{numbers}[{k}] = {k} < {size} ? 1.0f : 0.0f;"),
+                Begin::Zero => format!("{numbers}[{k}] = 0.0f;"),
             }),
             Some(value) => {
-                w.line(format_args!("float {}[{}][4] = {{}};", names.registers, fused.key_eighths()));
-                move_state(fused, (owner, value), "load_state", initial, w);
+                let s = &names.registers;
+                w.line(format_args!("float {s}[{}][4] = {{}};", fused.key_eighths()));
+                match begin {
+                    Begin::Memory(_) => move_state(fused, (owner, value), "load_state", initial, w),
+                    Begin::One => {
+                        let keys = fused.plan.layout.axis(fused.plan.dims.0).size;
+                        w.line(format_args!("set_identity<{keys}>({s}, {});", column(fused, owner)));
+                    }
+                    Begin::Zero => {}
+                }
             }
         }
     }
@@ -28,6 +42,9 @@ pub(super) fn final_states(fused: &Fused<'_>, w: &mut Writer) {
         fused.barrier(w);
     }
     for (at, owner) in fused.plan.owners.iter().enumerate() {
+        if fused.plan.ends[owner.state.index()].end.is_none() {
+            continue;
+        }
         let end = &fused.context.names.states[owner.state.index()].end;
         match owner.value {
             Some(value) => move_state(fused, (owner, value), "store_state", end, w),
@@ -69,10 +86,7 @@ pub(super) fn move_state(
     if owner.first + owner.warps < plan.warps {
         conditions.push(format!("{warp} < {}", owner.first + owner.warps));
     }
-    let column = match owner.first {
-        0 => format!("{} + {warp} * 16", fused.column),
-        first => format!("{} + ({warp} - {first}) * 16", fused.column),
-    };
+    let column = column(fused, owner);
     let registers = &names.states[owner.state.index()].registers;
     let memory = format!("{pointer} + {} * {}", names.place, k * v);
     let both = match function {
@@ -80,6 +94,14 @@ pub(super) fn move_state(
         _ => format!("{memory}, {registers}"),
     };
     w.line(format_args!("if ({}) {function}<{k}, {v}>({both}, {column});", conditions.join(" && ")));
+}
+
+/// The first value column of the warp that holds a part of a state.
+fn column(fused: &Fused<'_>, owner: &Owner) -> String {
+    match owner.first {
+        0 => format!("{} + {} * 16", fused.column, fused.warp),
+        first => format!("{} + ({} - {first}) * 16", fused.column, fused.warp),
+    }
 }
 
 /// Decayed keys are written half by half: what a product meets before that must be a number.
