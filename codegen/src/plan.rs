@@ -3,7 +3,7 @@
 use crate::arch::Arch;
 use crate::kernel::{Limitation, Spec};
 use crate::schedule::Schedule;
-use crate::{fused, recurrent};
+use crate::{fused, recurrent, segmented};
 use chunkwise_dsl::timeline::Timeline;
 use std::fmt;
 
@@ -18,6 +18,8 @@ pub enum Plan {
     Recurrent,
     /// One block walks the chunks of a sequence on tensor cores: [`fused`].
     Fused,
+    /// Pieces of each sequence side by side, composed: [`segmented`].
+    Segmented,
 }
 
 impl fmt::Display for Plan {
@@ -25,6 +27,7 @@ impl fmt::Display for Plan {
         f.pad(match self {
             Plan::Recurrent => "recurrent",
             Plan::Fused => "fused",
+            Plan::Segmented => "segmented",
         })
     }
 }
@@ -53,6 +56,7 @@ impl Plan {
         match self {
             Plan::Recurrent => recurrent::emit(timeline, spec).map(Schedule::from),
             Plan::Fused => fused::emit(timeline, spec, arch).map(Schedule::from),
+            Plan::Segmented => segmented::emit(timeline, spec, arch),
         }
     }
 }

@@ -118,6 +118,7 @@ impl From<Plan> for PlanChoice {
         match plan {
             Plan::Recurrent => PlanChoice::Recurrent,
             Plan::Fused => PlanChoice::Fused,
+            Plan::Segmented => PlanChoice::Segmented,
         }
     }
 }

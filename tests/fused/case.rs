@@ -10,7 +10,7 @@ use chunkwise::{Device, Element, Error, Executable, Options, PlanChoice, Rule, R
 use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_cli::check::{compare, draw, element};
 use chunkwise_codegen::kernel::Spec;
-use chunkwise_codegen::{DType, Kernel, Limitation, Precision, fused};
+use chunkwise_codegen::{DType, Kernel, Limitation, Plan, Precision, Schedule, fused};
 use chunkwise_dsl::timeline::Timeline;
 use chunkwise_runtime::cache::Cache;
 use chunkwise_runtime::jit::Jit;
@@ -36,6 +36,10 @@ pub(crate) struct Case {
     pub(crate) chunk: usize,
     /// By dim.
     pub(crate) sizes: Vec<usize>,
+    /// The plan; [`Case::kernel`] is of the fused one.
+    pub(crate) plan: Plan,
+    /// Tokens of a piece, where the plan has pieces.
+    pub(crate) piece: Option<usize>,
 }
 
 /// Every rule of the catalogue that works, and some that are in no catalogue.
@@ -91,7 +95,8 @@ pub(crate) fn fused(first: usize, others: usize) -> Vec<Case> {
 impl Case {
     /// With the usual precision and chunks.
     pub(crate) fn new(rule: Arc<Rule>, dtype: DType, sizes: Vec<usize>) -> Case {
-        Case { rule, dtype, precision: Precision::Fast, chunk: 64, sizes }
+        let (precision, chunk) = (Precision::Fast, 64);
+        Case { rule, dtype, precision, chunk, sizes, plan: Plan::Fused, piece: None }
     }
 
     /// `gla, bf16, K = 64, V = 100, chunk 64`
@@ -100,7 +105,12 @@ impl Case {
         let sizes = signature.dims.iter().zip(&self.sizes).map(|(dim, size)| format!(", {dim} = {size}"));
         let high = if self.precision == Precision::High { " high" } else { "" };
         let sizes = sizes.collect::<String>();
-        format!("{}, {}{high}{sizes}, chunk {}", signature.name, self.dtype, self.chunk)
+        let plan = match (self.plan, self.piece) {
+            (Plan::Fused, _) => String::new(),
+            (plan, None) => format!(", {plan}"),
+            (plan, Some(tokens)) => format!(", {plan}, pieces of {tokens}"),
+        };
+        format!("{}, {}{high}{sizes}, chunk {}{plan}", signature.name, self.dtype, self.chunk)
     }
 
     pub(crate) fn spec(&self) -> Spec {
@@ -108,6 +118,14 @@ impl Case {
         Spec { precision: self.precision, chunk: self.chunk, ..Spec::new(sizes, self.dtype) }
     }
 
+    /// What the plan launches.
+    pub(crate) fn schedule(&self, arch: Arch) -> Result<Schedule, Limitation> {
+        let timeline = self.rule.timeline.as_ref();
+        let timeline = timeline.map_err(|why| Limitation::NotFused(why.message.clone()))?;
+        self.plan.emit(timeline, &self.spec(), arch)
+    }
+
+    /// The kernel of the fused plan.
     pub(crate) fn kernel(&self, arch: Arch) -> Result<Kernel, Limitation> {
         // A rule that has no timeline has no kernel of any plan, and says so elsewhere.
         let timeline = self.rule.timeline.as_ref();
@@ -115,15 +133,15 @@ impl Case {
         fused::emit(timeline, &self.spec(), arch)
     }
 
-    /// The kernel in the simulator.
+    /// The plan in the simulator.
     pub(crate) fn simulator(&self) -> Executable {
         let options = Options {
-            plan: PlanChoice::Fused,
+            plan: self.plan.into(),
             dtype: Some(element(self.dtype)),
             precision: self.precision,
             chunk: self.chunk,
+            piece: self.piece,
             columns: Some(self.spec().columns),
-            ..Options::default()
         };
         let executable = self.rule.on(&Device::sim(Arch::Sm80));
         let executable = executable.unwrap_or_else(|error| panic!("{}: {error}", self.label()));

@@ -38,7 +38,7 @@ fn causality() {
     all(cases(seed), |case| causal(case, seed).unwrap_or_else(|error| error));
 }
 
-fn causal(case: &Case, seed: u64) -> Result<Vec<String>, Vec<String>> {
+pub(crate) fn causal(case: &Case, seed: u64) -> Result<Vec<String>, Vec<String>> {
     let simulator = case.simulator();
     let mut random = Random::new(seed);
     let frame = Frame { initial: true, ..dense(1, TOKENS, 1) };
@@ -113,7 +113,7 @@ fn containment() {
     all(cases(seed), |case| contained(case, seed).unwrap_or_else(|error| error));
 }
 
-fn contained(case: &Case, seed: u64) -> Result<Vec<String>, Vec<String>> {
+pub(crate) fn contained(case: &Case, seed: u64) -> Result<Vec<String>, Vec<String>> {
     let simulator = case.simulator();
     let frame = Frame { initial: true, ..packed(&LENGTHS, 2) };
     let inputs = case.inputs(&frame, seed);

@@ -14,6 +14,7 @@
 //! | `exact` | what holds to the bit: causality, containment |
 //! | `extremes` | decays down to nothing, feedback at its worst |
 //! | `launches` | the launch contract: null and shared states, least alignment |
+//! | `segmented` | the segmented plan: pieces side by side, composed |
 //! | `texts` | golden texts, and their structure |
 //! | `work` | a plan's count of its flops and bytes, against the simulator's |
 //! | `compile` | NVRTC on all of them: no spills, no warnings, shared memory that fits |
@@ -31,5 +32,6 @@ mod launches;
 mod limits;
 mod own;
 mod product;
+mod segmented;
 mod texts;
 mod work;

@@ -283,6 +283,7 @@ fn plans(choice: PlanChoice, tokens: usize) -> Result<&'static [Plan]> {
         PlanChoice::Auto => Ok(Plan::best(tokens)),
         PlanChoice::Recurrent => Ok(&[Plan::Recurrent]),
         PlanChoice::Chunkwise | PlanChoice::Fused => Ok(&[Plan::Fused]),
+        PlanChoice::Segmented => Ok(&[Plan::Segmented]),
         plan => Err(Error::limitation(
             format!("the plan `{plan}` has no kernel yet"),
             "kernels cover the plans `recurrent` and `fused`",
