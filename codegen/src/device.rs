@@ -181,6 +181,7 @@ mod tests {
             "store_square",
             "send_columns",
             "load_state",
+            "set_identity",
             "store_state",
             "store_wide",
             "load_wide",
@@ -216,6 +217,10 @@ mod tests {
             "keep_row",
             "add_rows",
             "store_wide_row",
+            "PieceRange",
+            "compose_diagonal",
+            "fetch_panel",
+            "compose_matrix",
         ];
         assert_eq!(names, expected);
     }

@@ -5,7 +5,7 @@ use crate::exact::{causal, contained};
 use crate::limits::{all, any, complaints};
 use chunkwise::Arch;
 use chunkwise_cli::check::cases::Case as Frame;
-use chunkwise_codegen::{DType, Limitation, Plan};
+use chunkwise_codegen::Plan;
 
 /// Rules that have the plan, in chunks of 16 and pieces of two; a part of them, by the seed, or all. Types take turns.
 fn cases(seed: u64, part: u64) -> Vec<Case> {
@@ -49,4 +49,18 @@ fn run(case: &Case, frame: &Frame, seed: u64) -> Vec<String> {
         Err(error) => vec![error.to_string()],
     };
     wrong.into_iter().map(|what| format!("{frame:?}, seed {seed}: {what}")).collect()
+}
+
+/// Later tokens change no bit of an earlier one, be they in the same piece or in a later one.
+#[test]
+fn causality() {
+    let seed = seed();
+    all(cases(seed, 9), |case| causal(case, seed).unwrap_or_else(|error| error));
+}
+
+/// What is no number stays in its sequence.
+#[test]
+fn containment() {
+    let seed = seed();
+    all(cases(seed + 1, 9), |case| contained(case, seed).unwrap_or_else(|error| error));
 }
