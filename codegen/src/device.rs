@@ -7,7 +7,7 @@
 //! Invariant: an item mentions only items above it or in an earlier file.
 
 /// The files, in order of dependence.
-pub const FILES: [(&str, &str); 9] = [
+pub const FILES: [(&str, &str); 11] = [
     ("numbers.cuh", include_str!("device/numbers.cuh")),
     ("pieces.cuh", include_str!("device/pieces.cuh")),
     ("rows.cuh", include_str!("device/rows.cuh")),
@@ -17,6 +17,8 @@ pub const FILES: [(&str, &str); 9] = [
     ("solve.cuh", include_str!("device/solve.cuh")),
     ("substitute.cuh", include_str!("device/substitute.cuh")),
     ("compose.cuh", include_str!("device/compose.cuh")),
+    ("channels.cuh", include_str!("device/channels.cuh")),
+    ("mixes.cuh", include_str!("device/mixes.cuh")),
 ];
 
 /// One definition, with its comment.

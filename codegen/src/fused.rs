@@ -17,15 +17,19 @@
 //!
 //! Source: the chunkwise form of the design, `math/timeline.py`.
 
+mod channels;
 mod choose;
 mod clocks;
+mod mixes;
 mod plan;
 mod shared;
 mod substitution;
 mod verify;
 mod work;
 
+pub use channels::{ChannelClock, Finding};
 pub use choose::{choose, columns};
+pub use mixes::{Mixing, Table};
 pub use plan::{
     Clock, ClockKind, Coefficient, Decayed, Epilogue, Input, Number, Operand, Own, Owner, Plan, Reader, Root,
     Square, WARP_COLUMNS, copy_run,

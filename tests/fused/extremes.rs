@@ -104,7 +104,21 @@ fn log_decays_of_keys_down_to_nothing() {
 }
 
 #[test]
+fn log_decays_of_values_down_to_nothing() {
+    for feedback in ["", " - s.read(k)"] {
+        let text = format!(
+            "fn values(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Vector<V>) -> Vector<V> {{
+            s *= exp(g); s += outer(0.5 * k, v{feedback}); s.read(q) }}"
+        );
+        patterns(&text, "g", &LOGS);
+    }
+}
+
+#[test]
 fn raw_decays_down_to_nothing() {
+    patterns(own::RAW_VALUES, "d", &RAW);
+    patterns(own::RAW_MIX, "d", &RAW);
+    patterns(own::RAW_VALUES_DELTA, "d", &RAW);
     patterns(own::RAW, "d", &RAW);
     patterns(own::RAW_DELTA, "d", &RAW);
     patterns(own::RAW_KEYS, "d", &RAW);
@@ -112,6 +126,9 @@ fn raw_decays_down_to_nothing() {
 
 #[test]
 fn raw_decays_of_either_sign() {
+    patterns(own::RAW_VALUES, "d", &NEGATIVE);
+    patterns(own::RAW_MIX, "d", &NEGATIVE);
+    patterns(own::RAW_VALUES_DELTA, "d", &NEGATIVE);
     patterns(own::RAW, "d", &NEGATIVE);
     patterns(own::RAW_DELTA, "d", &NEGATIVE);
     patterns(own::RAW_KEYS, "d", &NEGATIVE);

@@ -45,6 +45,34 @@ pub(crate) const UNDECAYED: &str =
     s.read(q)
 }";
 
+/// Raw decays of value channels.
+pub(crate) const RAW_VALUES: &str =
+    "fn raw_values(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, d: Vector<V>) -> Vector<V> {
+    s *= d;
+    s += outer(k, v);
+    s.read(q)
+}";
+
+/// The delta rule with raw decays of value channels: its feedback is linear, channel by channel.
+pub(crate) const RAW_VALUES_DELTA: &str = "fn raw_values_delta(
+    mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, d: Vector<V>, beta: Scalar,
+) -> Vector<V> {
+    s *= d;
+    s += outer(beta * k, v - s.read(k));
+    s.read(q)
+}";
+
+/// The delta rule whose state takes in a second one, which a raw decay moves.
+pub(crate) const RAW_MIX: &str = "fn raw_mix(
+    mut s: State<K, V>, mut m: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, d: Scalar, beta: Scalar,
+) -> Vector<V> {
+    let error = v - s.read(k);
+    m *= d;
+    m += outer(0.5 * beta * k, error);
+    s = 0.5 * s + 0.5 * m;
+    s.read(q)
+}";
+
 /// The rest; names of dims and states are others on purpose.
 const OTHERS: [&str; 14] = [
     // Reads on both sides of a decay and of a write, and two outputs.
@@ -210,13 +238,113 @@ const SUBSTITUTED: [&str; 7] = [
     }",
 ];
 
+/// Decays of value channels, alone and beside others.
+const CHANNELS: [&str; 4] = [
+    // Reads and writes on both sides of the decays, several a token.
+    "fn channels_between(
+        mut s: State<K, V>, q: Vector<K>, k: Vector<K>, a: [Vector<K>; 2], w: [Vector<V>; 2], h: Vector<V>, g: Scalar,
+        c: PerHead<Vector<V>>,
+    ) -> (Vector<V>, Vector<V>) {
+        let before = s.read(q);
+        s += outer(a[0], w[0]);
+        s *= exp(h);
+        s *= exp(g);
+        s *= 0.5 * sigmoid(c);
+        s += outer(a[1], w[1]);
+        (before, s.read(0.3 * q) + s.read(k))
+    }",
+    // Both sides, rows with feedback before and after the decay.
+    "fn both_sides(
+        mut s: State<K, V>, q: Vector<K>, k: [Vector<K>; 3], v: [Vector<V>; 3], h: Vector<V>, g: Vector<K>, beta: Scalar,
+    ) -> Vector<V> {
+        s += outer(beta * k[0], v[0] - s.read(k[0]));
+        s *= exp(h);
+        s *= exp(g);
+        for j in 1..3 {
+            s += outer(0.3 * k[j], v[j] - tanh(s.read(k[j])));
+        }
+        s.read(q)
+    }",
+    // A read before the decay for a write after it.
+    "fn across_channels(
+        mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, h: Vector<V>, beta: Scalar,
+    ) -> Vector<V> {
+        let p = s.read(k);
+        s *= exp(h);
+        s += outer(beta * k, v - 0.5 * p - 0.3 * tanh(s.read(0.5 * q)));
+        s.read(q)
+    }",
+    // Nothing is written; two states, one of which decays so.
+    "fn fading_channels(
+        mut s: State<K, V>, mut t: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, h: Vector<V>,
+    ) -> Vector<V> {
+        s *= exp(h);
+        t += outer(k, v);
+        s.read(q) - t.read(q)
+    }",
+];
+
+/// States that meet.
+const MIXES: [&str; 4] = [
+    // Both ways, with decays, reads and writes between; each state has an output.
+    "fn both_ways(
+        mut s: State<K, V>, mut t: State<K, V>, q: Vector<K>, k: Vector<K>, a: Vector<K>, v: Vector<V>, w: Vector<V>,
+        g: Scalar, x: Scalar,
+    ) -> (Vector<V>, Vector<V>) {
+        let before = t.read(q);
+        s += outer(k, v);
+        s *= exp(g);
+        s = 0.9 * s - 0.3 * sigmoid(x) * t;
+        t += outer(a, w);
+        t = 0.5 * t + 0.4 * sigmoid(x) * s;
+        t *= 0.9;
+        (s.read(q) + before, t.read(a))
+    }",
+    // A chain of three, the last of which is read.
+    "fn chain(
+        mut s: State<K, V>, mut t: State<K, V>, mut r: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, x: Scalar,
+    ) -> Vector<V> {
+        r += outer(k, v);
+        t = 0.8 * t + sigmoid(x) * r;
+        s = 0.7 * s + 0.5 * t;
+        r *= 0.6;
+        s.read(q)
+    }",
+    // Feedback that is not linear, several rows a token.
+    "fn saturating_momentum(
+        mut s: State<K, V>, mut m: State<K, V>, q: Vector<K>, k: [Vector<K>; 2], v: [Vector<V>; 2], eta: Scalar,
+        beta: [Scalar; 2],
+    ) -> Vector<V> {
+        m *= 0.9 * sigmoid(eta);
+        for j in 0..2 {
+            m += outer(0.3 * beta[j] * k[j], v[j] - tanh(s.read(k[j])));
+            s = 0.8 * s + 0.5 * m;
+        }
+        sigmoid(s.read(q))
+    }",
+    // Beside a state that meets none, which decays by channel.
+    "fn momentum_beside(
+        mut s: State<K, V>, mut m: State<K, V>, mut t: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Vector<K>,
+        h: Vector<V>,
+    ) -> Vector<V> {
+        m = 0.9 * m + outer(0.3 * k, v - s.read(k));
+        s = 0.7 * s + 0.5 * m;
+        t *= exp(g);
+        t *= exp(h);
+        t += outer(k, v);
+        s.read(q) + t.read(q)
+    }",
+];
+
 /// All of them.
 pub(crate) fn rules() -> Vec<Arc<Rule>> {
-    let named = [RAW, RAW_DELTA, RAW_KEYS, DELTA, UNDECAYED];
+    let named = [RAW, RAW_DELTA, RAW_KEYS, RAW_VALUES, RAW_VALUES_DELTA, RAW_MIX, DELTA, UNDECAYED];
     named
         .into_iter()
         .chain(OTHERS)
         .chain(SUBSTITUTED)
+        .chain(CHANNELS)
+        .chain(MIXES)
         .map(|text| parse(&format!("#[rule]\n{text}")))
         .collect()
 }

@@ -46,6 +46,7 @@ pub use phases::{Phase, phases};
 pub use print::print;
 pub use simplify::{RULES, Rule, simplify, simplify_by};
 pub use verify::verify;
+pub use walk::reaches;
 pub use work::{Work, work};
 
 use chunkwise_dsl::graph::{Dim, ReadId, StateId, Value};

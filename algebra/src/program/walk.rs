@@ -140,7 +140,7 @@ fn multiply<R: Real>(x: &mut [R], factor: &[R]) {
 }
 
 /// `reaches[j][i]`: whether what is put into state `j` can come to stand in state `i`.
-pub(super) fn reaches(t: &Timeline) -> Vec<Vec<bool>> {
+pub fn reaches(t: &Timeline) -> Vec<Vec<bool>> {
     let n = t.forms.len();
     let mut reaches: Vec<Vec<bool>> = (0..n).map(|j| (0..n).map(|i| i == j).collect()).collect();
     for event in &t.events {

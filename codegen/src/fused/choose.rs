@@ -1,5 +1,7 @@
 //! From a chunk program to a plan: what is refused, how many warps and tokens, what each list of the plan holds.
 
+use super::channels::with_grams;
+use super::mixes::{self, group_of};
 use super::plan::{
     Coefficient, Epilogue, Input, Number, Operand, Owner, Plan, Reader, Root, Square, WARP_COLUMNS, copy_run,
 };
@@ -14,7 +16,7 @@ use crate::schedule::Unit;
 use chunkwise_algebra::program::{Columns, Node, NodeId, Op, Program, derive};
 use chunkwise_dsl::class::{self, Feedback};
 use chunkwise_dsl::graph::{Dim, Expr, StateId, Value};
-use chunkwise_dsl::timeline::{Event, Form, Side, Timeline};
+use chunkwise_dsl::timeline::{Form, Timeline};
 
 /// The most rows of a stack in one chunk.
 const ROWS: u32 = 64;
@@ -35,6 +37,7 @@ pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limi
     }
     spec.checked_sizes(&timeline.signature.dims)?;
     let chunk = derive(timeline).map_err(|e| Limitation::NotFused(e.to_string()))?;
+    let chunk = with_grams(&chunk);
     supported(&chunk)?;
     let dims = matrix_dims(timeline)?;
     let size = |dim: Dim| spec.sizes[dim.index()] as u32;
@@ -99,6 +102,8 @@ pub(super) fn with_tokens(
         operands: Vec::new(),
         coefficients: Vec::new(),
         clocks: Vec::new(),
+        channel_clocks: Vec::new(),
+        mixings: Vec::new(),
         decayed: Vec::new(),
         own: Vec::new(),
         squares: Vec::new(),
@@ -115,6 +120,8 @@ pub(super) fn with_tokens(
     plan.take_substitutions()?;
     plan.take_operands();
     plan.take_clocks()?;
+    plan.take_channel_clocks()?;
+    plan.take_mixings();
     plan.take_squares();
     plan.take_prologue()?;
     plan.take_numbers();
@@ -159,16 +166,20 @@ fn mixes_rows(chunk: &Program) -> bool {
     class::classify(&chunk.timeline).feedback == Feedback::RowMixing
 }
 
-/// Each matrix state has warps of its own, 16 value columns each.
+/// Each matrix state has warps of its own, 16 value columns each; states that meet share them.
 pub(super) fn owners(timeline: &Timeline, value_warps: u32) -> Vec<Owner> {
-    let mut matrices = 0;
+    let mut groups: Vec<Vec<StateId>> = Vec::new();
     let owner = |state: StateId| {
         let value = timeline.form(state).value;
-        matrices += u32::from(value.is_some());
-        match value {
-            Some(_) => Owner { state, first: (matrices - 1) * value_warps, warps: value_warps, value },
-            None => Owner { state, first: 0, warps: 1, value },
+        if value.is_none() {
+            return Owner { state, first: 0, warps: 1, value };
         }
+        let group = group_of(timeline, state);
+        if !groups.contains(&group) {
+            groups.push(group.clone());
+        }
+        let at = groups.iter().position(|g| *g == group).unwrap_or(0) as u32;
+        Owner { state, first: at * value_warps, warps: value_warps, value }
     };
     timeline.signature.state_ids().map(owner).collect()
 }
@@ -180,21 +191,15 @@ pub(super) fn not_fused<T>(timeline: &Timeline, why: &str) -> Result<T, Limitati
     )))
 }
 
-/// What the printer can say of a chunk program: each state on its own, its rows linear in its own reads.
+/// What the printer can say of a chunk program: each state on its own, or with those that it meets.
 pub(super) fn supported(chunk: &Program) -> Result<(), Limitation> {
     let t = &chunk.timeline;
     substitution::supported(chunk)?;
-    let value_side = |e: &Event| match e {
-        Event::Decay { state, factor } => t.side(*state, factor.value()) == Side::Value,
-        _ => false,
+    mixes::supported(chunk)?;
+    let alone = |node: NodeId, state: StateId| {
+        let group = group_of(t, state);
+        states_of(chunk, node).iter().all(|s| group.contains(s))
     };
-    if t.events.iter().any(value_side) {
-        return not_fused(t, "decays its value channels");
-    }
-    if t.coupled().contains(&true) {
-        return not_fused(t, "has coupled states");
-    }
-    let alone = |node: NodeId, state: StateId| states_of(chunk, node).iter().all(|s| *s == state);
     let deposits = chunk.deposits.iter().all(|d| alone(d.values, chunk.keys(d.keys).state));
     match deposits && chunk.reads.iter().all(|(r, found)| alone(found.node, t.read(*r).state)) {
         true => Ok(()),
@@ -213,7 +218,11 @@ pub(super) fn states_of(chunk: &Program, node: NodeId) -> Vec<StateId> {
             let found = chunk.system(*system).sought.iter().map(|s| (chunk.keys(s.keys).state, s.found));
             found.flat_map(|(state, node)| [vec![state], states_of(chunk, node)].concat()).collect()
         }
-        Op::Values(_) | Op::Reach { .. } => Vec::new(),
+        Op::Reach { reads, writes, values } => {
+            let keys = [chunk.keys(*reads).state, chunk.keys(*writes).state];
+            [keys.to_vec(), states_of(chunk, *values)].concat()
+        }
+        Op::Values(_) => Vec::new(),
     }
 }
 
@@ -222,7 +231,11 @@ pub(super) fn matrix_dims(timeline: &Timeline) -> Result<(Dim, Dim), Limitation>
     let matrix = |f: &Form| f.key.zip(f.value);
     let Some((key, value)) = timeline.forms.iter().find_map(matrix).filter(|(key, value)| key != value)
     else {
-        return not_fused(timeline, "has no matrix state");
+        return Err(Limitation::NotFused(format!(
+            "there is no fused plan of `{}`: its states are vectors, which each token scales and adds to, so that there is \
+             nothing to multiply on tensor cores; the recurrent plan does the least work there is",
+            timeline.signature.name
+        )));
     };
     match timeline.forms.iter().all(|f| f.key == Some(key) && f.value.is_none_or(|v| v == value)) {
         true => Ok((key, value)),
@@ -364,7 +377,13 @@ impl Plan {
         };
         let sought = self.chunk.systems.iter().flat_map(|s| &s.sought);
         let grams = sought.flat_map(|s| s.grams.iter().copied().flatten());
-        for left in grams.chain(self.chunk.nodes.iter().filter_map(product)) {
+        let reached = self.chunk.nodes.iter().filter_map(|node| match node.op {
+            Op::Reach { reads, writes, .. } => self.gram_of(reads, writes),
+            _ => None,
+        });
+        let products = self.chunk.nodes.iter().filter_map(product);
+        let all: Vec<NodeId> = grams.chain(reached).chain(products).collect();
+        for left in all {
             if self.squares.iter().any(|s| s.node == left) {
                 continue;
             }
@@ -399,11 +418,21 @@ impl Plan {
                 ClockKind::ByChannel { decay, .. } => roots.push((Root::DecayRow(c), *decay)),
             }
         }
+        let channels = self.channel_clocks.iter().enumerate();
+        roots.extend(channels.map(|(c, clock)| (Root::ChannelRow(c), clock.decay)));
+        for (m, mixing) in self.mixings.iter().enumerate() {
+            roots.extend(mixing.token.iter().enumerate().map(|(at, v)| (Root::Mix(m, at), *v)));
+            for (table, vectors) in mixing.tables.iter().map(|table| &table.vectors).enumerate() {
+                let vectors = vectors.iter().enumerate();
+                roots.extend(vectors.map(|(at, v)| (Root::MixVector(m, table, at), *v)));
+            }
+        }
         for (o, own) in self.own.iter().enumerate() {
             let values = own.values.iter().enumerate();
             roots.extend(values.filter_map(|(at, v)| Some((Root::Own(o, at), (*v)?))));
         }
-        let is_decay = |(root, _): &(Root, Value)| matches!(root, Root::Decay(..));
+        let is_decay =
+            |(root, _): &(Root, Value)| matches!(root, Root::Decay(..) | Root::Mix(..) | Root::MixVector(..));
         let (decays, rest): (Vec<_>, Vec<_>) = roots.iter().copied().partition(is_decay);
         let alone = program::expressions(&self.chunk.timeline, &wishes(&decays))?;
         let scalars = alone.nodes.iter().all(|node| node.dim.is_none() && !node.op.is_reduction());
@@ -431,7 +460,7 @@ impl Plan {
         };
         let matrix = |node: NodeId| self.chunk.node(node).columns == Columns::Value(Some(self.dims.1));
         // The warps of a second matrix state would read the values whose place outputs take.
-        let is_alone = self.owners.iter().filter(|o| o.value.is_some()).count() == 1;
+        let is_alone = self.owners.iter().filter(|o| o.value.is_some()).all(|o| o.first == 0);
         let as_they_are = t.outputs.iter().all(|v| rows_of(v).is_some_and(matrix));
         if self.dtype != DType::F32 && is_alone && as_they_are {
             let fits = |o: &Operand| o.dim == self.dims.1 && self.rows(o.rows.len()) >= self.output_rows();
@@ -470,7 +499,8 @@ fn wishes(roots: &[(Root, Value)]) -> Vec<(Value, &'static str)> {
     let wish = |root: &Root| match root {
         Root::Coefficient(..) => "coefficient",
         Root::Operand(..) => "operand",
-        Root::Decay(..) | Root::DecayRow(_) => "decay",
+        Root::Decay(..) | Root::DecayRow(_) | Root::ChannelRow(_) => "decay",
+        Root::Mix(..) | Root::MixVector(..) => "mix",
         Root::Own(..) => "own",
     };
     roots.iter().map(|(root, v)| (*v, wish(root))).collect()

@@ -1,22 +1,20 @@
 //! How states decay: by one number, kept cumulative, or by channel, applied to keys.
 
+use super::channels::{factors, product};
 use super::choose::not_fused;
 use super::plan::{Clock, ClockKind, Decayed, Own, Plan};
 use crate::kernel::Limitation;
 use chunkwise_algebra::program::{Keys, KeysId, NodeId, Op, Slot};
 use chunkwise_dsl::graph::{Binary, Expr, Graph, Shape, StateId, Unary, Value};
-use chunkwise_dsl::timeline::{Event, Factor};
+use chunkwise_dsl::timeline::Factor;
 
 impl Plan {
     /// A clock for all states whose decays are the same.
     pub(super) fn take_clocks(&mut self) -> Result<(), Limitation> {
+        let coupled = self.chunk.timeline.coupled();
         let mut alike: Vec<(Vec<StateId>, Vec<Factor>)> = Vec::new();
-        for state in self.chunk.timeline.signature.state_ids() {
-            let of_state = |e: &Event| match e {
-                Event::Decay { state: s, factor } if *s == state => Some(*factor),
-                _ => None,
-            };
-            let factors: Vec<Factor> = self.chunk.timeline.events.iter().filter_map(of_state).collect();
+        for state in self.chunk.timeline.signature.state_ids().filter(|s| !coupled[s.index()]) {
+            let (factors, _) = factors(&self.chunk.timeline, state);
             match alike.iter_mut().find(|(_, known)| *known == factors) {
                 _ if factors.is_empty() => {}
                 Some((states, _)) => states.push(state),
@@ -61,17 +59,8 @@ impl Plan {
         if places.any(|place| place != 0 && place != factors.len()) {
             return not_fused(&self.chunk.timeline, "reads or writes between two decays by channel");
         }
-        let g = &mut self.chunk.timeline.graph;
         let key = Shape::of(Some(self.dims.0), None);
-        let mut decay = g.constant(1.0);
-        for factor in factors {
-            let factor = match *factor {
-                Factor::Raw(v) => v,
-                Factor::Log(v) => g.unary(Unary::Exp, v),
-            };
-            decay = g.binary(Binary::Mul, decay, factor).unwrap_or(factor);
-        }
-        let decay = g.spread(decay, key);
+        let decay = product(&mut self.chunk.timeline.graph, factors, key);
         let ids = (0..self.chunk.keys.len() as u32).map(KeysId);
         for keys in ids.filter(|id| states.contains(&self.chunk.keys(*id).state)) {
             let slots = &self.chunk.keys(keys).slots;

@@ -9,6 +9,8 @@
 //!
 //! An operand that is an input as it lies in memory has no tile of its own. Pure data: the printer decides nothing.
 
+use super::channels::ChannelClock;
+use super::mixes::Mixing;
 use super::substitution::Substitution;
 use crate::dtype::DType;
 use crate::kernel::Ends;
@@ -121,6 +123,7 @@ pub struct Decayed {
 }
 
 /// What reads find of writes of their own token, where the state decays by channel: a number for each read row and write slot.
+/// Of states that meet, what stands between the two, without the product of their keys.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Own {
     /// The Gram matrix.
@@ -206,6 +209,10 @@ pub struct Plan {
     pub coefficients: Vec<Coefficient>,
     /// Decays.
     pub clocks: Vec<Clock>,
+    /// Decays of value channels.
+    pub channel_clocks: Vec<ChannelClock>,
+    /// States that meet.
+    pub mixings: Vec<Mixing>,
     /// Keys of states that decay by channel.
     pub decayed: Vec<Decayed>,
     /// Gram matrices of states that decay by channel, each with what they hold within tokens.
@@ -242,6 +249,12 @@ pub enum Root {
     Decay(usize, usize),
     /// The decay of a clock by channel.
     DecayRow(usize),
+    /// The decay of a clock of value channels.
+    ChannelRow(usize),
+    /// An entry of a token's matrix.
+    Mix(usize, usize),
+    /// A number of a table of a mixing, inside the token.
+    MixVector(usize, usize, usize),
     /// A number of [`Plan::own`].
     Own(usize, usize),
 }

@@ -38,6 +38,12 @@ pub enum Region {
     Vector(usize),
     /// A part of a clock.
     Clock(usize, ClockPart),
+    /// The matrices of tokens, by position in [`Plan::mixings`].
+    Mixes(usize),
+    /// A table of a mixing.
+    Table(usize, usize),
+    /// Rows of decays of value channels, by position in [`Plan::channel_clocks`].
+    Channels(usize),
 }
 
 /// A tile of a split operand.
@@ -99,6 +105,13 @@ impl Plan {
         }
         for (at, clock) in self.clocks.iter().enumerate() {
             self.clock_regions(at, clock, &mut all);
+        }
+        let channels = self.tokens * wide_pitch(self.columns(self.dims.1)) * 4;
+        all.extend((0..self.channel_clocks.len()).map(|at| (Region::Channels(at), channels)));
+        for (at, mixing) in self.mixings.iter().enumerate() {
+            all.push((Region::Mixes(at), self.tokens * mixing.token.len() as u32 * 4));
+            let tables = mixing.tables.iter().enumerate();
+            all.extend(tables.map(|(t, table)| (Region::Table(at, t), self.table_floats(mixing, table) * 4)));
         }
         for (at, substitution) in self.substitutions.iter().enumerate() {
             let (member, sought) = self.pair(substitution.system);
@@ -166,11 +179,14 @@ impl Plan {
 
     /// Whether a region is there once for each stage: what tokens compute while other warps may still use the last chunk's.
     pub fn is_staged(&self, region: Region) -> bool {
-        use Region::{Clock, Coefficient, Input, Number, Operand};
+        use Region::{Clock, Coefficient, Input, Mixes, Number, Operand, Table};
         let kept = matches!(region, Clock(_, ClockPart::Decays | ClockPart::All));
         self.stages > 1
             && !kept
-            && matches!(region, Input(..) | Number(_) | Operand(..) | Coefficient(_) | Clock(..))
+            && matches!(
+                region,
+                Input(..) | Number(_) | Operand(..) | Coefficient(_) | Clock(..) | Mixes(_) | Table(..)
+            )
     }
 
     /// Bytes of shared memory.

@@ -10,6 +10,7 @@
 //! Source: `math/substitution.py` of the design.
 
 use super::choose::not_fused;
+use super::mixes::group_of;
 use super::plan::{Plan, WARP_COLUMNS};
 use crate::kernel::Limitation;
 use crate::layout::{Axis, Layout, Side};
@@ -51,7 +52,9 @@ pub(super) fn supported(chunk: &Chunk) -> Result<(), Limitation> {
             return not_fused(t, "has feedback that is not linear and uses reads of several states");
         };
         let state = chunk.keys(member.keys).state;
-        if chunk.keys(sought.keys).state != state || sought.grams.iter().any(Option::is_none) {
+        if !group_of(t, state).contains(&chunk.keys(sought.keys).state)
+            || sought.grams.iter().any(Option::is_none)
+        {
             return not_fused(t, "has feedback that is not linear and uses reads of another state");
         }
         if !chunk.keys(member.keys).slots.is_sorted_by_key(|slot| slot.event) {
@@ -87,9 +90,10 @@ impl Substitution {
 
 impl Plan {
     /// Whether a thread would need more than 255 registers for 64 rows: beside the state and its operand, a warp that makes
-    /// whole rows holds their reads, the rows and both parts of their operands.
+    /// whole rows holds their reads, the rows and both parts of their operands; one of several states holds them all.
     pub(super) fn is_crowded(&self) -> bool {
-        self.substitutions.iter().any(|s| s.mixes) && self.columns(self.dims.0) > 64
+        let rows = self.substitutions.iter().any(|s| s.mixes) || !self.mixings.is_empty();
+        rows && self.columns(self.dims.0) > 64
     }
 
     pub(super) fn take_substitutions(&mut self) -> Result<(), Limitation> {

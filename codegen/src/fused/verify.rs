@@ -9,11 +9,11 @@
 //!
 //! A plan that fails is our bug: [`Limitation::Invalid`].
 
+use super::channels::factors;
 use super::plan::{ClockKind, Operand, Plan};
 use crate::arch::Arch;
 use crate::kernel::Limitation;
 use chunkwise_algebra::program::{Columns, KeysId, Op};
-use chunkwise_dsl::timeline::Event;
 
 /// Checks a plan.
 ///
@@ -112,10 +112,18 @@ fn keys(plan: &Plan, id: KeysId) -> Result<(), Limitation> {
 /// Each state that decays has one clock, and each scalar clock knows where its keys stand.
 fn clocks(plan: &Plan) -> Result<(), Limitation> {
     for state in plan.chunk.timeline.signature.state_ids() {
-        let decays = |e: &Event| matches!(e, Event::Decay { state: s, .. } if *s == state);
+        let (factors, channels) = factors(&plan.chunk.timeline, state);
+        let of_channels = plan.channel_clocks.iter().filter(|clock| clock.state == state).count();
+        holds(
+            of_channels == usize::from(!channels.is_empty()),
+            "state does not have one clock of value channels where they decay",
+        )?;
         let count = plan.clocks.iter().filter(|clock| clock.states.contains(&state)).count();
-        let wanted = usize::from(plan.chunk.timeline.events.iter().any(decays));
-        holds(count == wanted, "state does not have one clock where it decays")?;
+        let alone = plan.mixing_of(state).is_none();
+        holds(
+            count == usize::from(alone && !factors.is_empty()),
+            "state does not have one clock where it decays",
+        )?;
     }
     for clock in &plan.clocks {
         let ClockKind::Scalar { places, .. } = &clock.kind else { continue };

@@ -7,6 +7,7 @@
 //! inverse          3 (i - j + 1)  for each block i, j below the diagonal                          in two parts: three products
 //! tap, deposit     R K / 256  a warp                                                              16 value columns each
 //! square times U   the blocks at and below the diagonal, a warp
+//! reach            the blocks below the diagonal; those on it once for each length of runs        value channels that decay
 //! ```
 //!
 //! An operand in two parts (rounded, and what rounding lost) takes one product more than one in one part. The walks are those of
@@ -15,7 +16,7 @@
 use super::plan::{ClockKind, Owner, Plan, Square};
 use crate::layout;
 use crate::program::{self, Node as TokenNode};
-use chunkwise_algebra::program::{Columns, KeysId, NodeId, Op, SystemId};
+use chunkwise_algebra::program::{Columns, KeysId, NodeId, Op, SystemId, reaches};
 use chunkwise_dsl::graph::{Dim, StateId};
 
 /// Flops of a product of blocks of 16 x 16.
@@ -182,6 +183,8 @@ fn lower_blocks(rows: u32, columns: u32, reads: u32, writes: u32) -> u64 {
 struct Warp<'a> {
     plan: &'a Plan,
     state: StateId,
+    /// The state and those that it meets; of them the first has them all.
+    states: Vec<StateId>,
     blocks: u64,
     /// Matrices that it has.
     known: Vec<NodeId>,
@@ -190,14 +193,25 @@ struct Warp<'a> {
 impl Warp<'_> {
     /// Blocks that one warp of a state multiplies.
     fn of(plan: &Plan, owner: &Owner) -> u64 {
-        let mut warp = Warp { plan, state: owner.state, blocks: 0, known: Vec::new() };
-        let deposits = plan.chunk.deposits.iter().filter(|d| plan.chunk.keys(d.keys).state == owner.state);
-        for deposit in deposits {
+        let mixing = plan.mixing_of(owner.state).map(|(_, mixing)| mixing.states.clone());
+        let states = mixing.unwrap_or_else(|| vec![owner.state]);
+        if states[0] != owner.state {
+            return 0;
+        }
+        let mut warp = Warp { plan, state: owner.state, states, blocks: 0, known: Vec::new() };
+        if plan.channel_clock(owner.state).is_some() {
+            warp.channels();
+        }
+        let deposits = plan.chunk.deposits.iter();
+        for deposit in
+            deposits.filter(|d| warp.states.contains(&plan.chunk.keys(d.keys).state)).collect::<Vec<_>>()
+        {
             warp.matrix(deposit.values);
-            warp.with_state(deposit.keys);
+            let from = plan.chunk.keys(deposit.keys).state;
+            (0..warp.meeting(|to| (from, to))).for_each(|_| warp.with_state(deposit.keys));
         }
         for (read, found) in &plan.chunk.reads {
-            if plan.chunk.timeline.read(*read).state == warp.state && warp.is_wanted(found.node) {
+            if warp.states.contains(&plan.chunk.timeline.read(*read).state) && warp.is_wanted(found.node) {
                 warp.matrix(found.node);
             }
         }
@@ -238,11 +252,60 @@ impl Warp<'_> {
                 self.matrix(*right);
                 self.product(*left, *right);
             }
+            Op::Tap(keys) if self.states.len() > 1 => {
+                let to = plan.chunk.keys(*keys).state;
+                (0..self.meeting(|from| (from, to))).for_each(|_| self.with_state(*keys));
+            }
             Op::Tap(keys) if fresh || !self.is_scaled(*keys) => self.with_state(*keys),
             Op::Scale(_, x) if fresh => self.accumulate(*x, true),
             Op::Values(_) => {}
             _ => self.matrix(node),
         }
+    }
+
+    /// How many of the states stand so to each other that what is put into the first can come to stand in the second.
+    fn meeting(&self, pair: impl Fn(StateId) -> (StateId, StateId)) -> usize {
+        let reaches = reaches(&self.plan.chunk.timeline);
+        let meets = |state: &&StateId| {
+            let (from, to) = pair(**state);
+            reaches[from.index()][to.index()]
+        };
+        self.states.iter().filter(meets).count()
+    }
+
+    /// Rows and reads of a state whose value channels decay; see `channels.cuh`.
+    fn channels(&mut self) {
+        let plan = self.plan;
+        let systems = |values: NodeId| match plan.chunk.node(values).op {
+            Op::Solved(system, _) => Some(system),
+            _ => None,
+        };
+        let deposits = plan.chunk.deposits.iter();
+        let rows: Vec<_> = deposits.filter(|d| plan.chunk.keys(d.keys).state == self.state).collect();
+        let blocks = plan.tokens / 16;
+        for (node, finding) in plan.findings(self.state) {
+            self.accumulate(finding.tap, true);
+            self.known.push(node);
+            let seeks = |system: SystemId| plan.chunk.system(system).sought.iter().any(|s| s.found == node);
+            for row in &rows {
+                let system = systems(row.values);
+                let own = system.is_some_and(seeks);
+                if !own && finding.rows.iter().all(|(_, values)| *values != row.values) {
+                    continue;
+                }
+                let gram = plan.gram_of(finding.reads, row.keys);
+                let split = plan.squares.iter().any(|s| Some(s.node) == gram && plan.square_split(s));
+                let slots = |keys: KeysId| plan.chunk.keys(keys).slots.len() as u64;
+                let (r, w) = (slots(finding.reads), slots(row.keys));
+                let earlier = r * w * u64::from(blocks * (blocks - 1) / 2);
+                // Pairs of one token, on one side of its decay and on both, and of tokens 1, 2, 4 apart; then of 8.
+                let lengths = 4 + u64::from(plan.crosses(finding.reads, row.keys));
+                let halves = (0..r).filter(|n| (n * 16 + 15) / r >= 8).count() as u64;
+                let near = if own { 0 } else { u64::from(blocks) * w * (lengths * r + halves) };
+                self.blocks += Plan::passes(plan.split || system.is_some(), split) * (earlier + near);
+            }
+        }
+        self.known.extend(rows.iter().map(|row| row.values));
     }
 
     /// Whether a clock of one number scales what keys find.

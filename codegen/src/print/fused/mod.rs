@@ -3,7 +3,9 @@
 //! A chunk reads from top to bottom as the equations do: inputs, what each token computes, square matrices, and then what
 //! each warp does for its value columns on its own: reads, the solve, outputs, the next state.
 
+mod channels;
 mod epilogue;
+mod mixes;
 mod names;
 mod recurrence;
 mod shared;
@@ -153,6 +155,10 @@ fn two_stages(fused: &Fused<'_>, w: &mut Writer) {
         let tokens = plan.tokens;
         w.line(format_args!("if ({first} + {tokens} < {length}) {fetch}({first} + {tokens}, {stage} ^ 1);"));
         products(fused, w);
+        // Decays of value channels have one place, and the next chunk's tokens write it.
+        if !plan.channel_clocks.is_empty() {
+            fused.barrier(w);
+        }
         w.line(format_args!("{stage} ^= 1;"));
     });
 }

@@ -43,6 +43,10 @@ pub(super) struct Fused<'a> {
     pub(super) coefficients: Vec<String>,
     /// By [`Plan::clocks`].
     pub(super) clocks: Vec<ClockNames>,
+    /// By [`Plan::channel_clocks`]: rows of decays.
+    pub(super) channels: Vec<String>,
+    /// By [`Plan::mixings`].
+    pub(super) mixings: Vec<MixNames>,
     /// By [`Plan::decayed`].
     pub(super) decayed: Vec<TileName>,
     /// By [`Plan::own`].
@@ -111,6 +115,14 @@ impl ClockNames {
             _ => "",
         }
     }
+}
+
+/// What a mixing is called.
+pub(super) struct MixNames {
+    /// The matrices of tokens, and of runs.
+    pub(super) runs: String,
+    /// By table.
+    pub(super) tables: Vec<String>,
 }
 
 /// Numbers of the rows of keys.
@@ -249,6 +261,16 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         .iter()
         .map(|clock| clock_names(clock, &timeline.signature.state(clock.states[0]).name, n));
     let clocks = clocks.collect();
+    let channels = plan
+        .channel_clocks
+        .iter()
+        .map(|clock| n.fresh(&format!("{}_channel_decays", timeline.signature.state(clock.state).name)));
+    let channels = channels.collect();
+    let mixings = plan.mixings.iter().map(|mixing| MixNames {
+        runs: n.fresh("mixes"),
+        tables: mixing.tables.iter().map(|t| n.fresh(if t.writes { "until" } else { "since" })).collect(),
+    });
+    let mixings = mixings.collect();
     let decayed = plan.decayed.iter().map(|d| {
         let what = if d.writes { "writes" } else { "reads" };
         let state = &timeline.signature.state(plan.chunk.keys(d.keys).state).name;
@@ -299,6 +321,8 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         operands,
         coefficients,
         clocks,
+        channels,
+        mixings,
         decayed,
         own,
         squares,

@@ -1,23 +1,25 @@
 //! What a warp does for its 16 value columns: reads, the solve, outputs, the next state. Everything is transposed: rows are
 //! value columns, columns are rows of stacks. No barrier.
 
-use super::{ClockNames, Fused, Packed, TileName, registers, substitution};
+use super::{ClockNames, Fused, Packed, TileName, channels, mixes, registers, substitution};
 use crate::fused::{Owner, copy_run};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{Columns, Found, KeysId, NodeId, Op, SystemId};
-use chunkwise_dsl::graph::{Expr, ReadId};
+use chunkwise_dsl::graph::{Expr, ReadId, StateId};
 use std::collections::BTreeMap;
 
 /// The matrices that a warp has evaluated so far.
-struct Warp<'a, 'b> {
-    fused: &'a Fused<'b>,
-    owner: &'a Owner,
-    /// The state as an operand.
-    state: Packed,
+pub(super) struct Warp<'a, 'b> {
+    pub(super) fused: &'a Fused<'b>,
+    pub(super) owner: &'a Owner,
+    /// The states: the owner's, and those that it meets.
+    pub(super) states: Vec<StateId>,
+    /// The state as an operand; of several each is packed where it is read.
+    state: Option<Packed>,
     /// The first of this warp's value columns in a tile.
-    column: String,
+    pub(super) column: String,
     /// Accumulators, by node.
-    known: BTreeMap<NodeId, String>,
+    pub(super) known: BTreeMap<NodeId, String>,
     /// Operands, by node.
     packed: BTreeMap<NodeId, Packed>,
 }
@@ -28,6 +30,12 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     w.blank();
     w.comment("This warp's value columns");
     for (at, owner) in plan.owners.iter().enumerate() {
+        let mixing = plan.mixing_of(owner.state).map(|(_, mixing)| mixing);
+        let states = mixing.map_or_else(|| vec![owner.state], |mixing| mixing.states.clone());
+        // States that meet are the first one's.
+        if states[0] != owner.state {
+            continue;
+        }
         let (first, end) = (owner.first, owner.first + owner.warps);
         let name = &fused.warp;
         let mine = match (first, end) {
@@ -43,9 +51,10 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
                 w.line(format_args!("float {s}[{}][4];", fused.key_eighths()));
                 w.line(format_args!("load_numbers({s}, {});", fused.vectors[at]));
             }
-            let state = fused.pack(s, fused.key_eighths(), &format!("{s}_operand"), w);
+            let pack = |w: &mut Writer| fused.pack(s, fused.key_eighths(), &format!("{s}_operand"), w);
+            let state = mixing.is_none().then(|| pack(w));
             let (known, packed) = (BTreeMap::new(), BTreeMap::new());
-            Warp { fused, owner, state, column, known, packed }.print(w);
+            Warp { fused, owner, states, state, column, known, packed }.print(w);
             if owner.value.is_none() {
                 w.line("__syncwarp();");
                 w.line(format_args!("store_numbers({}, {s});", fused.vectors[at]));
@@ -57,8 +66,12 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
 impl Warp<'_, '_> {
     fn print(&mut self, w: &mut Writer) {
         let (plan, state) = (self.fused.plan, self.owner.state);
-        let mine = |keys: KeysId| plan.chunk.keys(keys).state == state;
+        let states = self.states.clone();
+        let mine = |keys: KeysId| states.contains(&plan.chunk.keys(keys).state);
         let deposits: Vec<_> = plan.chunk.deposits.iter().filter(|d| mine(d.keys)).collect();
+        if let Some((clock, _)) = plan.channel_clock(state) {
+            channels::print(self, clock, w);
+        }
         // Outputs may take the place of the values that they are made from.
         for deposit in &deposits {
             self.matrix(deposit.values, "u", w);
@@ -66,6 +79,13 @@ impl Warp<'_, '_> {
         match &plan.epilogue {
             None => self.send_outputs(w),
             Some(epilogue) => self.keep_reads(&epilogue.reads, w),
+        }
+        if states.len() > 1 {
+            mixes::mix(self.fused, state, w);
+            for deposit in &deposits {
+                mixes::deposit(self, deposit.keys, deposit.values, w);
+            }
+            return;
         }
         for (at, deposit) in deposits.iter().enumerate() {
             self.deposit(deposit.keys, deposit.values, at == 0, w);
@@ -80,7 +100,7 @@ impl Warp<'_, '_> {
     fn reads_here(&self, node: NodeId) -> bool {
         let chunk = &self.fused.plan.chunk;
         let of = |(read, found): &(ReadId, Found)| {
-            found.node == node && chunk.timeline.read(*read).state == self.owner.state
+            found.node == node && self.states.contains(&chunk.timeline.read(*read).state)
         };
         chunk.reads.iter().any(of)
     }
@@ -158,7 +178,7 @@ impl Warp<'_, '_> {
     }
 
     /// Accumulators of a matrix, evaluated where they are new.
-    fn matrix(&mut self, node: NodeId, wish: &str, w: &mut Writer) -> String {
+    pub(super) fn matrix(&mut self, node: NodeId, wish: &str, w: &mut Writer) -> String {
         if let Some(name) = self.known.get(&node) {
             return name.clone();
         }
@@ -202,7 +222,7 @@ impl Warp<'_, '_> {
     }
 
     /// Adds a matrix to `into`, which is zero where `fresh`.
-    fn accumulate(&mut self, node: NodeId, into: &str, fresh: bool, w: &mut Writer) {
+    pub(super) fn accumulate(&mut self, node: NodeId, into: &str, fresh: bool, w: &mut Writer) {
         let fused = self.fused;
         let e = fused.operand();
         match &fused.plan.chunk.node(node).op {
@@ -215,9 +235,11 @@ impl Warp<'_, '_> {
                 let (tile, slots) = self.square(*left);
                 fused.product((&format!("multiply_lower<{e}, {slots}>"), into, ""), &packed, tile, w);
             }
+            Op::Tap(keys) if self.state.is_none() => mixes::tap(fused, *keys, into, w),
             Op::Tap(keys) if fresh || fused.decays(*keys).is_none() => {
                 let head = format!("multiply_rows<{e}>");
-                fused.product((&head, into, ""), &self.state, &fused.state_keys(*keys), w);
+                let Some(state) = &self.state else { return };
+                fused.product((&head, into, ""), state, &fused.state_keys(*keys), w);
                 if let Some(rows) = fused.decays(*keys) {
                     w.line(format_args!("scale_columns({into}, {});", rows.from_start));
                 }
@@ -282,6 +304,10 @@ impl Warp<'_, '_> {
     fn fade(&self, w: &mut Writer) {
         let fused = self.fused;
         let (s, last) = (registers(fused, self.owner.state), fused.plan.tokens);
+        if let Some((clock, _)) = fused.plan.channel_clock(self.owner.state) {
+            let blocks = last / 16;
+            w.line(format_args!("decay_state<{blocks}>({s}, {}, {});", fused.channels[clock], self.column));
+        }
         match fused.clock(self.owner.state) {
             Some((_, ClockNames::ByChannel { all, .. })) => {
                 w.line(format_args!("scale_columns({s}, {all});"))

@@ -79,6 +79,9 @@ pub(super) fn region_name<'a>(fused: &'a Fused<'_>, region: Region) -> (Option<T
         Region::Coefficient(at) => (None, &fused.coefficients[at]),
         Region::Own(at) => (None, &fused.own[at]),
         Region::Vector(at) => (None, &fused.vectors[at]),
+        Region::Mixes(at) => (None, &fused.mixings[at].runs),
+        Region::Table(at, table) => (None, &fused.mixings[at].tables[table]),
+        Region::Channels(at) => (Some(Type::Wide(plan.columns(plan.dims.1))), &fused.channels[at]),
         Region::Clock(at, part) => (None, fused.clocks[at].part(part)),
     }
 }

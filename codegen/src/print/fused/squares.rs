@@ -6,7 +6,7 @@
 //! every inverse:       diagonal blocks, then the blocks below them
 //! ```
 
-use super::{ClockNames, Fused, TileName, substitution};
+use super::{ClockNames, Fused, TileName, mixes, substitution};
 use crate::fused::{ClockKind, Decayed, Square};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{KeysId, NodeId, Op};
@@ -66,7 +66,11 @@ fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
         return;
     }
     for rows in all.iter_mut() {
-        for own in plan.own.iter().filter(|own| uses(fused, whole(rows.square), own.gram)) {
+        for own in plan
+            .own
+            .iter()
+            .filter(|own| !mixes::is_of(fused, own.gram) && uses(fused, whole(rows.square), own.gram))
+        {
             let name = fused.fresh("gram");
             w.line(format_args!("float {name}[{}][4] = {{}};", rows.square.columns / 8));
             rows.grams.push((own.gram, name));
@@ -225,6 +229,9 @@ fn gram(fused: &Fused<'_>, reads: KeysId, writes: KeysId, into: &str, row: &str,
     let head = format!("gram<{}, {slots}>", fused.operand());
     let tail = format!(", {row}");
     fused.product((&head, into, &tail), &fused.keys(reads).left(), &fused.keys(writes), w);
+    if mixes::between(fused, (reads, writes), into, row, w) {
+        return;
+    }
     if let (Some(read), Some(write)) = (fused.decays(reads), fused.decays(writes)) {
         w.line(format_args!("decay_between({into}, {}, {}, {row});", read.log, write.log));
         if let (Some(read), Some(write)) = (&read.sign, &write.sign) {

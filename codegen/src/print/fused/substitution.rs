@@ -90,6 +90,8 @@ struct Rows<'a, 'b> {
     /// The block's number, and the rows of a block that a lane keeps.
     block: String,
     rows: String,
+    /// What a channel has decayed since the block's begin.
+    since: String,
 }
 
 /// Solves a system: `found`, accumulators of its reads, are used up; its rows are added to `into`. The result is the rows as
@@ -101,9 +103,25 @@ pub(super) fn print(
     (found, into): (&str, &str),
     w: &mut Writer,
 ) -> Packed {
+    rows(fused, owner, system).print(column, (found, into), w)
+}
+
+/// One block of a system whose state's value channels decay: `found` stands at its begin, its rows go to `into`.
+pub(super) fn block(
+    fused: &Fused<'_>,
+    (owner, column): (&Owner, &str),
+    system: SystemId,
+    (found, into, block): (&str, &str, &str),
+    w: &mut Writer,
+) {
+    let rows = Rows { block: block.to_owned(), ..rows(fused, owner, system) };
+    rows.one(column, (found, into), w);
+}
+
+fn rows<'a, 'b>(fused: &'a Fused<'b>, owner: &'a Owner, system: SystemId) -> Rows<'a, 'b> {
     let plan = fused.plan;
     let at = plan.substitutions.iter().position(|s| s.system == system).unwrap_or(0);
-    let rows = Rows {
+    Rows {
         fused,
         owner,
         substitution: &plan.substitutions[at],
@@ -111,8 +129,8 @@ pub(super) fn print(
         barrier: at + 1,
         block: fused.fresh("block"),
         rows: fused.fresh("rows"),
-    };
-    rows.print(column, (found, into), w)
+        since: fused.fresh("since"),
+    }
 }
 
 impl Rows<'_, '_> {
@@ -131,20 +149,41 @@ impl Rows<'_, '_> {
         w.block(format_args!("for (int {block} = 0; {block} < {}; ++{block})", plan.tokens / 16), |w| {
             let head = format!("multiply_earlier<{e}, {reads}, {writes}>");
             fused.product((&head, found, &format!(", {block}")), &earlier, &fused.squares[square], w);
-            w.line(format_args!("store_block<{reads}>({}, {found}, {column}, {block});", self.names.found));
-            self.meet(w);
-            match self.substitution.mixes {
-                true => {
-                    w.block(format_args!("if ({} == {})", fused.warp, self.owner.first), |w| self.each(w))
-                }
-                false => w.block("", |w| self.each(w)),
-            }
-            self.meet(w);
-            w.line(format_args!("load_block<{writes}>({into}, {}, {column}, {block});", self.names.solved));
+            self.one(column, (found, into), w);
             w.line(format_args!("pack_block<{e}, {writes}>({high}, {into}, {block});"));
             w.line(format_args!("pack_block_rest<{e}, {writes}>({low}, {into}, {block});"));
         });
         Packed { high, low: plan.split.then_some(low) }
+    }
+
+    /// The rows of a block, from what its reads find of earlier ones.
+    fn one(&self, column: &str, (found, into): (&str, &str), w: &mut Writer) {
+        let (fused, block) = (self.fused, &self.block);
+        let (member, sought) = fused.plan.pair(self.substitution.system);
+        let (reads, writes) = (sought.reads.len(), member.values.len());
+        w.line(format_args!("store_block<{reads}>({}, {found}, {column}, {block});", self.names.found));
+        self.meet(w);
+        match self.substitution.mixes {
+            true => w.block(format_args!("if ({} == {})", fused.warp, self.owner.first), |w| self.each(w)),
+            false => w.block("", |w| self.each(w)),
+        }
+        self.meet(w);
+        w.line(format_args!("load_block<{writes}>({into}, {}, {column}, {block});", self.names.solved));
+    }
+
+    /// The rows of decays of the state's value channels.
+    fn decays(&self) -> Option<&str> {
+        let (clock, _) = self.fused.plan.channel_clock(self.owner.state)?;
+        Some(&self.fused.channels[clock])
+    }
+
+    /// A token's decay of a lane's channel.
+    fn decay(&self, w: &mut Writer) {
+        let names = &self.names.context.names;
+        if let Some(decays) = self.decays() {
+            let by = format!("*{decays}.at({}, {})", names.token, names.member);
+            w.line(format_args!("decay_kept({}, {}, {by});", self.rows, self.since));
+        }
     }
 
     /// Waits for the warps that have a part of a row.
@@ -163,6 +202,11 @@ impl Rows<'_, '_> {
         if !self.substitution.mixes {
             w.line(format_args!("float {}[{}] = {{}};", self.rows, 8 * member.values.len()));
         }
+        if self.decays().is_some() {
+            w.line(format_args!("float {} = 1.0f;", self.since));
+        }
+        let mut places = fused.plan.after_by_step(self.substitution.system).into_iter();
+        let mut decayed = false;
         w.line("#pragma unroll 1");
         let head = format!("for (int {t} = {block} * 16; {t} < {block} * 16 + 16; ++{t})");
         w.block(head, |w| {
@@ -170,6 +214,10 @@ impl Rows<'_, '_> {
             // How many of the token's own rows are there.
             let mut done = 0;
             for step in &context.program.steps {
+                if self.is_placed(step) && places.next() == Some(true) && !decayed {
+                    self.decay(w);
+                    decayed = true;
+                }
                 match step {
                     Step::Define(id) => self.define(*id, done, w),
                     Step::Output { index, value } => {
@@ -179,7 +227,18 @@ impl Rows<'_, '_> {
                     _ => {}
                 }
             }
+            if !decayed {
+                self.decay(w);
+            }
         });
+    }
+
+    /// Whether a step stands before or after the token's decay of value channels.
+    fn is_placed(&self, step: &Step) -> bool {
+        match step {
+            Step::Define(id) => matches!(self.names.context.program.node(*id).op, Op::Tap(_)),
+            step => matches!(step, Step::Output { .. }),
+        }
     }
 
     fn define(&self, id: NodeId, done: usize, w: &mut Writer) {
@@ -206,6 +265,9 @@ impl Rows<'_, '_> {
             "load_wide<1, {}>({name}, {}, {here}, {});",
             axis.stride, self.names.found, context.names.member
         ));
+        if self.decays().is_some() {
+            w.line(format_args!("{name}[0] *= {};", self.since));
+        }
         let diagonal = format!("{}.at({row}, 0)", self.names.diagonal);
         match self.substitution.mixes {
             false => w.line(format_args!("add_earlier({name}, {diagonal}, {});", self.rows)),

@@ -6,7 +6,7 @@
 //! one warp: sums of the decays
 //! ```
 
-use super::{ClockNames, Fused, RowNames, TileName, epilogue};
+use super::{ClockNames, Fused, RowNames, TileName, epilogue, mixes};
 use crate::fused::{ClockKind, Number, Reader, Root};
 use crate::print::{Context, express, memory, token};
 use crate::program::{NodeId, Op, Step};
@@ -96,7 +96,7 @@ pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
     }
     decays(fused, w);
     fused.barrier(w);
-    if plan.decay_roots.is_empty() && scalar_clocks(fused) {
+    if plan.decay_roots.is_empty() && has_sums(fused) {
         w.block(format_args!("if ({} == 0)", fused.warp), |w| cumulative(fused, w));
         fused.barrier(w);
     }
@@ -113,13 +113,15 @@ fn roots(fused: &Fused<'_>, context: &Context<'_>, roots: &[Root], w: &mut Write
     }
 }
 
-fn scalar_clocks(fused: &Fused<'_>) -> bool {
-    fused.plan.clocks.iter().any(|c| matches!(c.kind, ClockKind::Scalar { .. }))
+/// Whether one warp makes sums or products over the chunk's tokens.
+fn has_sums(fused: &Fused<'_>) -> bool {
+    let scalar = fused.plan.clocks.iter().any(|c| matches!(c.kind, ClockKind::Scalar { .. }));
+    scalar || !fused.plan.mixings.is_empty()
 }
 
 /// Scalar decays that are made of scalars: the last warp computes them while the others compute the rest.
 fn decays(fused: &Fused<'_>, w: &mut Writer) {
-    let Some(context) = fused.decays.as_ref().filter(|_| scalar_clocks(fused)) else { return };
+    let Some(context) = fused.decays.as_ref().filter(|_| has_sums(fused)) else { return };
     let (plan, t) = (fused.plan, &fused.context.names.token);
     w.block(format_args!("if ({} == {})", fused.warp, plan.warps - 1), |w| {
         let lane = &fused.context.names.lane;
@@ -266,9 +268,16 @@ fn ready(fused: &Fused<'_>, context: &Context<'_>, root: Root, value: NodeId, w:
         Root::Decay(c, f) => decay(fused, c, f, &text, w),
         Root::DecayRow(c) => {
             if let ClockNames::ByChannel { decay, .. } = &fused.clocks[c] {
-                decay_row(fused, decay, &text, w);
+                let columns = plan.columns(plan.dims.0);
+                let row = format!("{decay} + {} * {columns}", names.token);
+                decay_row(fused, plan.dims.0, &row, &text, w);
             }
         }
+        Root::ChannelRow(c) => {
+            let row = format!("{}.at({}, 0)", fused.channels[c], names.token);
+            decay_row(fused, plan.dims.1, &row, &text, w);
+        }
+        Root::Mix(..) | Root::MixVector(..) => mixes::ready(fused, context, root, &text, w),
         Root::Own(o, at) => own(fused, o, at, &text, w),
         Root::Operand(o, slot) => {
             let operand = &plan.operands[o];
@@ -353,15 +362,17 @@ fn decay(fused: &Fused<'_>, clock: usize, factor: usize, text: &str, w: &mut Wri
 }
 
 /// A row of decays by channel; tokens after the sequence's end, and padding, keep everything.
-fn decay_row(fused: &Fused<'_>, decay: &str, text: &str, w: &mut Writer) {
-    let (context, plan) = (&fused.context, fused.plan);
-    let (names, dim) = (&context.names, plan.dims.0);
-    let (axis, i, columns) = (context.axis(dim), context.index(dim), plan.columns(dim));
+fn decay_row(fused: &Fused<'_>, dim: Dim, to: &str, text: &str, w: &mut Writer) {
+    let (context, names) = (&fused.context, &fused.context.names);
+    let (axis, i, columns) = (context.axis(dim), context.index(dim), fused.plan.columns(dim));
     let inside = match axis.padded {
-        true => format!(
-            " && {} * {} + {i} / {} * {} + {i} % {} < {}",
-            names.member, axis.run, axis.run, axis.stride, axis.run, axis.size
-        ),
+        true => {
+            let shared = dim == fused.plan.dims.1 && fused.plan.blocks > 1;
+            let left =
+                if shared { format!("{} - {}", axis.size, fused.column) } else { axis.size.to_string() };
+            let at = format!("{i} / {} * {} + {i} % {}", axis.run, axis.stride, axis.run);
+            format!(" && {} * {} + {at} < {left}", names.member, axis.run)
+        }
         false => String::new(),
     };
     w.block("", |w| {
@@ -369,8 +380,8 @@ fn decay_row(fused: &Fused<'_>, decay: &str, text: &str, w: &mut Writer) {
         let value = format!("{}{inside} ? {text} : 1.0f", fused.there);
         w.unrolled(i, axis.registers, format_args!("{}[{i}] = {value};", fused.line));
         w.line(format_args!(
-            "store_floats<{}, {}, {columns}>({decay} + {} * {columns}, {}, {} * {});",
-            axis.run, axis.stride, names.token, fused.line, names.member, axis.run
+            "store_floats<{}, {}, {columns}>({to}, {}, {} * {});",
+            axis.run, axis.stride, fused.line, names.member, axis.run
         ));
     });
 }
@@ -428,4 +439,5 @@ fn cumulative(fused: &Fused<'_>, w: &mut Writer) {
             }
         }
     }
+    mixes::cumulative(fused, w);
 }

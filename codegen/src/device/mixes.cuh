@@ -1,0 +1,108 @@
+// States that mix. Between a write at token s and a read at a later token t stands the product of the matrices of the tokens
+// between them, STATES x STATES numbers each. It is made as decays by channel are (see decay_reads): s and t have one length
+// such that both lie in a run of twice as many tokens, s in its first half and t in its second. The read's row of the product
+// since the run's middle, times the write's column of the product until there, is one number: products and sums of what the
+// rule says, nothing is divided.
+//
+// A table holds a vector for each row and length, by state: level l is what stands between the row and the begin (of reads) or
+// the end (of writes) of its run of 2^l tokens; the last level is that of the chunk. `runs` holds the tokens' matrices, row
+// after row; while runs grow, the last token of a run holds its product.
+
+// Level `level + 1` of the table of reads. For one warp.
+template <int TOKENS, int SLOTS, int STATES>
+__device__ __forceinline__ void mix_reads(float *table, const float *runs, int level) {
+    constexpr int ROWS = TOKENS * SLOTS;
+    const int half = 1 << level;
+    const float *from = table + level * STATES * ROWS;
+    float *to = table + (level + 1) * STATES * ROWS;
+    for (int row = threadIdx.x % 32; row < ROWS; row += 32) {
+        const int t = row / SLOTS;
+        const float *by = runs + ((t | (2 * half - 1)) - half) * STATES * STATES;
+        float x[STATES];
+#pragma unroll
+        for (int i = 0; i < STATES; ++i) x[i] = from[i * ROWS + row];
+#pragma unroll
+        for (int j = 0; j < STATES; ++j) {
+            float y = 0.0f;
+#pragma unroll
+            for (int i = 0; i < STATES; ++i) y = fmaf(x[i], by[i * STATES + j], y);
+            to[j * ROWS + row] = t & half ? y : x[j];
+        }
+    }
+}
+
+// Level `level + 1` of the table of writes. For one warp.
+template <int TOKENS, int SLOTS, int STATES>
+__device__ __forceinline__ void mix_writes(float *table, const float *runs, int level) {
+    constexpr int ROWS = TOKENS * SLOTS;
+    const int half = 1 << level;
+    const float *from = table + level * STATES * ROWS;
+    float *to = table + (level + 1) * STATES * ROWS;
+    for (int row = threadIdx.x % 32; row < ROWS; row += 32) {
+        const int t = row / SLOTS;
+        const float *by = runs + (t | (2 * half - 1)) * STATES * STATES;
+        float x[STATES];
+#pragma unroll
+        for (int i = 0; i < STATES; ++i) x[i] = from[i * ROWS + row];
+#pragma unroll
+        for (int j = 0; j < STATES; ++j) {
+            float y = 0.0f;
+#pragma unroll
+            for (int i = 0; i < STATES; ++i) y = fmaf(by[j * STATES + i], x[i], y);
+            to[j * ROWS + row] = t & half ? x[j] : y;
+        }
+    }
+}
+
+// Joins runs of 2^level tokens: the later one's matrix times the earlier one's. For one warp.
+template <int TOKENS, int STATES>
+__device__ __forceinline__ void join_mixes(float *runs, int level) {
+    const int half = 1 << level, last = (threadIdx.x % 32 + 1) * 2 * half - 1;
+    __syncwarp();
+    if (last < TOKENS) {
+        float *later = runs + last * STATES * STATES;
+        const float *earlier = later - half * STATES * STATES;
+        float product[STATES][STATES];
+#pragma unroll
+        for (int i = 0; i < STATES; ++i) {
+#pragma unroll
+            for (int j = 0; j < STATES; ++j) {
+                product[i][j] = 0.0f;
+#pragma unroll
+                for (int k = 0; k < STATES; ++k) {
+                    product[i][j] = fmaf(later[i * STATES + k], earlier[k * STATES + j], product[i][j]);
+                }
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < STATES * STATES; ++i) later[i] = product[i / STATES][i % STATES];
+    }
+    __syncwarp();
+}
+
+// Multiplies 16 rows of products of keys by what stands between each write and each read; WRITES numbers a read row say it of
+// writes of the read's own token. What is written later is 0.
+template <int TOKENS, int READS, int WRITES, int STATES, int N>
+__device__ __forceinline__ void mix_between(float (&d)[N][4], const float *reads, const float *writes, const float *own, int row) {
+    constexpr int ROWS = TOKENS * READS, COLUMNS = TOKENS * WRITES;
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            const int r = row + lane / 4 + e / 2 * 8, w = n * 8 + lane % 4 * 2 + e % 2;
+            const int t = r / READS, s = w / WRITES;
+            float by = 0.0f;
+            if (s < t) {
+                const int level = 31 - __clz(t ^ s);
+#pragma unroll
+                for (int i = 0; i < STATES; ++i) {
+                    by = fmaf(reads[(level * STATES + i) * ROWS + r], writes[(level * STATES + i) * COLUMNS + w], by);
+                }
+            } else if (s == t) {
+                by = own[r * WRITES + w % WRITES];
+            }
+            d[n][e] = s <= t ? d[n][e] * by : 0.0f;
+        }
+    }
+}
