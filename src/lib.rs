@@ -48,7 +48,7 @@ pub use chunkwise_dsl::rule::Rule;
 pub use chunkwise_macros::rule;
 pub use chunkwise_runtime::{
     Bind, Bindings, Data, Device, Element, Error, Executable, Options, PlanChoice, Precision, Result,
-    RuleExt, Tensor, Tensors, io,
+    RuleExt, Tensor, Tensors, View, io,
 };
 
 pub use papers::all as rules;
@@ -56,7 +56,7 @@ pub use papers::all as rules;
 /// Everything a program that declares and runs rules needs: `use chunkwise::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Bind, Bindings, Device, Options, PlanChoice, Precision, Rule, RuleExt, Tensor, Tensors, rule,
+        Bind, Bindings, Device, Options, PlanChoice, Precision, Rule, RuleExt, Tensor, Tensors, View, rule,
     };
 }
 

@@ -5,21 +5,24 @@
 //! let q = Tensor::new([1, 1, 1, 2], vec![1f32, 0.0])?;
 //! let s0 = Tensor::new([1, 1, 2, 2], vec![0f32; 4])?;
 //! let inputs = Bindings::new().with("q", &q).with("s0", &s0);
-//! assert_eq!(inputs.get("q"), Some(&q));
+//! assert_eq!(inputs.get("q").map(|q| q.shape()), Some(q.shape()));
 //! # Ok::<(), chunkwise_runtime::Error>(())
 //! ```
+//!
+//! A tensor may be a part of another, or lie in another order: a [`View`].
 //!
 //! Names (design, section 6): parameters by their name, the initial state of `s` is `s0`, `cu_seqlens`; backward takes
 //! the cotangents `do` (`do0`, `do1`, ..) and `ds`. Out come `o` (or `o0`, `o1`, ..), `s`, and backward `dq`, .., `ds0`.
 
 use crate::tensor::Tensor;
+use crate::view::View;
 use std::borrow::Cow;
 use std::ops::Index;
 
 /// Borrowed tensors by name, in the order given. Whether a rule wants them is checked when it runs.
 #[derive(Clone, Debug, Default)]
 pub struct Bindings<'a> {
-    entries: Vec<(Cow<'a, str>, &'a Tensor)>,
+    entries: Vec<(Cow<'a, str>, View<'a>)>,
 }
 
 impl<'a> Bindings<'a> {
@@ -31,19 +34,19 @@ impl<'a> Bindings<'a> {
     /// These and one more: a parameter, an initial state (`s0`), `cu_seqlens`, or a cotangent (`do`, `ds`).
     /// A name given twice is a mistake that the run reports.
     #[must_use]
-    pub fn with(mut self, name: impl Into<Cow<'a, str>>, tensor: &'a Tensor) -> Self {
-        self.entries.push((name.into(), tensor));
+    pub fn with(mut self, name: impl Into<Cow<'a, str>>, tensor: impl Into<View<'a>>) -> Self {
+        self.entries.push((name.into(), tensor.into()));
         self
     }
 
     /// The tensor of a name.
-    pub fn get(&self, name: &str) -> Option<&'a Tensor> {
-        self.entries.iter().find(|(n, _)| n == name).map(|(_, t)| *t)
+    pub fn get(&self, name: &str) -> Option<&View<'a>> {
+        self.entries.iter().find(|(n, _)| n == name).map(|(_, t)| t)
     }
 
     /// All names and tensors, in the order given.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a Tensor)> {
-        self.entries.iter().map(|(n, t)| (n.as_ref(), *t))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &View<'a>)> {
+        self.entries.iter().map(|(n, t)| (n.as_ref(), t))
     }
 }
 
@@ -53,7 +56,7 @@ pub trait Bind<'a> {
     fn bind(&self) -> Bindings<'a>;
 
     /// These and one more, such as `s0`, `cu_seqlens` or `do`.
-    fn with(&self, name: &'a str, tensor: &'a Tensor) -> Bindings<'a>
+    fn with(&self, name: &'a str, tensor: impl Into<View<'a>>) -> Bindings<'a>
     where
         Self: Sized,
     {
@@ -69,7 +72,7 @@ impl<'a> Bind<'a> for Bindings<'a> {
 
 impl<'a> Bind<'a> for &'a Tensors {
     fn bind(&self) -> Bindings<'a> {
-        Bindings { entries: self.iter().map(|(n, t)| (Cow::Borrowed(n), t)).collect() }
+        Bindings { entries: self.iter().map(|(n, t)| (Cow::Borrowed(n), t.into())).collect() }
     }
 }
 

@@ -15,8 +15,9 @@ use crate::device::{Options, PlanChoice};
 use crate::error::{Error, Result};
 use crate::layout::{Layout, output_axes, param_axes, state_axes};
 use crate::precision::{Computed, Precision, precision, token_vectors};
-use crate::tensor::{Element, Tensor};
+use crate::tensor::Element;
 use crate::validate::{Pass, Problem, validate};
+use crate::view::View;
 use assemble::{Piece, param_gradient, per_head_gradient, state_values, token_values};
 use chunkwise_algebra::{Cotangents, Evaluator, Gradients, Inputs, Outputs, Plan, Unsupported};
 use chunkwise_dsl::graph::Shape;
@@ -109,10 +110,18 @@ struct Run<'a, R: Clone> {
 
 /// Each of some optional tensors in type `R`, rounded to `element` first.
 fn read_all<'a, R: Computed>(
-    tensors: &[Option<&'a Tensor>],
+    tensors: &[Option<View<'a>>],
     element: Element,
 ) -> Result<Vec<Option<Cow<'a, [R]>>>> {
-    tensors.iter().map(|t| t.map(|t| R::read(t, element)).transpose()).collect()
+    tensors.iter().map(|t| t.as_ref().map(|t| read(t, element)).transpose()).collect()
+}
+
+/// A view's numbers in type `R`, rounded to `element` first; borrowed where nothing changes.
+fn read<'a, R: Computed>(view: &View<'a>, element: Element) -> Result<Cow<'a, [R]>> {
+    match view.numbers()? {
+        Cow::Borrowed(tensor) => R::read(tensor, element),
+        Cow::Owned(tensor) => Ok(Cow::Owned(R::read(&tensor, element)?.into_owned())),
+    }
 }
 
 impl<'a, R: Computed> Run<'a, R> {
@@ -125,7 +134,7 @@ impl<'a, R: Computed> Run<'a, R> {
             vectors: &cpu.vectors,
             layout: &problem.layout,
             precision,
-            params: params.map(|(t, vector)| R::read(t, element(vector))).collect::<Result<_>>()?,
+            params: params.map(|(t, vector)| read(t, element(vector))).collect::<Result<_>>()?,
             initial: read_all(&problem.initial, precision.compute)?,
             output_cotangents: read_all(&problem.output_cotangents, precision.tokens)?,
             state_cotangents: read_all(&problem.state_cotangents, precision.compute)?,

@@ -12,10 +12,16 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 #[cfg(feature = "cuda")]
 use crate::gpu::cuda::Cuda;
+#[cfg(any(feature = "cuda", feature = "sim"))]
+use crate::gpu::driver::Driver;
+#[cfg(any(feature = "cuda", feature = "sim"))]
+use crate::gpu::null::Null;
 #[cfg(feature = "sim")]
 use crate::gpu::sim::Simulator;
 #[cfg(any(feature = "cuda", feature = "sim"))]
 use crate::jit::Jit;
+#[cfg(any(feature = "cuda", feature = "sim"))]
+use crate::prepared::{Prepared, PreparedKind, Queue, QueueKind, other_device};
 use crate::tensor::Element;
 use crate::validate::Pass;
 use chunkwise_codegen::Arch;
@@ -36,6 +42,8 @@ enum Kind {
     Cpu,
     Sim(Arch),
     Cuda(usize),
+    #[cfg(any(feature = "cuda", feature = "sim"))]
+    Null(Arch),
 }
 
 impl Device {
@@ -48,6 +56,13 @@ impl Device {
     /// what a kernel does wrong is an error. It needs NVRTC, and neither a GPU nor a driver.
     pub fn sim(arch: Arch) -> Device {
         Device(Kind::Sim(arch))
+    }
+
+    /// A device that compiles kernels for this architecture and then does nothing, but counts what it is asked for
+    /// ([`Queue::requests`]); every result is zero. With it the host's part of a launch is measured and held to its promises.
+    #[cfg(any(feature = "cuda", feature = "sim"))]
+    pub fn null(arch: Arch) -> Device {
+        Device(Kind::Null(arch))
     }
 
     /// The device of a name: `cpu`, `sim` (of [`Arch::Sm80`]), `sim:ARCH` or `cuda:N`. Whether a GPU is there is found out
@@ -78,6 +93,8 @@ impl fmt::Display for Device {
             Kind::Cpu => f.write_str("cpu"),
             Kind::Sim(arch) => write!(f, "sim:{arch}"),
             Kind::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
+            #[cfg(any(feature = "cuda", feature = "sim"))]
+            Kind::Null(arch) => write!(f, "null:{arch}"),
         }
     }
 }
@@ -213,6 +230,8 @@ impl RuleExt for Rule {
             Kind::Cuda(ordinal) => Runner::Cuda(Gpu::new(self, || Cuda::open(ordinal))?),
             #[cfg(feature = "sim")]
             Kind::Sim(arch) => Runner::Sim(Gpu::new(self, || Ok(Simulator::new(arch)))?),
+            #[cfg(any(feature = "cuda", feature = "sim"))]
+            Kind::Null(arch) => Runner::Null(Gpu::new(self, || Ok(Null(arch)))?),
             #[cfg(not(feature = "cuda"))]
             Kind::Cuda(_) => return Err(left_out(device, "cuda")),
             #[cfg(not(feature = "sim"))]
@@ -231,6 +250,15 @@ fn left_out(device: &Device, feature: &str) -> Error {
     )
 }
 
+/// The CPU was asked for launches.
+#[cfg(any(feature = "cuda", feature = "sim"))]
+fn no_launches() -> Error {
+    Error::limitation(
+        "the device `cpu` launches nothing and has no memory of its own",
+        "run on `cpu` by `Executable::forward`, or prepare launches on a GPU or in the simulator",
+    )
+}
+
 /// A rule on a device, ready to run any number of times.
 #[derive(Clone, Debug)]
 pub struct Executable {
@@ -245,6 +273,8 @@ enum Runner {
     Cuda(Gpu<Cuda>),
     #[cfg(feature = "sim")]
     Sim(Gpu<Simulator>),
+    #[cfg(any(feature = "cuda", feature = "sim"))]
+    Null(Gpu<Null>),
 }
 
 impl Runner {
@@ -255,6 +285,8 @@ impl Runner {
             Runner::Cuda(cuda) => cuda.run(bindings, options, pass),
             #[cfg(feature = "sim")]
             Runner::Sim(sim) => sim.run(bindings, options, pass),
+            #[cfg(any(feature = "cuda", feature = "sim"))]
+            Runner::Null(null) => null.run(bindings, options, pass),
         }
     }
 }
@@ -287,6 +319,7 @@ impl Executable {
             Runner::Cuda(gpu) => Runner::Cuda(gpu.with_kernel(file, text)),
             #[cfg(feature = "sim")]
             Runner::Sim(gpu) => Runner::Sim(gpu.with_kernel(file, text)),
+            Runner::Null(gpu) => Runner::Null(gpu.with_kernel(file, text)),
         };
         Ok(Executable { runner, ..self })
     }
@@ -305,6 +338,7 @@ impl Executable {
             Runner::Cuda(gpu) => Runner::Cuda(gpu.with_jit(jit)),
             #[cfg(feature = "sim")]
             Runner::Sim(gpu) => Runner::Sim(gpu.with_jit(jit)),
+            Runner::Null(gpu) => Runner::Null(gpu.with_jit(jit)),
         };
         Executable { runner, ..self }
     }
@@ -359,6 +393,73 @@ impl Executable {
         self.runner.run(&inputs.bind(), &self.options, Pass::Backward)
     }
 
+    /// A queue of this device's: memory, and an order of what happens there. On a GPU it is on the default stream.
+    ///
+    /// # Errors
+    /// A limitation on the CPU, which has neither.
+    #[cfg(any(feature = "cuda", feature = "sim"))]
+    pub fn queue(&self) -> Result<Queue> {
+        match &self.runner {
+            Runner::Cpu(_) => Err(no_launches()),
+            #[cfg(feature = "cuda")]
+            Runner::Cuda(gpu) => Ok(Queue(QueueKind::Cuda(gpu.driver().queue()?))),
+            #[cfg(feature = "sim")]
+            Runner::Sim(gpu) => Ok(Queue(QueueKind::Sim(gpu.driver().queue()?))),
+            Runner::Null(gpu) => Ok(Queue(QueueKind::Null(gpu.driver().queue()?))),
+        }
+    }
+
+    /// The same on a stream of the caller's: a `CUstream`, such as `torch.cuda.current_stream().cuda_stream`, which may be
+    /// under capture while launches are enqueued (but not while a launch is prepared or memory is taken).
+    ///
+    /// # Safety
+    /// The stream is one of this GPU's, in its primary context, and outlives the queue.
+    ///
+    /// # Errors
+    /// A limitation on devices without streams.
+    #[cfg(any(feature = "cuda", feature = "sim"))]
+    pub unsafe fn queue_on(&self, stream: *mut std::ffi::c_void) -> Result<Queue> {
+        // SAFETY: as the caller promises; without a GPU the stream is not looked at.
+        unsafe {
+            match &self.runner {
+                Runner::Cpu(_) => Err(no_launches()),
+                #[cfg(feature = "cuda")]
+                Runner::Cuda(gpu) => Ok(Queue(QueueKind::Cuda(gpu.driver().queue_on(stream)?))),
+                #[cfg(feature = "sim")]
+                Runner::Sim(gpu) => Ok(Queue(QueueKind::Sim(gpu.driver().queue_on(stream)?))),
+                Runner::Null(gpu) => Ok(Queue(QueueKind::Null(gpu.driver().queue_on(stream)?))),
+            }
+        }
+    }
+
+    /// Prepares a forward pass on tensors that are on the device already: checks them, chooses the plan, compiles it, and takes
+    /// the plan's own memory from `queue`, enough for launches of these shapes. `like` says what the tensors are like, by
+    /// [`View::elsewhere`](crate::View::elsewhere): those of [`Executable::forward`], of which an initial state need not be
+    /// among them to be given later. Nothing converts them, so each has the type that kernels read: the token vectors other
+    /// than decays that of the options or their own, `cu_seqlens` i64, all others f32.
+    ///
+    /// # Errors
+    /// As [`Executable::forward`]; a limitation on the CPU, which launches nothing.
+    #[cfg(any(feature = "cuda", feature = "sim"))]
+    pub fn prepare<'a>(&self, like: impl Bind<'a>, queue: &mut Queue) -> Result<Prepared> {
+        let (like, options) = (like.bind(), &self.options);
+        match (&self.runner, &mut queue.0) {
+            #[cfg(feature = "cuda")]
+            (Runner::Cuda(gpu), QueueKind::Cuda(queue)) => {
+                Ok(Prepared(PreparedKind::Cuda(gpu.prepare(&like, options, queue)?)))
+            }
+            #[cfg(feature = "sim")]
+            (Runner::Sim(gpu), QueueKind::Sim(queue)) => {
+                Ok(Prepared(PreparedKind::Sim(gpu.prepare(&like, options, queue)?)))
+            }
+            (Runner::Null(gpu), QueueKind::Null(queue)) => {
+                Ok(Prepared(PreparedKind::Null(gpu.prepare(&like, options, queue)?)))
+            }
+            (Runner::Cpu(_), _) => Err(no_launches()),
+            _ => Err(other_device()),
+        }
+    }
+
     /// Times the kernel of the forward pass on a GPU, by its own clock: `repeats` launches one after the other, each on
     /// the next of `copies` copies of the tensors, so that enough copies make them come from memory and not from a
     /// cache. Milliseconds of each launch, uploads and compilation left out. The first ones warm up.
@@ -376,6 +477,7 @@ impl Executable {
             Runner::Cuda(gpu) => gpu.time(&inputs.bind(), &self.options, copies, repeats),
             #[cfg(feature = "sim")]
             Runner::Sim(gpu) => gpu.time(&inputs.bind(), &self.options, copies, repeats),
+            Runner::Null(gpu) => gpu.time(&inputs.bind(), &self.options, copies, repeats),
         }
     }
 }

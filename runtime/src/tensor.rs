@@ -143,6 +143,11 @@ impl Data {
         }
     }
 
+    /// The elements at these places, each of which there is.
+    pub(crate) fn pick(&self, places: impl Iterator<Item = usize>) -> Data {
+        each!(self, v => places.map(|at| v[at]).collect::<Vec<_>>().into())
+    }
+
     /// The little-endian bytes, in order.
     pub fn to_le_bytes(&self) -> Vec<u8> {
         each!(self, v => v.iter().flat_map(|x| x.to_le_bytes()).collect())

@@ -21,6 +21,7 @@ use crate::bind::Bindings;
 use crate::error::{Error, Message, Result};
 use crate::layout::{Axis, Layout, axes_text};
 use crate::tensor::{Element, Tensor, shape_text};
+use crate::view::View;
 use chunkwise_dsl::signature::Signature;
 use names::{Given, Role};
 use std::collections::BTreeMap;
@@ -41,13 +42,13 @@ pub(crate) struct Problem<'a> {
     /// The sizes they agree on.
     pub(crate) layout: Layout,
     /// By `ParamId`.
-    pub(crate) params: Vec<&'a Tensor>,
+    pub(crate) params: Vec<View<'a>>,
     /// Initial states by `StateId`; absent is zero.
-    pub(crate) initial: Vec<Option<&'a Tensor>>,
+    pub(crate) initial: Vec<Option<View<'a>>>,
     /// Cotangents of the outputs, in order; absent is zero. All absent in a forward pass.
-    pub(crate) output_cotangents: Vec<Option<&'a Tensor>>,
+    pub(crate) output_cotangents: Vec<Option<View<'a>>>,
     /// Cotangents of the final states by `StateId`; absent is zero.
-    pub(crate) state_cotangents: Vec<Option<&'a Tensor>>,
+    pub(crate) state_cotangents: Vec<Option<View<'a>>>,
 }
 
 /// Checks `bindings` against the rule's signature for one pass.
@@ -66,7 +67,7 @@ pub(crate) fn validate<'a>(
         output_cotangents: vec![None; signature.outputs.len()],
         state_cotangents: vec![None; signature.states.len()],
     };
-    for g in &given {
+    for g in given {
         match g.role {
             Role::Param(_) => problem.params.push(g.tensor),
             Role::Initial(s) => problem.initial[s] = Some(g.tensor),
@@ -144,7 +145,7 @@ fn sizes(signature: &Signature, given: &[Given<'_>]) -> Result<Layout> {
         messages.extend(unsaid_dims(signature, &found));
     }
     let sequences = match given.iter().find(|g| g.role == Role::Boundaries) {
-        Some(g) => boundaries(g.tensor, batch, tokens, &mut messages),
+        Some(g) => boundaries(&g.tensor, batch, tokens, &mut messages)?,
         None if messages.is_empty() => Some(one_sequence_a_row(batch, tokens)?),
         None => None,
     };
@@ -284,23 +285,30 @@ fn state_counts(
 
 /// The sequences that `cu_seqlens` cuts one row of tokens into.
 fn boundaries(
-    tensor: &Tensor,
+    tensor: &View<'_>,
     batch: usize,
     tokens: usize,
     messages: &mut Vec<Message>,
-) -> Option<Vec<Range<usize>>> {
+) -> Result<Option<Vec<Range<usize>>>> {
     let help = format!("`cu_seqlens` is [N + 1]: it starts at 0, never falls, and ends at T = {tokens}");
     let mut wrong = |what: String| {
         messages.push(Message::new(what, help.clone()));
-        None
+        Ok(None)
     };
     if batch != 1 {
         return wrong(format!("`cu_seqlens` packs sequences into one row of tokens, B = 1, but B = {batch}"));
     }
-    let cuts = tensor.to_i64()?;
-    let (Some(&first), Some(&last)) = (cuts.first(), cuts.last()) else {
+    let Some(sequences) = tensor.shape().first().and_then(|cuts| cuts.checked_sub(1)) else {
         return wrong("`cu_seqlens` is empty".to_string());
     };
+    if tensor.base().is_none() {
+        // How many there are is known. Where they begin is not, and nothing that is prepared depends on it.
+        let cut = |n: usize| (tokens as u128 * n as u128 / sequences.max(1) as u128) as usize;
+        return Ok(Some((0..sequences).map(|n| cut(n)..cut(n + 1)).collect()));
+    }
+    let numbers = tensor.numbers()?;
+    let Some(cuts) = numbers.to_i64() else { return Ok(None) };
+    let (first, last) = (cuts[0], cuts[sequences]);
     if first != 0 {
         return wrong(format!("`cu_seqlens` starts at {first}"));
     }
@@ -311,7 +319,7 @@ fn boundaries(
         return wrong(format!("`cu_seqlens` ends at {last}, but there are {tokens} tokens"));
     }
     // From 0, never falling, up to T: every cut fits in `usize`.
-    Some(cuts.windows(2).map(|w| w[0] as usize..w[1] as usize).collect())
+    Ok(Some(cuts.windows(2).map(|w| w[0] as usize..w[1] as usize).collect()))
 }
 
 /// Step 3: declared ranges hold. The first offender of each tensor is named.
@@ -323,7 +331,10 @@ fn ranges(signature: &Signature, given: &[Given<'_>]) -> Result<()> {
         let (low, high) = (*range.start(), *range.end());
         let (low, high) =
             (low.min(rounded(low, g.tensor.element())), high.max(rounded(high, g.tensor.element())));
-        let values = g.tensor.to_f64();
+        // What is elsewhere is checked by nobody.
+        let Some(numbers) = g.tensor.base().map(|_| g.tensor.numbers()) else { continue };
+        let numbers = numbers?;
+        let values = numbers.to_f64();
         if let Some(at) = values.iter().position(|&x| x < low || x > high) {
             let index = index_text(g.tensor.shape(), at);
             messages.push(Message::new(

@@ -8,16 +8,17 @@
 //! for first, under the same names. (`cudarc` has such a question itself, but not in a build where another crate makes it
 //! link the driver directly; this one is right in both.)
 
-use super::driver::{Call, Driver, Session, Value};
+use super::driver::{Call, Driver, Queue};
 use crate::error::{Error, Result};
 use crate::nvrtc::Binary;
 use chunkwise_codegen::{Arch, Kernel};
-use cudarc::driver::sys::{CUdevice_attribute, CUevent_flags, CUfunction_attribute_enum, CUresult};
+use cudarc::driver::sys::{self, CUdevice_attribute, CUevent_flags, CUfunction_attribute_enum, CUresult};
 use cudarc::driver::{
-    CudaContext, CudaEvent, CudaFunction, CudaSlice, CudaStream, DevicePtrMut, DriverError, LaunchConfig,
-    PushKernelArg, result,
+    CudaContext, CudaEvent, CudaFunction, CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DriverError, result,
 };
 use cudarc::nvrtc::Ptx;
+use std::ffi::c_void;
+use std::ptr;
 use std::sync::Arc;
 
 /// One GPU, opened.
@@ -78,7 +79,7 @@ impl Cuda {
 
 impl Driver for Cuda {
     type Function = CudaFunction;
-    type Session<'a> = CudaSession<'a>;
+    type Queue = CudaQueue;
 
     fn arch(&self) -> Arch {
         self.arch
@@ -107,109 +108,126 @@ impl Driver for Cuda {
     }
 
     /// Makes this GPU the calling thread's current one.
-    fn session(&self) -> Result<CudaSession<'_>> {
+    fn queue(self: &Arc<Self>) -> Result<CudaQueue> {
         self.context.bind_to_thread().map_err(|e| failed("choosing the GPU", e))?;
-        Ok(CudaSession(self))
+        Ok(CudaQueue { stream: self.stream.clone(), memory: Vec::new() })
+    }
+
+    unsafe fn queue_on(self: &Arc<Self>, stream: *mut c_void) -> Result<CudaQueue> {
+        self.context.bind_to_thread().map_err(|e| failed("choosing the GPU", e))?;
+        // SAFETY: the caller's promise: a stream of this GPU's, which outlives the queue, and so this.
+        let stream = unsafe { self.context.wrap_borrowed_stream(stream.cast()) };
+        Ok(CudaQueue { stream, memory: Vec::new() })
     }
 }
 
-/// One run on a GPU. Its order is that of the stream.
+/// A stream, and the memory that was taken for it. Its order is that of the stream.
 #[derive(Debug)]
-pub(crate) struct CudaSession<'a>(&'a Cuda);
-
-/// Bytes on the GPU, and how many of them were asked for: at least one is taken, so that there is an address.
-#[derive(Debug)]
-pub(crate) struct CudaBuffer {
-    slice: CudaSlice<u8>,
-    used: usize,
+pub(crate) struct CudaQueue {
+    stream: Arc<CudaStream>,
+    memory: Vec<CudaSlice<u8>>,
 }
 
-impl Session for CudaSession<'_> {
+impl Queue for CudaQueue {
     type Function = CudaFunction;
-    type Buffer = CudaBuffer;
 
-    fn upload(&mut self, name: &str, bytes: &[u8]) -> Result<CudaBuffer> {
+    fn upload(&mut self, name: &str, bytes: &[u8]) -> Result<u64> {
         if bytes.is_empty() {
             return self.allocate(name, 0);
         }
-        let slice = self.0.stream.clone_htod(bytes).map_err(|e| failed("copying to the GPU", e))?;
-        Ok(CudaBuffer { slice, used: bytes.len() })
+        let slice = self.stream.clone_htod(bytes).map_err(|e| failed("copying to the GPU", e))?;
+        let (address, used) = slice.device_ptr(&self.stream);
+        drop(used);
+        self.memory.push(slice);
+        Ok(address)
     }
 
-    fn allocate(&mut self, _: &str, bytes: usize) -> Result<CudaBuffer> {
-        let stream = &self.0.stream;
+    /// At least one byte is taken, so that there is an address.
+    fn allocate(&mut self, _: &str, bytes: usize) -> Result<u64> {
+        let stream = &self.stream;
         // SAFETY: the numbers are bytes, for which any pattern is valid, and they are filled before they are used.
         let slice = unsafe { stream.alloc::<u8>(bytes.max(1)) };
         let mut slice = slice.map_err(|e| failed("asking for memory", e))?;
-        let (address, _used) = slice.device_ptr_mut(stream);
+        let (address, used) = slice.device_ptr_mut(stream);
         // SAFETY: the allocation at this address has this many bytes, and the stream is the one it was made on.
         unsafe { result::memset_d8_async(address, POISON, bytes.max(1), stream.cu_stream()) }
             .map_err(|e| failed("filling memory", e))?;
-        drop(_used);
-        Ok(CudaBuffer { slice, used: bytes })
+        drop(used);
+        self.memory.push(slice);
+        Ok(address)
     }
 
-    /// Waits for the launch, so that its own failure is not blamed on a copy.
-    fn launch(&mut self, call: &Call<'_, CudaFunction, CudaBuffer>) -> Result<()> {
-        self.enqueue(call)?;
-        self.0.stream.synchronize().map_err(|e| failed("running a kernel", e))
+    /// One call of the driver's, but for asking which GPU is the thread's current one: a stream that is being captured takes
+    /// both.
+    fn launch(&mut self, call: Call<'_, CudaFunction>) -> Result<()> {
+        let Call { function, kernel, blocks, arguments } = call;
+        self.stream.context().bind_to_thread().map_err(|e| failed("choosing the GPU", e))?;
+        let mut bytes = arguments.len();
+        let key = |key: u32| ptr::without_provenance_mut::<c_void>(key as usize);
+        let mut packed = [
+            key(sys::CU_LAUNCH_PARAM_BUFFER_POINTER_AS_INT),
+            arguments.as_ptr().cast_mut().cast(),
+            key(sys::CU_LAUNCH_PARAM_BUFFER_SIZE_AS_INT),
+            (&raw mut bytes).cast(),
+            key(sys::CU_LAUNCH_PARAM_END_AS_INT),
+        ];
+        // SAFETY: the bytes were laid out by the kernel's own list of arguments, each with the size and at the alignment that
+        // its parameter has; the driver copies them before it returns. What they point to has the sizes that the kernel
+        // reads and writes: a run's own buffers, made for it, which it waits for, or those of a caller who promised so
+        // (`Prepared::launch`).
+        let launched = unsafe {
+            sys::cuLaunchKernel(
+                function.cu_function(),
+                blocks,
+                1,
+                1,
+                kernel.threads,
+                1,
+                1,
+                kernel.shared,
+                self.stream.cu_stream(),
+                ptr::null_mut(),
+                packed.as_mut_ptr(),
+            )
+        };
+        launched.result().map_err(|e| failed("launching a kernel", e))
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        self.stream.synchronize().map_err(|e| failed("running a kernel", e))
     }
 
     /// An event before each set of calls and one after it; nothing waits until all are enqueued.
-    fn time(&mut self, sets: &[Vec<Call<'_, CudaFunction, CudaBuffer>>], repeats: usize) -> Result<Vec<f64>> {
+    fn time(&mut self, sets: &[Vec<Call<'_, CudaFunction>>], repeats: usize) -> Result<Vec<f64>> {
         let timed = Some(CUevent_flags::CU_EVENT_DEFAULT);
-        let event = || self.0.stream.record_event(timed).map_err(|e| failed("recording an event", e));
+        let stream = self.stream.clone();
+        let event = || stream.record_event(timed).map_err(|e| failed("recording an event", e));
         let mut events = Vec::with_capacity(repeats);
         for calls in sets.iter().cycle().take(repeats) {
             let begin = event()?;
-            calls.iter().try_for_each(|call| self.enqueue(call))?;
+            calls.iter().try_for_each(|call| self.launch(*call))?;
             events.push((begin, event()?));
         }
-        self.0.stream.synchronize().map_err(|e| failed("running a kernel", e))?;
+        self.wait()?;
         let elapsed = |(begin, end): &(CudaEvent, CudaEvent)| begin.elapsed_ms(end).map(f64::from);
         events.iter().map(|pair| elapsed(pair).map_err(|e| failed("reading an event", e))).collect()
     }
 
     /// A GPU does not know; what was not written shows as NaNs.
-    fn unwritten(&self, _: &CudaBuffer) -> Option<usize> {
+    fn unwritten(&self, _: u64, _: usize) -> Option<usize> {
         None
     }
 
-    fn download(&mut self, buffer: &CudaBuffer) -> Result<Vec<u8>> {
-        let stream = &self.0.stream;
-        let bytes = stream.clone_dtoh(&buffer.slice).map_err(|e| failed("copying from the GPU", e));
-        let mut bytes = bytes?;
-        stream.synchronize().map_err(|e| failed("copying from the GPU", e))?;
-        bytes.truncate(buffer.used);
-        Ok(bytes)
-    }
-}
-
-impl CudaSession<'_> {
-    /// Puts a launch into the stream.
-    fn enqueue(&self, call: &Call<'_, CudaFunction, CudaBuffer>) -> Result<()> {
-        const NULL: &u64 = &0;
-        let stream = &self.0.stream;
-        let (launch, mut arguments) = (call.launch, stream.launch_builder(call.function));
-        for value in &call.values {
-            match value {
-                Value::Buffer(buffer) => arguments.arg(&buffer.slice),
-                Value::Null => arguments.arg(NULL),
-                Value::Count(count) => arguments.arg(count),
-                Value::Heads(heads) => arguments.arg(heads),
-                Value::Strides(strides) => arguments.arg(strides),
-            };
+    fn download(&mut self, address: u64, bytes: usize) -> Result<Vec<u8>> {
+        let mut found = vec![0u8; bytes];
+        if bytes > 0 {
+            // SAFETY: the target has this many bytes and lives until the stream is waited for, below; the driver refuses
+            // what is no memory of the GPU's.
+            unsafe { result::memcpy_dtoh_async(&mut found, address, self.stream.cu_stream()) }
+                .map_err(|e| failed("copying from the GPU", e))?;
         }
-        let geometry = LaunchConfig {
-            grid_dim: (launch.blocks, 1, 1),
-            block_dim: (launch.kernel.threads, 1, 1),
-            shared_mem_bytes: launch.kernel.shared,
-        };
-        // SAFETY: the values were made from the kernel's own list of arguments, one each, in order, with the types it
-        // states; the buffers have the sizes that its tensors have for the sizes it was emitted for, and they outlive
-        // the launch, which the callers wait for.
-        unsafe { arguments.launch(geometry) }.map_err(|e| failed("launching a kernel", e))?;
-        Ok(())
+        self.stream.synchronize().map_err(|e| failed("copying from the GPU", e))?;
+        Ok(found)
     }
 }
 

@@ -4,13 +4,18 @@
 //! validate -> emit -> compile (memory, disk, NVRTC) -> load -> upload -> launch -> download
 //! ```
 //!
-//! A kernel is made when a shape is first seen. Tensors live on the host between runs. What a machine has to offer is
-//! said in [`driver`]; `cuda` and `sim` offer it, and nothing else here knows which of them it has.
+//! A kernel is made when a shape is first seen. Tensors live on the host between runs, or on the machine, in the caller's
+//! hands ([`prepared`]). What a machine has to offer is said in [`driver`]; `cuda`, `sim` and `null` offer it, and nothing
+//! else here knows which of them it has.
 
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 pub(crate) mod driver;
+mod inputs;
 mod launch;
+mod launches;
+pub(crate) mod null;
+pub(crate) mod prepared;
 #[cfg(feature = "sim")]
 pub(crate) mod sim;
 
@@ -27,7 +32,8 @@ use chunkwise_codegen::{DType, Kernel, Limitation, Plan, Precision, Schedule, fu
 use chunkwise_dsl::rule::Rule;
 use chunkwise_dsl::timeline::Timeline;
 use driver::Driver;
-use launch::{Loaded, Run};
+use launch::Run;
+use launches::Loaded;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -89,9 +95,9 @@ impl<D: Driver> Gpu<D> {
             loaded: Arc::default(),
         })
     }
+
     /// The machine.
-    #[cfg(feature = "sim")]
-    pub(crate) fn driver(&self) -> &D {
+    pub(crate) fn driver(&self) -> &Arc<D> {
         &self.driver
     }
 
@@ -118,9 +124,9 @@ impl<D: Driver> Gpu<D> {
 
     /// Checks the tensors, chooses types, and runs.
     pub(crate) fn run(&self, bindings: &Bindings<'_>, options: &Options, pass: Pass) -> Result<Tensors> {
-        let (problem, loaded) = self.prepare(bindings, options, pass)?;
+        let (problem, loaded) = self.checked(bindings, options, pass)?;
         let run = Run { signature: &self.timeline.signature, problem: &problem, piece: options.piece };
-        let result = run.launch(&*self.driver, &loaded);
+        let result = run.launch(&self.driver, &loaded);
         result.map_err(|error| self.blamed(error))
     }
 
@@ -132,14 +138,14 @@ impl<D: Driver> Gpu<D> {
         copies: usize,
         repeats: usize,
     ) -> Result<Vec<f64>> {
-        let (problem, loaded) = self.prepare(bindings, options, Pass::Forward)?;
+        let (problem, loaded) = self.checked(bindings, options, Pass::Forward)?;
         let run = Run { signature: &self.timeline.signature, problem: &problem, piece: options.piece };
-        let result = run.time(&*self.driver, &loaded, copies, repeats);
+        let result = run.time(&self.driver, &loaded, copies, repeats);
         result.map_err(|error| self.blamed(error))
     }
 
     /// The checked tensors, and the kernel for them.
-    fn prepare<'a>(
+    fn checked<'a>(
         &self,
         bindings: &'a Bindings<'_>,
         options: &Options,

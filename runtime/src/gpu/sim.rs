@@ -8,7 +8,7 @@
 //! Decoding is done once for each kernel and kept for the process, as binaries are: a decoded kernel is a few times the
 //! size of its PTX, so only the [`KEPT`] newest are held.
 
-use super::driver::{Call, Driver, Launch, Session, Value};
+use super::driver::{Call, Driver, Queue};
 use crate::counters::Launched;
 use crate::error::{Error, Result};
 use crate::nvrtc::Binary;
@@ -17,7 +17,8 @@ use chunkwise_codegen::{Arch, Kernel};
 use chunkwise_sim::machine::{self, Arguments, Module};
 use chunkwise_sim::memory::global::{Global, HostError};
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many decoded kernels are kept.
 const KEPT: usize = 64;
@@ -30,7 +31,7 @@ const ALIGN: u64 = 256;
 pub(crate) struct Simulator {
     arch: Arch,
     lines: bool,
-    /// The launches of the session that launched last; each has a list of its own, since several may run at a time.
+    /// The launches of the queue that launched last; each has a list of its own, since several may run at a time.
     counted: Mutex<Vec<Launched>>,
 }
 
@@ -53,7 +54,7 @@ impl Simulator {
 
 impl Driver for Simulator {
     type Function = machine::Kernel;
-    type Session<'a> = Simulated<'a>;
+    type Queue = Simulated;
 
     fn arch(&self) -> Arch {
         self.arch
@@ -74,52 +75,41 @@ impl Driver for Simulator {
         decoded(&binary.ptx, &kernel.name)
     }
 
-    fn session(&self) -> Result<Simulated<'_>> {
+    fn queue(self: &Arc<Self>) -> Result<Simulated> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        Ok(Simulated { simulator: self, memory: Global::new(), launched: Vec::new() })
+        Ok(Simulated { simulator: self.clone(), memory: Global::new(), launched: Vec::new() })
+    }
+
+    unsafe fn queue_on(self: &Arc<Self>, _: *mut c_void) -> Result<Simulated> {
+        Err(Error::limitation("the simulator has no streams", "use `Executable::queue`"))
     }
 }
 
-/// One run in the simulator.
+/// Simulated memory, and what was launched on it. Every launch is run to its end at once.
 #[derive(Debug)]
-pub(crate) struct Simulated<'a> {
-    simulator: &'a Simulator,
+pub(crate) struct Simulated {
+    simulator: Arc<Simulator>,
     memory: Global,
     launched: Vec<Launched>,
 }
 
-/// An allocation in simulated memory.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Allocation {
-    address: u64,
-    bytes: usize,
-}
-
-impl Session for Simulated<'_> {
+impl Queue for Simulated {
     type Function = machine::Kernel;
-    type Buffer = Allocation;
 
-    fn upload(&mut self, name: &str, bytes: &[u8]) -> Result<Allocation> {
-        let allocation = self.allocate(name, bytes.len())?;
-        self.memory.write(allocation.address, bytes).map_err(host)?;
-        Ok(allocation)
+    fn upload(&mut self, name: &str, bytes: &[u8]) -> Result<u64> {
+        let address = self.allocate(name, bytes.len())?;
+        self.memory.write(address, bytes).map_err(host)?;
+        Ok(address)
     }
 
-    fn allocate(&mut self, name: &str, bytes: usize) -> Result<Allocation> {
-        let address = self.memory.alloc_named(bytes as u64, ALIGN, name).map_err(host)?;
-        Ok(Allocation { address, bytes })
+    fn allocate(&mut self, name: &str, bytes: usize) -> Result<u64> {
+        self.memory.alloc_named(bytes as u64, ALIGN, name).map_err(host)
     }
 
-    fn launch(&mut self, call: &Call<'_, machine::Kernel, Allocation>) -> Result<()> {
-        let Launch { kernel, blocks } = call.launch;
+    fn launch(&mut self, call: Call<'_, machine::Kernel>) -> Result<()> {
+        let Call { kernel, blocks, .. } = call;
         let grid = machine::Launch::linear(blocks, kernel.threads).dynamic_shared(kernel.shared);
-        let arguments = call.values.iter().fold(Arguments::new(), |arguments, value| match value {
-            Value::Buffer(allocation) => arguments.pointer(allocation.address),
-            Value::Null => arguments.pointer(0),
-            Value::Count(count) => arguments.bytes(&count.to_le_bytes()),
-            Value::Heads(heads) => arguments.u32(*heads),
-            Value::Strides(strides) => arguments.bytes(strides),
-        });
+        let arguments = Arguments::packed(call.arguments);
         let options = machine::Options { lines: self.simulator.lines, ..machine::Options::default() };
         let report = call.function.run(&grid, &arguments, &mut self.memory, &options).map_err(refused)?;
         self.launched.push(Launched {
@@ -133,8 +123,13 @@ impl Session for Simulated<'_> {
         Ok(())
     }
 
+    /// Every launch ran to its end.
+    fn wait(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// There is no clock that would mean anything.
-    fn time(&mut self, _: &[Vec<Call<'_, machine::Kernel, Allocation>>], _: usize) -> Result<Vec<f64>> {
+    fn time(&mut self, _: &[Vec<Call<'_, machine::Kernel>>], _: usize) -> Result<Vec<f64>> {
         Err(Error::limitation(
             "the simulator counts, but it has no clock",
             "time kernels on a GPU; what the simulator counts is in its counters",
@@ -142,9 +137,9 @@ impl Session for Simulated<'_> {
     }
 
     /// By halves: a range is written when all of its bytes are.
-    fn unwritten(&self, allocation: &Allocation) -> Option<usize> {
-        let is_written = |end: usize| self.memory.written(allocation.address, end as u64) == Ok(true);
-        let (mut written, mut beyond) = (0, allocation.bytes + 1);
+    fn unwritten(&self, address: u64, bytes: usize) -> Option<usize> {
+        let is_written = |end: usize| self.memory.written(address, end as u64) == Ok(true);
+        let (mut written, mut beyond) = (0, bytes + 1);
         while beyond - written > 1 {
             let middle = written + (beyond - written) / 2;
             if is_written(middle) {
@@ -153,13 +148,13 @@ impl Session for Simulated<'_> {
                 beyond = middle;
             }
         }
-        (written < allocation.bytes).then_some(written)
+        (written < bytes).then_some(written)
     }
 
-    fn download(&mut self, allocation: &Allocation) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; allocation.bytes];
-        self.memory.read(allocation.address, &mut bytes).map_err(host)?;
-        Ok(bytes)
+    fn download(&mut self, address: u64, bytes: usize) -> Result<Vec<u8>> {
+        let mut found = vec![0; bytes];
+        self.memory.read(address, &mut found).map_err(host)?;
+        Ok(found)
     }
 }
 
@@ -213,19 +208,18 @@ mod tests {
 
     #[test]
     fn the_first_byte_that_nobody_wrote_is_found() {
-        let simulator = Simulator::new(Arch::Sm80);
-        let mut session = simulator.session().unwrap();
+        let mut queue = Arc::new(Simulator::new(Arch::Sm80)).queue().unwrap();
         for (bytes, first) in [(64, 0), (64, 1), (64, 40), (64, 63), (1, 0)] {
-            let room = session.allocate("o", bytes).unwrap();
-            session.memory.write(room.address, &vec![7; first]).unwrap();
-            assert_eq!(session.unwritten(&room), Some(first));
-            session.memory.write(room.address, &vec![7; bytes]).unwrap();
-            assert_eq!(session.unwritten(&room), None);
-            assert_eq!(session.download(&room).unwrap(), vec![7; bytes]);
+            let room = queue.allocate("o", bytes).unwrap();
+            queue.memory.write(room, &vec![7; first]).unwrap();
+            assert_eq!(queue.unwritten(room, bytes), Some(first));
+            queue.memory.write(room, &vec![7; bytes]).unwrap();
+            assert_eq!(queue.unwritten(room, bytes), None);
+            assert_eq!(queue.download(room, bytes).unwrap(), vec![7; bytes]);
         }
-        let nothing = session.allocate("o", 0).unwrap();
-        assert_ne!(nothing.address, 0);
-        assert_eq!(session.unwritten(&nothing), None);
+        let nothing = queue.allocate("o", 0).unwrap();
+        assert_ne!(nothing, 0);
+        assert_eq!(queue.unwritten(nothing, 0), None);
     }
 
     #[test]

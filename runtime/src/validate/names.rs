@@ -13,7 +13,8 @@ use super::Pass;
 use crate::bind::Bindings;
 use crate::error::{Error, Message, Result};
 use crate::layout::{Axis, axes_text, output_axes, param_axes, state_axes};
-use crate::tensor::{Tensor, shape_text};
+use crate::tensor::shape_text;
+use crate::view::View;
 use chunkwise_dsl::signature::Signature;
 
 /// What a tensor is to the rule.
@@ -36,7 +37,7 @@ pub(super) enum Role {
 pub(super) struct Given<'a> {
     pub(super) name: String,
     pub(super) role: Role,
-    pub(super) tensor: &'a Tensor,
+    pub(super) tensor: View<'a>,
     /// As many as the tensor's rank; empty for `cu_seqlens`.
     pub(super) axes: Vec<Axis>,
 }
@@ -95,7 +96,7 @@ pub(super) fn given<'a>(
         match bindings.get(&k.name) {
             Some(tensor) if wanted => {
                 messages.extend(misfit(signature, &k, tensor));
-                given.push(Given { name: k.name, role: k.role, tensor, axes: k.axes });
+                given.push(Given { name: k.name, role: k.role, tensor: tensor.clone(), axes: k.axes });
             }
             None if matches!(k.role, Role::Param(_)) => messages.push(Message::new(
                 format!("tensor `{}` is missing", k.name),
@@ -193,7 +194,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// A wrong element type or rank.
-fn misfit(signature: &Signature, known: &Known, tensor: &Tensor) -> Option<Message> {
+fn misfit(signature: &Signature, known: &Known, tensor: &View<'_>) -> Option<Message> {
     let (name, rank) = (&known.name, tensor.shape().len());
     if known.role == Role::Boundaries {
         return if tensor.element().is_float() {

@@ -6,4 +6,8 @@ mod cpu;
 mod cuda;
 mod messages;
 #[cfg(feature = "sim")]
+mod prepared;
+#[cfg(feature = "sim")]
 mod sim;
+#[cfg(feature = "sim")]
+mod views;

@@ -175,7 +175,7 @@ fn a_kernel_that_leaves_a_result_unwritten_is_told_which() {
 
 #[test]
 fn a_kernel_that_reads_beyond_a_tensor_is_told_which() {
-    let error = edited("q_at += q_step;", "q_at += 2 * q_step;");
+    let error = edited("q_at += q_strides.token;", "q_at += 2 * q_strides.token;");
     assert!(matches!(error, Error::Kernel(_)), "{error}");
     let text = error.to_string();
     for part in ["access out of bounds", "line ", " of mine.cu", "`q`"] {

@@ -75,6 +75,8 @@ impl Default for Options {
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Arguments {
     values: Vec<(&'static str, Vec<u8>)>,
+    /// All of them as they lie, where given so.
+    space: Option<Vec<u8>>,
 }
 
 impl Arguments {
@@ -113,6 +115,11 @@ impl Arguments {
         self.push("f64", &value.to_le_bytes())
     }
 
+    /// All arguments as they lie in the parameter space, each at a multiple of its alignment; takes the place of any other.
+    pub fn packed(space: &[u8]) -> Arguments {
+        Arguments { values: Vec::new(), space: Some(space.to_vec()) }
+    }
+
     /// A value of any size, such as a struct, as its bytes.
     pub fn bytes(self, value: &[u8]) -> Arguments {
         self.push("value", value)
@@ -126,6 +133,16 @@ impl Arguments {
     /// The kernel's parameter space.
     pub(crate) fn pack(&self, kernel: &Kernel) -> Result<Vec<u8>, Error> {
         let (name, params) = (&kernel.name, &kernel.params);
+        if let Some(space) = &self.space {
+            return match space.len() == kernel.param_bytes as usize {
+                true => Ok(space.clone()),
+                false => Err(Error::Launch(format!(
+                    "the arguments of `{name}` have {} bytes, and its parameters {}",
+                    space.len(),
+                    kernel.param_bytes
+                ))),
+            };
+        }
         if params.len() != self.values.len() {
             return Err(Error::Launch(format!(
                 "`{name}` has {} parameters, and {} arguments were given",
