@@ -202,6 +202,7 @@ mod tests {
             "decay_pair",
             "decay_reads",
             "decay_writes",
+            "lift_writes",
             "decay_chunk",
             "add_gram",
             "add_own",

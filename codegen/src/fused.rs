@@ -17,6 +17,7 @@
 //!
 //! Source: the chunkwise form of the design, `math/timeline.py`.
 
+mod bounds;
 mod channels;
 mod choose;
 mod clocks;
@@ -27,6 +28,7 @@ mod substitution;
 mod verify;
 mod work;
 
+pub use bounds::{Bounds, bounds};
 pub use channels::{ChannelClock, Finding};
 pub use choose::{choose, columns};
 pub use mixes::{Mixing, Table};

@@ -32,6 +32,7 @@ mod launches;
 mod limits;
 mod own;
 mod product;
+mod ranges;
 mod segmented;
 mod texts;
 mod work;

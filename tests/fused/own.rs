@@ -73,6 +73,37 @@ pub(crate) const RAW_MIX: &str = "fn raw_mix(
     s.read(q)
 }";
 
+/// Decays by channel within a declared range.
+pub(crate) const RANGED: &str = "fn ranged(
+    mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, #[range(-5.0..=0.0)] g: Vector<K>, beta: Scalar,
+) -> Vector<V> {
+    s *= exp(g);
+    s += outer(beta * k, v - s.read(k));
+    s.read(q)
+}";
+
+/// The same of raw decays, with two writes a token.
+pub(crate) const RANGED_STEPS: &str = "fn ranged_steps(
+    mut s: State<K, V>, q: Vector<K>, k: [Vector<K>; 2], v: [Vector<V>; 2], #[range(0.5..=1.0)] d: Vector<K>,
+    beta: [Scalar; 2],
+) -> Vector<V> {
+    s *= d;
+    for j in 0..2 {
+        s += outer(beta[j] * k[j], v[j] - s.read(k[j]));
+    }
+    s.read(q)
+}";
+
+/// Reads and writes before the decay.
+pub(crate) const RANGED_LATE: &str = "fn ranged_late(
+    mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, #[range(-3.0..=0.0)] g: Vector<K>, beta: Scalar,
+) -> (Vector<V>, Vector<V>) {
+    let p = s.read(q);
+    s += outer(beta * k, v - s.read(k));
+    s *= exp(g);
+    (p, s.read(k))
+}";
+
 /// The rest; names of dims and states are others on purpose.
 const OTHERS: [&str; 14] = [
     // Reads on both sides of a decay and of a write, and two outputs.
@@ -338,7 +369,19 @@ const MIXES: [&str; 4] = [
 
 /// All of them.
 pub(crate) fn rules() -> Vec<Arc<Rule>> {
-    let named = [RAW, RAW_DELTA, RAW_KEYS, RAW_VALUES, RAW_VALUES_DELTA, RAW_MIX, DELTA, UNDECAYED];
+    let named = [
+        RAW,
+        RAW_DELTA,
+        RAW_KEYS,
+        RAW_VALUES,
+        RAW_VALUES_DELTA,
+        RAW_MIX,
+        DELTA,
+        UNDECAYED,
+        RANGED,
+        RANGED_STEPS,
+        RANGED_LATE,
+    ];
     named
         .into_iter()
         .chain(OTHERS)

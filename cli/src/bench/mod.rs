@@ -216,7 +216,9 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
         .transpose()?;
     let chunk = match plan {
         Plan::Recurrent => 1,
-        Plan::Fused | Plan::Segmented => fused::choose(timeline, &spec, setup.arch).map_or(1, |plan| plan.tokens as usize),
+        Plan::Fused | Plan::Segmented => {
+            fused::choose(timeline, &spec, setup.arch).map_or(1, |plan| plan.tokens as usize)
+        }
     };
     let (element_name, element_bytes) = (setup.dtype.to_string(), setup.dtype.size());
     let setting =

@@ -231,6 +231,29 @@ __device__ __forceinline__ void decay_writes(Split<COLUMNS> to, Split<COLUMNS> f
     }
 }
 
+// Divides the write keys of each run's tokens by the decays since the run's begin. For runs in which a declared range proves
+// that decays do not vanish; where it is not kept, results are finite.
+template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, int COLUMNS>
+__device__ __forceinline__ void lift_writes(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int length) {
+    constexpr int PAIRS = COLUMNS / 2;
+    for (int item = threadIdx.x; item < PAIRS * (TOKENS / length); item += THREADS) {
+        const int column = item % PAIRS * 2, first = item / PAIRS * length;
+        float2 since = make_float2(1.0f, 1.0f);
+#pragma unroll 4
+        for (int t = first; t < first + length; ++t) {
+            const float2 here = *reinterpret_cast<const float2 *>(decay + t * COLUMNS + column);
+            const float2 after = make_float2(since.x * here.x, since.y * here.y);
+#pragma unroll
+            for (int slot = 0; slot < SLOTS; ++slot) {
+                const float2 by = AFTER >> slot & 1u ? after : since;
+                const float2 lift = make_float2(__frcp_rn(fmaxf(by.x, 1e-27f)), __frcp_rn(fmaxf(by.y, 1e-27f)));
+                decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, lift);
+            }
+            since = after;
+        }
+    }
+}
+
 // The decays of the whole chunk, by channel.
 template <int TOKENS, int THREADS, int COLUMNS>
 __device__ __forceinline__ void decay_chunk(float *all, const float *decay) {
@@ -242,8 +265,9 @@ __device__ __forceinline__ void decay_chunk(float *all, const float *decay) {
     }
 }
 
-// Adds the products of decayed reads of rows `row`.. and decayed writes for the pairs of one length.
-template <typename E, int READS, int WRITES, int N, int COLUMNS>
+// Adds the products of decayed reads of rows `row`.. and decayed writes for the pairs of one length, or, with RUN, for all
+// pairs within runs of as many tokens.
+template <typename E, int READS, int WRITES, bool RUN, int N, int COLUMNS>
 __device__ __forceinline__ void add_gram(float (&d)[N][4], Tile<COLUMNS> reads, Tile<COLUMNS> writes, int row, int length) {
     const int lane = threadIdx.x % 32;
     const char *left = reads.at(row + lane % 16, lane / 16 * 8);
@@ -253,8 +277,8 @@ __device__ __forceinline__ void add_gram(float (&d)[N][4], Tile<COLUMNS> reads, 
     for (int n = 0; n < N; n += 2) {
         const int begin = n * 8 / WRITES, end = (n * 8 + 15) / WRITES;
         // Some write comes before some read of the same run; where blocks are whole in a half, in the right halves.
-        bool meets = begin <= last && end / (2 * length) >= first / (2 * length);
-        if (16 % READS == 0 && 16 % WRITES == 0) meets = meets && (last & length) && !(begin & length);
+        bool meets = begin <= last && end / (RUN ? length : 2 * length) >= first / (RUN ? length : 2 * length);
+        if (!RUN && 16 % READS == 0 && 16 % WRITES == 0) meets = meets && (last & length) && !(begin & length);
         if (!meets) continue;
         float part[2][4] = {};
 #pragma unroll 4
@@ -269,7 +293,8 @@ __device__ __forceinline__ void add_gram(float (&d)[N][4], Tile<COLUMNS> reads, 
         for (int e = 0; e < 8; ++e) {
             const int t = (row + lane / 4 + e / 2 % 2 * 8) / READS;
             const int s = (n * 8 + e / 4 * 8 + lane % 4 * 2 + e % 2) / WRITES;
-            const bool pair = t / (2 * length) == s / (2 * length) && (t & length) && !(s & length);
+            const bool halves = t / (2 * length) == s / (2 * length) && (t & length) && !(s & length);
+            const bool pair = RUN ? t / length == s / length && s < t : halves;
             d[n + e / 4][e % 4] += pair ? part[e / 4][e % 4] : 0.0f;
         }
     }

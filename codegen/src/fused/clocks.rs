@@ -1,12 +1,17 @@
 //! How states decay: by one number, kept cumulative, or by channel, applied to keys.
 
+use super::bounds::bounds;
 use super::channels::{factors, product};
 use super::choose::not_fused;
 use super::plan::{Clock, ClockKind, Decayed, Own, Plan};
+use crate::dtype::DType;
 use crate::kernel::Limitation;
 use chunkwise_algebra::program::{Keys, KeysId, NodeId, Op, Slot};
-use chunkwise_dsl::graph::{Binary, Expr, Graph, Shape, StateId, Unary, Value};
+use chunkwise_dsl::graph::{Binary, Shape, StateId, Value};
 use chunkwise_dsl::timeline::Factor;
+
+/// The natural logarithm of what decays of a run may come to: e^60 leaves keys of up to e^28 below the largest bf16 and f32.
+const LARGEST_LOG: f64 = 60.0;
 
 impl Plan {
     /// A clock for all states whose decays are the same.
@@ -33,8 +38,9 @@ impl Plan {
     }
 
     pub(super) fn scalar_clock(&self, states: &[StateId], factors: Vec<Factor>) -> ClockKind {
-        let g = &self.chunk.timeline.graph;
-        let signed = factors.iter().any(|f| matches!(f, Factor::Raw(v) if !never_negative(g, *v)));
+        let (g, signature) = (&self.chunk.timeline.graph, &self.chunk.timeline.signature);
+        let signed =
+            factors.iter().any(|f| matches!(f, Factor::Raw(v) if bounds(g, signature, *v).least < 0.0));
         let mut places: Vec<Vec<usize>> = Vec::new();
         for keys in self.chunk.keys.iter().filter(|k| states.contains(&k.state)) {
             let here = keys.slots.iter().map(|s| s.place).collect();
@@ -78,7 +84,26 @@ impl Plan {
                 self.own.push(Own { gram: NodeId(at as u32), values });
             }
         }
-        Ok(ClockKind::ByChannel { decay, columns: self.columns(self.dims.0) })
+        let span = self.span_of(factors);
+        Ok(ClockKind::ByChannel { decay, columns: self.columns(self.dims.0), span })
+    }
+
+    /// Tokens of a run in which the decays of one channel, multiplied, are proven to stay where an operand can say them and
+    /// their reciprocal: a power of two up to 16.
+    fn span_of(&self, factors: &[Factor]) -> u32 {
+        let t = &self.chunk.timeline;
+        let logarithms = |factor: &Factor| {
+            let of = bounds(&t.graph, &t.signature, factor.value());
+            match factor {
+                Factor::Log(_) => [of.least, of.most],
+                Factor::Raw(_) => [of.least.max(0.0).ln(), of.most.max(0.0).ln()],
+            }
+        };
+        let size = |[least, most]: [f64; 2]| least.abs().max(most.abs());
+        let of_token: f64 = factors.iter().map(logarithms).map(size).sum();
+        // An f16 goes no further than e^11, which leaves nothing for keys.
+        let widest = if self.operand == DType::BF16 { LARGEST_LOG } else { 0.0 };
+        [16, 8, 4, 2].into_iter().find(|span| of_token * f64::from(*span) <= widest).unwrap_or(1)
     }
 
     /// `b . a`, with the token's decay where it stands between the two.
@@ -99,23 +124,5 @@ impl Plan {
             .iter()
             .flat_map(|read| writes.iter().map(|write| pair(read, write)).collect::<Vec<_>>())
             .collect()
-    }
-}
-
-/// Whether an expression is nowhere negative, by its form alone.
-fn never_negative(g: &Graph, v: Value) -> bool {
-    match g.expr(v) {
-        Expr::Const(number) => number.0 >= 0.0,
-        Expr::Size(_) | Expr::Softmax(_) => true,
-        Expr::Unary(op, _) => {
-            use Unary::*;
-            matches!(op, Exp | Sigmoid | Softplus | Relu | Square | Sqrt | Rsqrt | Abs | Step)
-        }
-        Expr::Binary(Binary::Add | Binary::Mul | Binary::Div | Binary::Min, x, y) => {
-            never_negative(g, x) && never_negative(g, y)
-        }
-        Expr::Binary(Binary::Max, x, y) => never_negative(g, x) || never_negative(g, y),
-        Expr::Sum(x) | Expr::Spread(x) => never_negative(g, x),
-        _ => false,
     }
 }

@@ -106,6 +106,9 @@ pub enum ClockKind {
         decay: Value,
         /// Columns of its rows.
         columns: u32,
+        /// Tokens of a run in which decays are proven not to vanish: there one product does for all lengths. 1 where nothing
+        /// is proven.
+        span: u32,
     },
 }
 
@@ -260,6 +263,15 @@ pub enum Root {
 }
 
 impl Plan {
+    /// Tokens of a run in which no decay by channel of any state vanishes.
+    pub fn span(&self) -> u32 {
+        let spans = self.clocks.iter().filter_map(|clock| match clock.kind {
+            ClockKind::ByChannel { span, .. } => Some(span),
+            ClockKind::Scalar { .. } => None,
+        });
+        spans.min().unwrap_or(1)
+    }
+
     /// Columns of a tile of this dim: all of a key dim, the block's of the value dim.
     pub fn columns(&self, dim: Dim) -> u32 {
         if dim == self.dims.1 {

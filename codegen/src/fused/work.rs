@@ -109,12 +109,25 @@ impl Plan {
             let whole = 16 % reads == 0 && 16 % writes == 0;
             some && (!whole || (last & length != 0 && begin & length == 0))
         };
-        let lengths = std::iter::successors(Some(self.tokens / 2), |h| Some(h / 2)).take_while(|h| *h > 0);
+        let lengths =
+            std::iter::successors(Some(self.tokens / 2), |h| Some(h / 2)).take_while(|h| *h >= self.span());
         let of_length = |h| {
             let blocks = (0..square.rows / 16).flat_map(|r| (0..square.columns / 16).map(move |c| (r, c)));
             blocks.filter(|(r, c)| meets(r * 16, c * 16, h)).count() as u64
         };
-        lengths.map(of_length).sum()
+        lengths.map(of_length).sum::<u64>() + self.run_blocks(square, reads, writes)
+    }
+
+    /// Blocks that hold pairs within runs in which no decay vanishes; as in `solve.cuh`.
+    fn run_blocks(&self, square: &Square, reads: u32, writes: u32) -> u64 {
+        let span = self.span();
+        let meets = |row: u32, column: u32| {
+            let (first, last) = (row / reads, (row + 15) / reads);
+            let (begin, end) = (column / writes, (column + 15) / writes);
+            begin <= last && end / span >= first / span
+        };
+        let blocks = (0..square.rows / 16).flat_map(|r| (0..square.columns / 16).map(move |c| (r, c)));
+        blocks.filter(|(r, c)| span > 1 && meets(r * 16, c * 16)).count() as u64
     }
 
     /// Whether products take keys in two parts.

@@ -76,25 +76,29 @@ fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
             rows.grams.push((own.gram, name));
         }
     }
-    let half = fused.fresh("half");
-    w.block(format_args!("for (int {half} = {}; {half} > 0; {half} /= 2)", plan.tokens / 2), |w| {
+    let (half, span) = (fused.fresh("half"), plan.span());
+    let lengths = format!("for (int {half} = {}; {half} >= {span}; {half} /= 2)", plan.tokens / 2);
+    w.block(lengths, |w| {
         for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
             let begin = if decayed.writes { "0" } else { &half };
             decay(fused, decayed, tile, &format!("{begin}, {half}, 2 * {half}"), w);
         }
         fused.barrier(w);
-        for rows in all.iter() {
-            for (node, name) in &rows.grams {
-                let Op::Gram(reads, writes) = plan.chunk.node(*node).op else { continue };
-                w.block(format_args!("if ({} < {})", rows.row, rows.square.rows), |w| {
-                    let head = format!("add_gram<{}, {}>", fused.operand(), slots(fused, reads, writes));
-                    let (reads, writes) = (fused.state_keys(reads).left(), fused.state_keys(writes));
-                    fused.product((&head, name, &format!(", {}, {half}", rows.row)), &reads, &writes, w);
-                });
+        add_grams(fused, all, false, &half, w);
+        fused.barrier(w);
+    });
+    if span > 1 {
+        w.comment("Pairs within a run, whose decays are proven not to vanish, in one product");
+        for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
+            match decayed.writes {
+                true => decay_by(fused, "lift_writes", decayed, tile, &span.to_string(), w),
+                false => decay(fused, decayed, tile, &format!("0, {span}, {span}"), w),
             }
         }
         fused.barrier(w);
-    });
+        add_grams(fused, all, true, &span.to_string(), w);
+        fused.barrier(w);
+    }
     for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
         decay(fused, decayed, tile, &format!("0, {}, {}", plan.tokens, plan.tokens), w);
     }
@@ -114,12 +118,37 @@ fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
     }
 }
 
+/// Adds the products of decayed keys for the pairs of one length, or of all within runs of it.
+fn add_grams(fused: &Fused<'_>, all: &[Rows<'_>], run: bool, length: &str, w: &mut Writer) {
+    for rows in all {
+        for (node, name) in &rows.grams {
+            let Op::Gram(reads, writes) = fused.plan.chunk.node(*node).op else { continue };
+            w.block(format_args!("if ({} < {})", rows.row, rows.square.rows), |w| {
+                let head = format!("add_gram<{}, {}, {run}>", fused.operand(), slots(fused, reads, writes));
+                let (reads, writes) = (fused.state_keys(reads).left(), fused.state_keys(writes));
+                fused.product((&head, name, &format!(", {}, {length}", rows.row)), &reads, &writes, w);
+            });
+        }
+    }
+}
+
 /// Decays keys in runs: `begin, length, period`.
 fn decay(fused: &Fused<'_>, decayed: &Decayed, tile: &TileName, runs: &str, w: &mut Writer) {
+    let function = if decayed.writes { "decay_writes" } else { "decay_reads" };
+    decay_by(fused, function, decayed, tile, runs, w);
+}
+
+fn decay_by(
+    fused: &Fused<'_>,
+    function: &str,
+    decayed: &Decayed,
+    tile: &TileName,
+    runs: &str,
+    w: &mut Writer,
+) {
     let keys = fused.plan.chunk.keys(decayed.keys);
     let Some((_, ClockNames::ByChannel { decay, .. })) = fused.clock(keys.state) else { return };
     let columns = fused.plan.operands[decayed.operand].columns;
-    let function = if decayed.writes { "decay_writes" } else { "decay_reads" };
     w.line(format_args!(
         "{function}<{}, {}, {}, {}, {}u, {}>({}, {}, {decay}, {runs});",
         fused.operand(),
