@@ -108,14 +108,14 @@ __device__ __forceinline__ void decay_state(float (&s)[N][4], Wide<COLUMNS> deca
 // Whether a read row and a write row of one block are a pair of this length. Length 0 are pairs of one token with no decay
 // between the two, length -1 those with one.
 template <int READS, int WRITES, unsigned READ_AFTER, unsigned WRITE_AFTER>
-__device__ __forceinline__ bool meets(int read, int write, int half) {
+__device__ __forceinline__ bool stand_apart(int read, int write, int half) {
     const int t = read / READS, s = write / WRITES;
     if (half > 0) return (t & half) && (t ^ s) >= half && (t ^ s) < 2 * half;
     const bool crosses = (READ_AFTER >> read % READS & 1u) && !(WRITE_AFTER >> write % WRITES & 1u);
     return t == s && crosses == (half < 0);
 }
 
-// d += a L^T for the pairs of one length in a block; see meets.
+// d += a L^T for the pairs of one length in a block; see stand_apart.
 template <typename E, int READS, int WRITES, unsigned READ_AFTER, unsigned WRITE_AFTER, int N, int K, int COLUMNS>
 __device__ __forceinline__ void multiply_pairs(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> l, int block, int half) {
     const int lane = threadIdx.x % 32;
@@ -131,8 +131,8 @@ __device__ __forceinline__ void multiply_pairs(float (&d)[N][4], const unsigned 
 #pragma unroll
             for (int e = 0; e < 4; ++e) {
                 const int read = (n + e / 2) * 8 + lane / 4, write = k * 16 + e % 2 * 8 + lane % 4 * 2;
-                const bool first = meets<READS, WRITES, READ_AFTER, WRITE_AFTER>(read, write, half);
-                const bool second = meets<READS, WRITES, READ_AFTER, WRITE_AFTER>(read, write + 1, half);
+                const bool first = stand_apart<READS, WRITES, READ_AFTER, WRITE_AFTER>(read, write, half);
+                const bool second = stand_apart<READS, WRITES, READ_AFTER, WRITE_AFTER>(read, write + 1, half);
                 x[e] &= (first ? 0xffffu : 0u) | (second ? 0xffff0000u : 0u);
             }
             E::mma(d[n], a[block * WRITES + k], x[0], x[1]);
