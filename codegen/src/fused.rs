@@ -30,7 +30,7 @@ mod work;
 
 pub use bounds::{Bounds, bounds};
 pub use channels::{ChannelClock, Finding};
-pub use choose::{choose, columns};
+pub use choose::{COLUMNS, choose, chunk_cost, columns};
 pub use mixes::{Mixing, Table};
 pub use plan::{
     Clock, ClockKind, Coefficient, Decayed, Epilogue, Input, Number, Operand, Own, Owner, Plan, Reader, Root,

@@ -12,7 +12,7 @@ use chunkwise_codegen::DType;
 const TOKENS: usize = 130;
 
 /// A rule's kernel where the plan takes it.
-fn case(text: &str) -> Option<Case> {
+pub(crate) fn case(text: &str) -> Option<Case> {
     let rule = parse(&format!("#[rule]\n{text}"));
     let sizes = vec![64, 32];
     let case = Case::new(rule, DType::BF16, sizes);
@@ -20,10 +20,10 @@ fn case(text: &str) -> Option<Case> {
 }
 
 /// What a number is at each token.
-type Pattern = (&'static str, fn(usize) -> f64);
+pub(crate) type Pattern = (&'static str, fn(usize) -> f64);
 
 /// Log decays, from none to all at once.
-const LOGS: [Pattern; 9] = [
+pub(crate) const LOGS: [Pattern; 9] = [
     ("no decay", |_| 0.0),
     ("hardly any", |_| -1e-6),
     ("slow", |_| -0.05),
@@ -38,7 +38,7 @@ const LOGS: [Pattern; 9] = [
 ];
 
 /// Raw decays of neither sign.
-const RAW: [Pattern; 6] = [
+pub(crate) const RAW: [Pattern; 6] = [
     ("1", |_| 1.0),
     ("0.9", |_| 0.9),
     ("1e-3", |_| 1e-3),
@@ -48,7 +48,7 @@ const RAW: [Pattern; 6] = [
 ];
 
 /// Raw decays that change the state's sign.
-const NEGATIVE: [Pattern; 4] = [
+pub(crate) const NEGATIVE: [Pattern; 4] = [
     ("-1", |_| -1.0),
     ("-0.9", |_| -0.9),
     ("now and then", |t| if t % 5 == 3 { -0.8 } else { 0.95 }),
@@ -56,7 +56,7 @@ const NEGATIVE: [Pattern; 4] = [
 ];
 
 /// Runs a case with one input by a pattern, and compares.
-fn with_pattern(case: &Case, name: &str, (what, pattern): Pattern, limits: Limits) -> Vec<String> {
+pub(crate) fn with_pattern(case: &Case, name: &str, (what, pattern): Pattern, limits: Limits) -> Vec<String> {
     let frame = Frame { initial: true, ..dense(1, TOKENS, 2) };
     let mut inputs = case.inputs(&frame, 5);
     inputs.insert(name, by_token(&inputs[name], pattern));
@@ -152,20 +152,23 @@ fn strong_feedback_on_repeated_keys() {
     assert_eq!(cases.len(), 2, "the delta rule has a kernel");
     let f16 = cases.iter().map(|case| Case { dtype: DType::F16, ..case.clone() }).collect::<Vec<_>>();
     cases.extend(f16);
-    all(cases, |case| {
-        let mut wrong = Vec::new();
-        for different in KEYS {
-            for (what, pattern) in STRENGTHS {
-                let frame = Frame { initial: true, ..dense(1, TOKENS, 1) };
-                let mut inputs = case.inputs(&frame, 9);
-                inputs.insert("beta", by_token(&inputs["beta"], pattern));
-                inputs.insert("k", repeated(&inputs["k"], different));
-                let found = judged(case, &inputs, hard(case));
-                wrong.extend(found.into_iter().map(|c| format!("{different} keys, beta {what}: {c}")));
-            }
+    all(cases, strong_feedback);
+}
+
+/// Runs a case with `beta` and `k` on every combination of strengths and repeated keys.
+pub(crate) fn strong_feedback(case: &Case) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for different in KEYS {
+        for (what, pattern) in STRENGTHS {
+            let frame = Frame { initial: true, ..dense(1, TOKENS, 1) };
+            let mut inputs = case.inputs(&frame, 9);
+            inputs.insert("beta", by_token(&inputs["beta"], pattern));
+            inputs.insert("k", repeated(&inputs["k"], different));
+            let found = judged(case, &inputs, hard(case));
+            wrong.extend(found.into_iter().map(|c| format!("{different} keys, beta {what}: {c}")));
         }
-        wrong
-    });
+    }
+    wrong
 }
 
 /// The first keys again and again.

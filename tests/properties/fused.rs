@@ -23,6 +23,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// How many rules had a kernel.
 pub(crate) static RUN: AtomicUsize = AtomicUsize::new(0);
 
+/// How many of them ran in pieces.
+pub(crate) static IN_PIECES: AtomicUsize = AtomicUsize::new(0);
+
 /// Element types with precisions, how far off results may be, and by what rounding moves a number at most.
 const KINDS: [(Element, DType, Precision, f64, f64); 4] = [
     (Element::BF16, DType::BF16, Precision::Fast, 50e-4, 3.9e-3),
@@ -45,22 +48,32 @@ pub(crate) fn fused(source: &mut Source) -> Verdict {
     let sizes = case.rule.signature.dims.iter().map(|dim| case.problem.sizes[dim]).collect();
     let columns = source.pick(&[128, 16, 32]);
     let spec = Spec { precision, columns, ..Spec::new(sizes, dtype) };
-    match Plan::Fused.emit(timeline, &spec, Arch::Sm80) {
+    // Short chunks and pieces, so that there are several.
+    let short = Spec { chunk: 16, ..spec.clone() };
+    let (plan, spec) = match source.pick(&[Plan::Fused, Plan::Segmented]) {
+        Plan::Segmented if Plan::Segmented.emit(timeline, &short, Arch::Sm80).is_ok() => {
+            (Plan::Segmented, short)
+        }
+        _ => (Plan::Fused, spec),
+    };
+    match plan.emit(timeline, &spec, Arch::Sm80) {
         Ok(_) => {}
         Err(Limitation::Invalid(what)) => return case.verdict("fused", &[what]),
         Err(_) => return Ok(()),
     }
+    IN_PIECES.fetch_add(usize::from(plan == Plan::Segmented), Ordering::Relaxed);
     RUN.fetch_add(1, Ordering::Relaxed);
     let exact = case.problem.pose(&case.layout, case.seed).inputs;
     let inputs: Tensors = exact.iter().map(|(name, array)| rounded(name, array, element)).collect();
     let run = || -> Result<(Arrays, Arrays), Error> {
         let cpu = case.rule.on(&Device::cpu())?;
-        let cpu = cpu.with_options(options(PlanChoice::Recurrent, Element::F64, Precision::Fast, columns));
+        let cpu =
+            cpu.with_options(options(PlanChoice::Recurrent, Element::F64, &Spec::new(Vec::new(), dtype)));
         let simulator = case
             .rule
             .on(&Device::sim(Arch::Sm80))?
             .with_jit(Arc::new(Jit::new(Nvrtc::find()?, Cache::in_memory())));
-        let simulator = simulator.with_options(options(PlanChoice::Fused, element, precision, columns));
+        let simulator = simulator.with_options(options(plan.into(), element, &spec));
         let expected = forward(&cpu, &inputs)?;
         let got = forward(&simulator, &inputs)?;
         let lost = [1, 2, 3].map(|seed| forward(&cpu, &nudged(&inputs, moved, seed)));
@@ -82,7 +95,7 @@ pub(crate) fn fused(source: &mut Source) -> Verdict {
         let got = got.collect();
         Ok((expected, got))
     };
-    let label = format!("fused, {element}, {precision:?}");
+    let label = format!("{plan}, {element}, {precision:?}");
     match run() {
         Ok((expected, got)) => case.verdict(label, &compare::differences(&expected, &got, limit)),
         Err(error) => case.verdict(label, &[error.to_string()]),
@@ -99,8 +112,9 @@ fn sequences(source: &mut Source) -> Sequences {
     }
 }
 
-fn options(plan: PlanChoice, element: Element, precision: Precision, columns: usize) -> Options {
-    Options { plan, dtype: Some(element), precision, columns: Some(columns), ..Options::default() }
+fn options(plan: PlanChoice, element: Element, spec: &Spec) -> Options {
+    let Spec { precision, chunk, columns, .. } = *spec;
+    Options { plan, dtype: Some(element), precision, chunk, columns: Some(columns), piece: Some(32) }
 }
 
 fn forward(executable: &Executable, inputs: &Tensors) -> Result<Arrays, Error> {

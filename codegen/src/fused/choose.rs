@@ -145,11 +145,17 @@ fn sums_over(timeline: &Timeline, dim: Dim) -> bool {
 pub fn columns(timeline: &Timeline, sizes: &[usize], pairs: usize, multiprocessors: usize) -> usize {
     let value = timeline.forms.iter().find_map(|f| f.key.and(f.value));
     let value = value.and_then(|dim| sizes.get(dim.index())).map_or(1, |size| size.next_multiple_of(16));
-    let cost = |columns: &usize| {
-        let rounds = (pairs * value.div_ceil(*columns)).div_ceil(multiprocessors.max(1));
-        rounds * (SQUARES + value.min(*columns))
-    };
-    [128, 64, 32].into_iter().min_by_key(cost).unwrap_or(128)
+    let cost = |columns: &usize| chunk_cost(value, *columns, pairs, multiprocessors);
+    COLUMNS.into_iter().min_by_key(cost).unwrap_or(COLUMNS[0])
+}
+
+/// The value columns that a block may have, the most first.
+pub const COLUMNS: [usize; 3] = [128, 64, 32];
+
+/// How long a chunk of a launch takes: rounds of blocks, times a block's time in columns.
+pub fn chunk_cost(value: usize, columns: usize, pairs: usize, multiprocessors: usize) -> usize {
+    let rounds = (pairs * value.div_ceil(columns)).div_ceil(multiprocessors.max(1));
+    rounds * (SQUARES + value.min(columns))
 }
 
 /// Counted in the simulator: with blocks of 128, 64 and 32 columns a chunk of the gated delta rule takes 1, .68 and .56 times

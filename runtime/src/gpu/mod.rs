@@ -163,8 +163,12 @@ impl<D: Driver> Gpu<D> {
             _ => {
                 (spec.precision, spec.chunk) = (options.precision, options.chunk);
                 let pairs = problem.layout.sequences.len() * problem.layout.heads;
-                let chosen =
-                    || fused::columns(&self.timeline, &spec.sizes, pairs, self.driver.multiprocessors());
+                let multiprocessors = self.driver.multiprocessors();
+                let chosen = || match plans {
+                    // Pieces fill the machine as well, and blocks of all columns do the least work.
+                    [Plan::Segmented] => fused::COLUMNS[0],
+                    _ => fused::columns(&self.timeline, &spec.sizes, pairs, multiprocessors),
+                };
                 spec.columns = options.columns.unwrap_or_else(chosen);
             }
         }

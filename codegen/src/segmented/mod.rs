@@ -13,6 +13,10 @@
 //!
 //! Source: design, section 2 (composition).
 
+mod cost;
+
+pub use cost::Cost;
+
 use crate::arch::Arch;
 use crate::dtype::DType;
 use crate::fused::{self, Plan};
@@ -54,7 +58,7 @@ pub enum Factor {
 /// # Errors
 /// A [`Limitation`]: the rule's segments have no maps that compose, or it has no fused kernel.
 pub fn emit(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Schedule, Limitation> {
-    let refused = |why: String| Limitation::NotFused(format!("the segmented plan is not built: {why}"));
+    let refused = |why: String| Limitation::NotFused(format!("no segmented plan: {why}"));
     let parts = segment(timeline).map_err(|why| refused(why.to_string()))?;
     let wide = Spec { sizes: parts.sizes(&spec.sizes), ..spec.clone() };
     // The rule first, so that what it has no kernel for is told in its words.
