@@ -36,7 +36,7 @@ fn seed() -> u64 {
 #[test]
 fn pieces_compose() {
     let seed = seed();
-    all(cases(seed, 3), |case| {
+    all(cases(seed, 5), |case| {
         let frames = [
             Frame { initial: true, ..dense(2, 70, 1) },
             Frame { initial: seed.is_multiple_of(2), ..packed(&[65, 0, 3, 32], 2) },
@@ -58,14 +58,14 @@ fn run(case: &Case, frame: &Frame, seed: u64) -> Vec<String> {
 #[test]
 fn causality() {
     let seed = seed();
-    all(cases(seed, 9), |case| causal(case, seed).unwrap_or_else(|error| error));
+    all(cases(seed, 15), |case| causal(case, seed).unwrap_or_else(|error| error));
 }
 
 /// What is no number stays in its sequence.
 #[test]
 fn containment() {
     let seed = seed();
-    all(cases(seed + 1, 9), |case| contained(case, seed).unwrap_or_else(|error| error));
+    all(cases(seed + 1, 15), |case| contained(case, seed).unwrap_or_else(|error| error));
 }
 
 /// Decays of anything from 1 to 0, of either sign, and feedback at its worst: the maps of pieces bear it too.
