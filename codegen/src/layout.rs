@@ -313,12 +313,18 @@ fn largest_run(size: u32) -> u32 {
 
 /// Longer runs mean fewer loads, shorter ones less padding; padding costs more, since state is padded too.
 pub(crate) fn lane_axis(size: u32, lanes: u32) -> Axis {
+    lane_axis_of(size, size, lanes)
+}
+
+/// The same for a part of rows of `whole` numbers: runs divide both.
+pub(crate) fn lane_axis_of(whole: u32, size: u32, lanes: u32) -> Axis {
     let with_run = |run: u32| {
         let stride = lanes * run;
         let registers = size.div_ceil(stride) * run;
         Axis { size, side: Side::Lanes, run, stride, registers, padded: registers * lanes != size }
     };
-    let runs = [4, 2, 1].into_iter().filter(|run| largest_run(size).is_multiple_of(*run));
+    let largest = largest_run(size).min(largest_run(whole));
+    let runs = [4, 2, 1].into_iter().filter(|run| largest.is_multiple_of(*run));
     // `min_by_key` keeps the first of equals: the longest run.
     runs.map(with_run).min_by_key(|axis| axis.registers).unwrap_or_else(|| with_run(1))
 }

@@ -14,7 +14,8 @@
 //! P_o      = found(B_o)                                           over all writes
 //! ```
 //!
-//! Terms that are not there are left out: no feedback, no solve. Source: `math/timeline.py`, `math/coupled.py` and
+//! Terms that are not there are left out: no feedback, no solve. Where value channels decay, a system has all of a state's writes,
+//! `U_N` too. Source: `math/timeline.py`, `math/coupled.py` and
 //! `math/substitution.py` of the design.
 
 use super::build::Builder;
@@ -149,6 +150,9 @@ impl Derivation {
             };
             free.push((state, of_state(false)));
             fed.push((state, of_state(true)));
+        }
+        if family.by_channel {
+            together(&mut free, &mut fed);
         }
         [&mut free, &mut fed].into_iter().for_each(|stacks| stacks.retain(|(_, writes)| !writes.is_empty()));
         for (state, writes) in free {
@@ -304,6 +308,14 @@ impl Derivation {
                 self.b.program.reads.push((r, Found { node, slot, scale }));
             }
         }
+    }
+}
+
+/// Where rows are solved one after the other, and decay by channel on the way, all rows of a state are: the others too.
+fn together(free: &mut [(StateId, Vec<usize>)], fed: &mut [(StateId, Vec<usize>)]) {
+    for ((_, free), (_, fed)) in free.iter_mut().zip(fed).filter(|(_, (_, fed))| !fed.is_empty()) {
+        fed.append(free);
+        fed.sort_unstable();
     }
 }
 

@@ -266,7 +266,7 @@ pub(super) fn token_layout(
             true => (size(dim).min(WARP_COLUMNS * value_warps), WARP_COLUMNS * value_warps, blocks),
             false => (size(dim), size(dim).div_ceil(16) * 16, 1),
         };
-        let axis = layout::lane_axis(here, lanes);
+        let axis = layout::lane_axis_of(size(dim), here, lanes);
         let registers = tile.div_ceil(axis.stride) * axis.run;
         Axis { size: size(dim), registers, padded: registers * lanes * parts != size(dim), ..axis }
     });
