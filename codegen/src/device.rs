@@ -7,13 +7,14 @@
 //! Invariant: an item mentions only items above it or in an earlier file.
 
 /// The files, in order of dependence.
-pub const FILES: [(&str, &str); 11] = [
+pub const FILES: [(&str, &str); 12] = [
     ("numbers.cuh", include_str!("device/numbers.cuh")),
     ("pieces.cuh", include_str!("device/pieces.cuh")),
     ("rows.cuh", include_str!("device/rows.cuh")),
     ("reduce.cuh", include_str!("device/reduce.cuh")),
     ("functions.cuh", include_str!("device/functions.cuh")),
     ("tiles.cuh", include_str!("device/tiles.cuh")),
+    ("handed.cuh", include_str!("device/handed.cuh")),
     ("solve.cuh", include_str!("device/solve.cuh")),
     ("substitute.cuh", include_str!("device/substitute.cuh")),
     ("compose.cuh", include_str!("device/compose.cuh")),

@@ -21,6 +21,7 @@ mod bounds;
 mod channels;
 mod choose;
 mod clocks;
+mod cut;
 mod mixes;
 mod plan;
 mod shared;
@@ -30,7 +31,8 @@ mod work;
 
 pub use bounds::{Bounds, bounds};
 pub use channels::{ChannelClock, Finding};
-pub use choose::{COLUMNS, choose, chunk_cost, columns};
+pub use choose::{COLUMNS, choose, choose_parts, chunk_cost, columns};
+pub use cut::{Cut, Hand, Held, Transfer, WHOLE};
 pub use mixes::{Mixing, Table};
 pub use plan::{
     Clock, ClockKind, Coefficient, Decayed, Epilogue, Input, Number, Operand, Own, Owner, Plan, Reader, Root,
@@ -42,8 +44,11 @@ pub use verify::verify;
 pub use work::Work;
 
 use crate::arch::Arch;
+use crate::dtype::DType;
 use crate::kernel::{Kernel, Limitation, Spec};
 use crate::print;
+use crate::schedule::{Buffer, Pieces, Schedule, Unit};
+use chunkwise_algebra::program::Phase;
 use chunkwise_dsl::timeline::Timeline;
 
 /// Emits the forward kernel of a rule.
@@ -54,4 +59,31 @@ pub fn emit(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Kernel, Limi
     let plan = choose(timeline, spec, arch)?;
     verify(&plan, arch)?;
     Ok(print::fused::kernel(spec, &plan))
+}
+
+/// The phases of the plan `split`, a kernel each.
+const PARTS: [&[Phase]; 3] = [&[Phase::Before], &[Phase::Carry], &[Phase::After]];
+
+/// Emits the forward kernels of a rule, one for each phase: all chunks at one time, but for what the next state is made from.
+///
+/// # Errors
+/// A [`Limitation`]: the rule or a size has no such kernels.
+pub fn emit_split(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Schedule, Limitation> {
+    let plans = choose_parts(timeline, spec, arch, &PARTS)?;
+    plans.iter().try_for_each(|plan| verify(plan, arch))?;
+    let [before, ..] = &plans[..] else { return Err(Limitation::Invalid("no phases".to_owned())) };
+    let (tokens, (regions, registers)) = (before.tokens, before.cut.bytes);
+    let buffer = |name: &str, bytes: u32| Buffer {
+        name: name.to_owned(),
+        dtype: DType::F32,
+        unit: Unit::Piece,
+        elements: bytes as usize / 4,
+    };
+    // A rule may leave nothing to do before.
+    let works = |plan: &&Plan| !plan.computes(Phase::Before) || !plan.cut.exports.is_empty();
+    Ok(Schedule {
+        kernels: plans.iter().filter(works).map(|plan| print::fused::kernel(spec, plan)).collect(),
+        buffers: vec![buffer("regions", regions), buffer("registers", registers)],
+        pieces: Pieces::Of(tokens),
+    })
 }

@@ -20,6 +20,8 @@ pub enum Plan {
     Fused,
     /// Pieces of each sequence side by side, composed: [`segmented`].
     Segmented,
+    /// The same with a kernel for each phase of a chunk: all chunks at one time, but for what the next state is made from.
+    Split,
 }
 
 impl fmt::Display for Plan {
@@ -28,13 +30,14 @@ impl fmt::Display for Plan {
             Plan::Recurrent => "recurrent",
             Plan::Fused => "fused",
             Plan::Segmented => "segmented",
+            Plan::Split => "split",
         })
     }
 }
 
 impl Plan {
     /// Every plan.
-    pub const ALL: [Plan; 2] = [Plan::Recurrent, Plan::Fused];
+    pub const ALL: [Plan; 3] = [Plan::Recurrent, Plan::Fused, Plan::Split];
 
     /// The plan for sequences of about `tokens` tokens, of those that have a kernel.
     ///
@@ -57,6 +60,7 @@ impl Plan {
             Plan::Recurrent => recurrent::emit(timeline, spec).map(Schedule::from),
             Plan::Fused => fused::emit(timeline, spec, arch).map(Schedule::from),
             Plan::Segmented => segmented::emit(timeline, spec, arch),
+            Plan::Split => fused::emit_split(timeline, spec, arch),
         }
     }
 }

@@ -136,6 +136,7 @@ impl From<Plan> for PlanChoice {
             Plan::Recurrent => PlanChoice::Recurrent,
             Plan::Fused => PlanChoice::Fused,
             Plan::Segmented => PlanChoice::Segmented,
+            Plan::Split => PlanChoice::Split,
         }
     }
 }

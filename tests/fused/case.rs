@@ -118,19 +118,19 @@ impl Case {
         Spec { precision: self.precision, chunk: self.chunk, ..Spec::new(sizes, self.dtype) }
     }
 
-    /// What the plan launches.
-    pub(crate) fn schedule(&self, arch: Arch) -> Result<Schedule, Limitation> {
-        let timeline = self.rule.timeline.as_ref();
-        let timeline = timeline.map_err(|why| Limitation::NotFused(why.message.clone()))?;
-        self.plan.emit(timeline, &self.spec(), arch)
+    /// The one kernel of the fused plan.
+    pub(crate) fn kernel(&self, arch: Arch) -> Result<Kernel, Limitation> {
+        fused::emit(self.timeline()?, &self.spec(), arch)
     }
 
-    /// The kernel of the fused plan.
-    pub(crate) fn kernel(&self, arch: Arch) -> Result<Kernel, Limitation> {
-        // A rule that has no timeline has no kernel of any plan, and says so elsewhere.
-        let timeline = self.rule.timeline.as_ref();
-        let timeline = timeline.map_err(|why| Limitation::NotFused(why.message.clone()))?;
-        fused::emit(timeline, &self.spec(), arch)
+    /// What the case's plan launches.
+    pub(crate) fn schedule(&self, arch: Arch) -> Result<Schedule, Limitation> {
+        self.plan.emit(self.timeline()?, &self.spec(), arch)
+    }
+
+    /// A rule that has no timeline has no kernel of any plan, and says so elsewhere.
+    fn timeline(&self) -> Result<&Timeline, Limitation> {
+        self.rule.timeline.as_ref().map_err(|why| Limitation::NotFused(why.message.clone()))
     }
 
     /// The plan in the simulator.

@@ -15,6 +15,7 @@
 //! | `extremes` | decays down to nothing, feedback at its worst |
 //! | `launches` | the launch contract: null and shared states, least alignment |
 //! | `segmented` | the segmented plan: pieces side by side, composed |
+//! | `split` | the same chunks in three kernels: the same results |
 //! | `texts` | golden texts, and their structure |
 //! | `work` | a plan's count of its flops and bytes, against the simulator's |
 //! | `compile` | NVRTC on all of them: no spills, no warnings, shared memory that fits |
@@ -34,5 +35,6 @@ mod own;
 mod product;
 mod ranges;
 mod segmented;
+mod split;
 mod texts;
 mod work;

@@ -21,7 +21,7 @@ use chunkwise::{Device, Executable, Options, Rule, RuleExt};
 use chunkwise_algebra::explain::{Least, Setting, least};
 use chunkwise_codegen::kernel::{Kernel, Spec};
 use chunkwise_codegen::model::{self, Block, Gpu, Launch, Occupancy, Prediction, Work};
-use chunkwise_codegen::schedule::{Extent, Unit};
+use chunkwise_codegen::schedule::{Extent, Pieces, Unit};
 use chunkwise_codegen::{Arch, DType, Plan, fused};
 use chunkwise_dsl::timeline::Timeline;
 use chunkwise_runtime::counters::Counters;
@@ -214,11 +214,10 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
         .as_ref()
         .map(|device| executable(setup, device, rule, (plan, columns, None)))
         .transpose()?;
-    let chunk = match plan {
-        Plan::Recurrent => 1,
-        Plan::Fused | Plan::Segmented => {
-            fused::choose(timeline, &spec, setup.arch).map_or(1, |plan| plan.tokens as usize)
-        }
+    let chunk = match (plan, schedule.pieces) {
+        (Plan::Recurrent, _) => 1,
+        (_, Pieces::Of(tokens)) => tokens as usize,
+        _ => fused::choose(timeline, &spec, setup.arch).map_or(1, |plan| plan.tokens as usize),
     };
     let (element_name, element_bytes) = (setup.dtype.to_string(), setup.dtype.size());
     let setting =

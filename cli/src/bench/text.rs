@@ -179,7 +179,7 @@ fn part_detail(b: &Bench, part: &Part) -> String {
 fn chunks(b: &Bench) -> String {
     match b.plan {
         Plan::Recurrent => "a chunk is a token".to_owned(),
-        Plan::Fused | Plan::Segmented => format!("of {} tokens", b.chunk),
+        Plan::Fused | Plan::Split | Plan::Segmented => format!("of {} tokens", b.chunk),
     }
 }
 

@@ -100,9 +100,10 @@ fn plans(choice: Option<PlanChoice>) -> Outcome<Vec<Plan>> {
         None => Ok(Plan::ALL.to_vec()),
         Some(PlanChoice::Auto | PlanChoice::Recurrent) => Ok(vec![Plan::Recurrent]),
         Some(PlanChoice::Chunkwise | PlanChoice::Fused) => Ok(vec![Plan::Fused]),
+        Some(PlanChoice::Split) => Ok(vec![Plan::Split]),
         Some(plan) => Err(Failure::limitation(
             format!("there are no CUDA kernels for --plan {plan} yet"),
-            "`--plan recurrent` and `--plan fused` have kernels",
+            "`--plan recurrent`, `--plan fused` and `--plan split` have kernels",
         )),
     }
 }

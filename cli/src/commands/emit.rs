@@ -72,9 +72,10 @@ fn plan(arguments: &Emit) -> Outcome<Plan> {
     match arguments.plan {
         PlanChoice::Auto | PlanChoice::Recurrent => Ok(Plan::Recurrent),
         PlanChoice::Chunkwise | PlanChoice::Fused => Ok(Plan::Fused),
+        PlanChoice::Split => Ok(Plan::Split),
         plan => Err(Failure::limitation(
             format!("there are no CUDA kernels for --plan {plan} yet"),
-            "`--plan recurrent` and `--plan fused` have kernels",
+            "`--plan recurrent`, `--plan fused` and `--plan split` have kernels",
         )),
     }
 }

@@ -240,10 +240,9 @@ fn an_output_replaces_an_older_one_whole() {
 fn what_is_not_supported_says_so() {
     let folder = folder();
     let mut text = String::new();
-    let lines: [&[&str]; 7] = [
+    let lines: [&[&str]; 6] = [
         &["--device", "sim"],
         &["--device", "cuda:99"],
-        &["--device", "sim", "--plan", "split"],
         &["--plan", "fused"],
         &["--plan", "split"],
         &["--plan", "segmented"],

@@ -1,6 +1,7 @@
 //! From a chunk program to a plan: what is refused, how many warps and tokens, what each list of the plan holds.
 
 use super::channels::with_grams;
+use super::cut::{Cut, WHOLE};
 use super::mixes::{self, group_of};
 use super::plan::{
     Coefficient, Epilogue, Input, Number, Operand, Owner, Plan, Reader, Root, Square, WARP_COLUMNS, copy_run,
@@ -13,7 +14,7 @@ use crate::kernel::{Ends, Limitation, Precision, Spec};
 use crate::layout::{self, Axis, Layout};
 use crate::program::{self, NodeId as TokenNode};
 use crate::schedule::Unit;
-use chunkwise_algebra::program::{Columns, Node, NodeId, Op, Program, derive};
+use chunkwise_algebra::program::{Columns, Node, NodeId, Op, Phase, Program, derive};
 use chunkwise_dsl::class::{self, Feedback};
 use chunkwise_dsl::graph::{Dim, Expr, StateId, Value};
 use chunkwise_dsl::timeline::{Form, Timeline};
@@ -27,11 +28,28 @@ const LEAST_WARPS: u32 = 4;
 /// More would leave a thread fewer than 255 registers.
 const MOST_WARPS: u32 = 8;
 
-/// Chooses the plan of a rule.
+/// Value columns of a block that carries, in warps: few, so that few heads have many blocks.
+const CARRY_WARPS: u32 = 2;
+
+/// Chooses the plan of a rule: one kernel of every phase.
 ///
 /// # Errors
 /// A [`Limitation`]: the rule has no chunk program, the type or a size has no fused kernel, or shared memory is too small.
 pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limitation> {
+    let mut plans = choose_parts(timeline, spec, arch, &[WHOLE])?;
+    plans.pop().ok_or_else(|| Limitation::Invalid("a kernel of no phases".to_owned()))
+}
+
+/// Chooses the plans of kernels that compute some phases each, all with the same chunks.
+///
+/// # Errors
+/// See [`choose`].
+pub fn choose_parts(
+    timeline: &Timeline,
+    spec: &Spec,
+    arch: Arch,
+    parts: &[&'static [Phase]],
+) -> Result<Vec<Plan>, Limitation> {
     if spec.dtype == DType::F64 {
         return Err(Limitation::DType(spec.dtype));
     }
@@ -40,7 +58,6 @@ pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limi
     let chunk = with_grams(&chunk);
     supported(&chunk)?;
     let dims = matrix_dims(timeline)?;
-    let size = |dim: Dim| spec.sizes[dim.index()] as u32;
     let slots = chunk.stacks.iter().map(|s| s.slots as u32).max().unwrap_or(1);
     let mut tokens = ROWS / slots / 16 * 16;
     if tokens == 0 {
@@ -49,26 +66,86 @@ pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limi
     while tokens > 16 && tokens as usize > spec.chunk {
         tokens /= 2;
     }
-    let tiles = size(dims.1).div_ceil(WARP_COLUMNS);
-    let most = (spec.columns as u32 / WARP_COLUMNS).clamp(1, MOST_WARPS);
-    let most = if sums_over(timeline, dims.1) { MOST_WARPS } else { most };
-    let blocks = tiles.div_ceil(most);
-    let owners = owners(timeline, tiles.div_ceil(blocks));
+    let shares: Vec<Share> = parts.iter().map(|phases| Share::of(&chunk, spec, dims, phases)).collect();
     // One stage where two do not fit, and shorter chunks where longer ones do not.
     loop {
-        let mut plan = with_tokens(&chunk, spec, (dims, &owners, blocks), tokens)?;
-        if tokens > 32 && plan.is_crowded() {
+        let plans = shares.iter().map(|share| with_tokens(&chunk, spec, share, tokens));
+        let mut plans = plans.collect::<Result<Vec<Plan>, Limitation>>()?;
+        if plans.len() > 1 && plans.iter().any(|plan| !plan.channel_clocks.is_empty()) {
+            return Err(Limitation::NotFused(format!(
+                "the split plan of `{}` is not built: the rule decays its value channels",
+                timeline.signature.name
+            )));
+        }
+        if tokens > 32 && plans.iter().any(Plan::is_crowded) {
             tokens = 32;
             continue;
         }
-        plan.stages = if spec.dtype == DType::F32 { 1 } else { 2 };
-        if plan.fits(arch).is_err() {
-            plan.stages = 1;
+        for plan in &mut plans {
+            let walks = plan.computes(Phase::Carry);
+            plan.stages = if spec.dtype == DType::F32 || !walks { 1 } else { 2 };
+            if plan.fits(arch).is_err() {
+                plan.stages = 1;
+            }
         }
-        match plan.fits(arch) {
+        match plans.iter().try_for_each(|plan| plan.fits(arch)) {
             Err(_) if tokens > 16 => tokens /= 2,
-            other => return other.map(|()| plan),
+            other => return other.map(|()| plans),
         }
+    }
+}
+
+/// How the phases of a kernel are shared among blocks and warps.
+pub(super) struct Share {
+    phases: &'static [Phase],
+    dims: (Dim, Dim),
+    /// Who holds value columns of which state.
+    owners: Vec<Owner>,
+    /// Warps in a block, and those of them that have 16 value columns each of a state.
+    warps: u32,
+    value_warps: u32,
+    /// Blocks of a head.
+    blocks: u32,
+}
+
+impl Share {
+    fn of(chunk: &Program, spec: &Spec, dims: (Dim, Dim), phases: &'static [Phase]) -> Share {
+        let timeline = &chunk.timeline;
+        let has = |phase: Phase| phases.contains(&phase);
+        let tiles = (spec.sizes[dims.1.index()] as u32).div_ceil(WARP_COLUMNS);
+        let asked = (spec.columns as u32 / WARP_COLUMNS).clamp(1, MOST_WARPS);
+        let most = match (has(Phase::Before), has(Phase::Carry), has(Phase::After)) {
+            (true, true, true) if !sums_over(timeline, dims.1) => asked,
+            // What tokens compute is computed once for all value columns.
+            (true, false, false) => tiles,
+            (false, true, false) if !mixes_rows(chunk) => asked.min(CARRY_WARPS),
+            _ => MOST_WARPS,
+        };
+        let blocks = tiles.div_ceil(most);
+        let value_warps = tiles.div_ceil(blocks);
+        let holds = has(Phase::Carry) || has(Phase::After);
+        let owners = if holds { owners(timeline, value_warps) } else { Vec::new() };
+        let least = match (has(Phase::Before), holds) {
+            (true, true) => least_warps(spec, dims.1),
+            (true, false) => LEAST_WARPS,
+            _ => 1,
+        };
+        let warps = owners.iter().map(|o| o.first + o.warps).max().unwrap_or(1).max(least);
+        Share { phases, dims, owners, warps, value_warps, blocks }
+    }
+
+    fn part(&self) -> &'static str {
+        match self.phases {
+            [Phase::Before] => "split_before",
+            [Phase::Carry] => "split_carry",
+            [Phase::After] => "split_after",
+            _ => "fused",
+        }
+    }
+
+    /// Only the carry has to walk a sequence's chunks.
+    fn unit(&self) -> Unit {
+        if self.phases.contains(&Phase::Carry) { Unit::Sequence } else { Unit::Piece }
     }
 }
 
@@ -76,20 +153,20 @@ pub fn choose(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Plan, Limi
 pub(super) fn with_tokens(
     chunk: &Program,
     spec: &Spec,
-    (dims, owners, blocks): ((Dim, Dim), &[Owner], u32),
+    share: &Share,
     tokens: u32,
 ) -> Result<Plan, Limitation> {
-    let value_warps = owners.iter().filter(|o| o.value.is_some()).map(|o| o.warps).max().unwrap_or(1);
-    let warps = owners.iter().map(|o| o.first + o.warps).max().unwrap_or(1).max(least_warps(spec, dims.1));
+    let (dims, value_warps, blocks, warps) = (share.dims, share.value_warps, share.blocks, share.warps);
     let mut plan = Plan {
         chunk: chunk.clone(),
+        cut: Cut::default(),
         tokens,
         stages: 1,
         warps,
         value_warps,
-        owners: owners.to_vec(),
-        part: "fused",
-        unit: Unit::Sequence,
+        owners: share.owners.clone(),
+        part: share.part(),
+        unit: share.unit(),
         ends: chunk.timeline.signature.state_ids().map(Ends::whole).collect(),
         blocks,
         operand: if spec.dtype == DType::F16 { DType::F16 } else { DType::BF16 },
@@ -126,6 +203,8 @@ pub(super) fn with_tokens(
     plan.take_prologue()?;
     plan.take_numbers();
     plan.take_epilogue()?;
+    plan.take_cut(share.phases);
+    plan.check_reductions()?;
     Ok(plan)
 }
 
@@ -449,7 +528,7 @@ impl Plan {
         }
         self.prologue = program::expressions(&self.chunk.timeline, &wishes(&roots))?;
         self.roots = roots.into_iter().map(|(root, _)| root).collect();
-        self.check_reductions(&self.prologue)
+        Ok(())
     }
 
     /// Outputs that are reads leave as they are; all others are computed, token by token, from rows of reads.
@@ -481,7 +560,6 @@ impl Plan {
         let roots: Vec<(Value, &str)> =
             t.outputs.iter().zip(&t.signature.outputs).map(|(v, o)| (*v, o.name.as_str())).collect();
         let program = program::expressions(t, &roots)?;
-        self.check_reductions(&program)?;
         let mut reads: Vec<NodeId> = self.chunk.reads.iter().map(|(_, found)| found.node).collect();
         reads.sort();
         reads.dedup();
@@ -490,9 +568,14 @@ impl Plan {
     }
 
     /// A sum over the value dim needs all of it in one block.
-    pub(super) fn check_reductions(&self, program: &program::Program) -> Result<(), Limitation> {
-        let sums = |id: TokenNode| program.node(id).dim == Some(self.dims.1);
-        let reduced = program.nodes.iter().any(|n| n.op.is_reduction() && n.op.operands().any(sums));
+    fn check_reductions(&self) -> Result<(), Limitation> {
+        let before = self.computes(Phase::Before).then_some(&self.prologue);
+        let after = self.epilogue.iter().map(|e| &e.program).filter(|_| self.computes(Phase::After));
+        let rows = self.substitutions.iter().map(|s| &s.program).filter(|_| self.computes(Phase::Carry));
+        let reduced = before.into_iter().chain(after).chain(rows).any(|program| {
+            let sums = |id: TokenNode| program.node(id).dim == Some(self.dims.1);
+            program.nodes.iter().any(|n| n.op.is_reduction() && n.op.operands().any(sums))
+        });
         match reduced && self.blocks > 1 {
             true => not_fused(&self.chunk.timeline, "sums over a value dim of more than 128"),
             false => Ok(()),

@@ -10,6 +10,7 @@
 //! An operand that is an input as it lies in memory has no tile of its own. Pure data: the printer decides nothing.
 
 use super::channels::ChannelClock;
+use super::cut::Cut;
 use super::mixes::Mixing;
 use super::substitution::Substitution;
 use crate::dtype::DType;
@@ -176,6 +177,8 @@ pub struct Epilogue {
 pub struct Plan {
     /// The chunk program.
     pub chunk: Program,
+    /// What of it this kernel computes.
+    pub cut: Cut,
     /// Tokens of a chunk, a multiple of 16.
     pub tokens: u32,
     /// Chunks whose inputs are in shared memory at one time: with 2, the next chunk's arrive while this one is computed.

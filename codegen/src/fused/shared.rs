@@ -79,6 +79,11 @@ pub enum ClockPart {
 impl Plan {
     /// What a block keeps in shared memory, in order, each with its bytes: a multiple of 16.
     pub fn regions(&self) -> Vec<(Region, u32)> {
+        self.all_regions().into_iter().filter(|(region, _)| self.keeps(*region)).collect()
+    }
+
+    /// The same of a kernel of every phase.
+    pub(super) fn all_regions(&self) -> Vec<(Region, u32)> {
         let mut all = self.tiles();
         if let Some(rows) = self.exact_rows() {
             all.push((Region::Exact, rows * (rows + 8) * 4));
@@ -181,12 +186,12 @@ impl Plan {
     pub fn is_staged(&self, region: Region) -> bool {
         use Region::{Clock, Coefficient, Input, Mixes, Number, Operand, Table};
         let kept = matches!(region, Clock(_, ClockPart::Decays | ClockPart::All));
-        self.stages > 1
-            && !kept
+        let computed = !kept
             && matches!(
                 region,
                 Input(..) | Number(_) | Operand(..) | Coefficient(_) | Clock(..) | Mixes(_) | Table(..)
-            )
+            );
+        self.stages > 1 && (computed || self.imports(region))
     }
 
     /// Bytes of shared memory.

@@ -156,7 +156,7 @@ impl<D: Driver> Gpu<D> {
         }
         let problem = validate(&self.timeline.signature, bindings, pass)?;
         let precision = precision(&problem, &self.vectors, options)?;
-        let plans = plans(options.plan, mean_tokens(&problem))?;
+        let plans = plans(options.plan, mean_tokens(&problem));
         let mut spec = Spec::new(problem.layout.sizes.clone(), dtype(precision.tokens)?);
         match plans {
             [Plan::Recurrent] => options.rounds_no_operand()?,
@@ -288,16 +288,13 @@ fn shared_jit() -> &'static Jit {
 }
 
 /// The kernels' plans of a choice, the best first.
-fn plans(choice: PlanChoice, tokens: usize) -> Result<&'static [Plan]> {
+fn plans(choice: PlanChoice, tokens: usize) -> &'static [Plan] {
     match choice {
-        PlanChoice::Auto => Ok(Plan::best(tokens)),
-        PlanChoice::Recurrent => Ok(&[Plan::Recurrent]),
-        PlanChoice::Chunkwise | PlanChoice::Fused => Ok(&[Plan::Fused]),
-        PlanChoice::Segmented => Ok(&[Plan::Segmented]),
-        plan => Err(Error::limitation(
-            format!("the plan `{plan}` has no kernel yet"),
-            "kernels cover the plans `recurrent` and `fused`",
-        )),
+        PlanChoice::Auto => Plan::best(tokens),
+        PlanChoice::Recurrent => &[Plan::Recurrent],
+        PlanChoice::Chunkwise | PlanChoice::Fused => &[Plan::Fused],
+        PlanChoice::Split => &[Plan::Split],
+        PlanChoice::Segmented => &[Plan::Segmented],
     }
 }
 

@@ -125,12 +125,10 @@ fn counts_depend_on_nothing_but_the_kernel_and_its_inputs() {
 #[test]
 fn what_the_simulator_does_not_do_is_a_limitation() {
     let sim = simulated(&rule(DELTA));
-    let split = Options { plan: PlanChoice::Split, ..Options::default() };
     let high = Options { precision: Precision::High, ..options(Element::F32) };
     for (what, error) in [
         ("backward", sim.backward(&inputs(1, 2, 1)).unwrap_err()),
         ("f64", sim.clone().with_options(options(Element::F64)).forward(&inputs(1, 2, 1)).unwrap_err()),
-        ("split", sim.clone().with_options(split).forward(&inputs(1, 2, 1)).unwrap_err()),
         ("high", sim.clone().with_options(high).forward(&inputs(1, 2, 1)).unwrap_err()),
         ("no timeline", rule(SATURATING).on(&Device::sim(Arch::Sm80)).unwrap_err()),
     ] {

@@ -105,15 +105,15 @@ fn of_chunk(fused: &Fused<'_>, mixing: &Mixing, (m, table): (usize, usize), stat
 }
 
 /// Adds what reads find of the chunk's first states.
-pub(super) fn tap(fused: &Fused<'_>, keys: KeysId, into: &str, w: &mut Writer) {
-    let plan = fused.plan;
+pub(super) fn tap(warp: &Warp<'_, '_>, keys: KeysId, into: &str, w: &mut Writer) {
+    let (fused, plan) = (warp.fused, warp.fused.plan);
     let Some((m, table)) = plan.table_of(keys) else { return };
     let (mixing, to) = (&plan.mixings[m], plan.chunk.keys(keys).state);
     let reaches = reaches(&plan.chunk.timeline);
     for (at, from) in mixing.states.iter().enumerate().filter(|(_, s)| reaches[s.index()][to.index()]) {
         w.block("", |w| {
             let part = fused.fresh("part");
-            let state = fused.pack(registers(fused, *from), fused.key_eighths(), "state_operand", w);
+            let state = warp.first_state(*from, w);
             w.line(format_args!("float {part}[{}][4] = {{}};", fused.eighths(plan.chunk.keys(keys).stack)));
             let head = format!("multiply_rows<{}>", fused.operand());
             fused.product((&head, &part, ""), &state, &fused.keys(keys), w);

@@ -5,6 +5,7 @@
 
 mod channels;
 mod epilogue;
+mod handed;
 mod mixes;
 mod names;
 mod recurrence;
@@ -19,10 +20,11 @@ use super::{arguments, below, entry, memory, token};
 use crate::device;
 use crate::dtype::DType;
 use crate::fused::{Plan, Region, WARP_COLUMNS, copy_run};
-use crate::kernel::{Kernel, Spec};
+use crate::kernel::{Argument, Kernel, Role, Spec};
 use crate::layout;
 use crate::schedule::Unit;
 use crate::writer::Writer;
+use chunkwise_algebra::program::Phase;
 use chunkwise_dsl::graph::{ParamId, Shape};
 use names::{ClockNames, Fused, Packed, RowNames, TileName, name};
 use shared::shared_memory;
@@ -36,10 +38,13 @@ pub fn kernel(spec: &Spec, plan: &Plan) -> Kernel {
         let size = shape.dims().last().map_or(1, |d| plan.layout.axis(d).size);
         copy_run(size) as usize
     };
-    let arguments = arguments(&fused.context, &used, (plan.unit, &plan.ends), |shape, dtype| match dtype {
-        DType::F32 => 4 * run(shape).min(4),
-        dtype => dtype.size() * run(shape),
-    });
+    let mut arguments =
+        arguments(&fused.context, &used, (plan.unit, &plan.ends), |shape, dtype| match dtype {
+            DType::F32 => 4 * run(shape).min(4),
+            dtype => dtype.size() * run(shape),
+        });
+    arguments.retain(|argument| is_used(plan, argument));
+    arguments.extend(handed::arguments(&fused));
     let body = body(&fused, &used);
     let entry = entry(&fused.context, &arguments, &body);
     let mut w = Writer::default();
@@ -57,13 +62,24 @@ pub fn kernel(spec: &Spec, plan: &Plan) -> Kernel {
     }
 }
 
+/// States belong to the carry, outputs to what comes after it.
+fn is_used(plan: &Plan, argument: &Argument) -> bool {
+    match argument.role {
+        Role::InitialState(_) | Role::FinalState(_) => plan.computes(Phase::Carry),
+        Role::Output(_) => plan.computes(Phase::After),
+        _ => true,
+    }
+}
+
 /// Parameters that the chunk uses.
 fn used_params(plan: &Plan) -> Vec<ParamId> {
-    let programs = [Some(&plan.prologue), Some(&plan.decays), plan.epilogue.as_ref().map(|e| &e.program)];
-    let programs = programs.into_iter().flatten().chain(plan.substitutions.iter().map(|s| &s.program));
-    let inputs = programs.flat_map(|p| p.inputs(false).chain(p.inputs(true)));
+    let before = [&plan.prologue, &plan.decays].into_iter().filter(|_| plan.computes(Phase::Before));
+    let carry = plan.substitutions.iter().map(|s| &s.program).filter(|_| plan.computes(Phase::Carry));
+    let after = plan.epilogue.iter().map(|e| &e.program).filter(|_| plan.computes(Phase::After));
+    let inputs = before.chain(after).chain(carry).flat_map(|p| p.inputs(false).chain(p.inputs(true)));
+    let tiles = plan.inputs.iter().enumerate().filter(|(at, _)| plan.has_input(*at));
     let mut params: Vec<ParamId> =
-        inputs.map(|(_, param, _)| param).chain(plan.inputs.iter().map(|i| i.param)).collect();
+        inputs.map(|(_, param, _)| param).chain(tiles.map(|(_, i)| i.param)).collect();
     params.sort();
     params.dedup();
     params
@@ -72,28 +88,41 @@ fn used_params(plan: &Plan) -> Vec<ParamId> {
 fn header(fused: &Fused<'_>, spec: &Spec, w: &mut Writer) {
     let Fused { plan, context, .. } = fused;
     let sizes: Vec<u32> = plan.layout.axes.iter().map(|axis| axis.size).collect();
+    let plan_text = match plan.cut.phases {
+        [Phase::Before] => "the split plan, what is free of the state".to_owned(),
+        [Phase::Carry] => "the split plan, what the next state is made from".to_owned(),
+        [Phase::After] => "the split plan, outputs from each chunk's first state".to_owned(),
+        _ => format!("the {} plan", plan.part),
+    };
     w.comment(format_args!(
-        "{}, {}, {}: the {} plan, chunks of {} tokens.",
+        "{}, {}, {}: {plan_text}, chunks of {} tokens.",
         context.timeline.signature.name,
         layout::describe(context.timeline, &sizes),
         spec.dtype,
-        plan.part,
         plan.tokens
     ));
     w.line("//");
     let events = chunkwise_dsl::print::timeline(context.timeline);
     w.verbatim_comment(events.lines().map(|line| format!("    {line}\n")).collect::<String>());
     w.line("//");
-    w.comment(format_args!(
-        "A block of {} warps walks the chunks of one {} and head; a warp holds {WARP_COLUMNS} value columns of the \
-         state, transposed, as accumulators. Blocks that share a head: {}.",
-        plan.warps,
-        match plan.unit {
-            Unit::Sequence => "sequence",
-            Unit::Piece => "piece of a sequence",
-        },
-        plan.blocks
-    ));
+    let warps = plan.warps;
+    let unit = match plan.unit {
+        Unit::Sequence => "sequence",
+        Unit::Piece => "piece of a sequence",
+    };
+    w.comment(match plan.cut.phases {
+        [Phase::Before] => format!("A block of {warps} warps has one chunk of one head."),
+        [Phase::After] => format!(
+            "A block of {warps} warps has one chunk of one head; a warp has {WARP_COLUMNS} value columns. Blocks that share \
+             them: {}.",
+            plan.blocks
+        ),
+        _ => format!(
+            "A block of {warps} warps walks the chunks of one {unit} and head; a warp holds {WARP_COLUMNS} value columns of \
+             the state, transposed, as accumulators. Blocks that share a head: {}.",
+            plan.blocks
+        ),
+    });
 }
 
 /// The braces and all between them.
@@ -109,10 +138,14 @@ fn body(fused: &Fused<'_>, used: &[ParamId]) -> String {
         w.line("char *const shared = reinterpret_cast<char *>(memory);");
         shared_memory(fused, |region| !fused.plan.is_staged(region), w);
         pointers(fused, used, w);
-        let contexts = [Some(&fused.context), fused.decays.as_ref(), fused.after.as_ref()];
-        let rows = fused.substitutions.iter().map(|s| &s.context);
-        for context in contexts.into_iter().flatten().chain(rows) {
-            token::once(context, w);
+        let before = [Some(&fused.context), fused.decays.as_ref()].into_iter().flatten();
+        let contexts = [
+            (Phase::Before, before.collect::<Vec<_>>()),
+            (Phase::After, fused.after.iter().collect()),
+            (Phase::Carry, fused.substitutions.iter().map(|s| &s.context).collect()),
+        ];
+        for (_, contexts) in contexts.iter().filter(|(phase, _)| fused.plan.computes(*phase)) {
+            contexts.iter().for_each(|context| token::once(context, w));
         }
         states(fused, w);
         clear_decayed(fused, w);
@@ -130,6 +163,9 @@ fn body(fused: &Fused<'_>, used: &[ParamId]) -> String {
 fn one_stage(fused: &Fused<'_>, w: &mut Writer) {
     each_chunk(fused, w, |w| {
         count(fused, w);
+        if !fused.plan.cut.imports.is_empty() {
+            handed::regions_row(fused, w);
+        }
         tokens::fetch(fused, w);
         tokens::compute(fused, w);
         products(fused, w);
@@ -143,7 +179,10 @@ fn two_stages(fused: &Fused<'_>, w: &mut Writer) {
     let length = &fused.context.names.length;
     w.block_ending(format_args!("const auto {fetch} = [&](i64 {first}, int {stage})"), "};", |w| {
         count(fused, w);
-        shared_memory(fused, |region| matches!(region, Region::Input(..) | Region::Number(_)), w);
+        let arrives =
+            |region| matches!(region, Region::Input(..) | Region::Number(_)) || plan.imports(region);
+        shared_memory(fused, arrives, w);
+        handed::regions_row(fused, w);
         tokens::fetch(fused, w);
     });
     w.line(format_args!("int {stage} = 0;"));
@@ -180,9 +219,16 @@ fn count(fused: &Fused<'_>, w: &mut Writer) {
 
 /// Everything after the tokens' own numbers.
 fn products(fused: &Fused<'_>, w: &mut Writer) {
-    squares::print(fused, w);
-    recurrence::print(fused, w);
-    epilogue::print(fused, w);
+    if fused.plan.computes(Phase::Before) {
+        squares::print(fused, w);
+        handed::send(fused, w);
+    }
+    if fused.plan.computes(Phase::Carry) || fused.plan.computes(Phase::After) {
+        recurrence::print(fused, w);
+    }
+    if fused.plan.computes(Phase::After) {
+        epilogue::print(fused, w);
+    }
 }
 
 fn position<'a>(fused: &'a Fused<'_>) -> Vec<(&'a str, String)> {
@@ -255,6 +301,9 @@ fn pointers(fused: &Fused<'_>, used: &[ParamId], w: &mut Writer) {
         let column = if dim == Some(plan.dims.1) { format!(" + {}", fused.column) } else { String::new() };
         let (dtype, offset) = (context.params[param.index()], memory::head_offset(context, param));
         w.line(format_args!("const {dtype} *{} = {} + {offset}{column};", own.at, own.pointer));
+    }
+    if !plan.computes(Phase::After) {
+        return;
     }
     for (output, own) in context.timeline.signature.outputs.iter().zip(&names.outputs) {
         let dim = output.shape.dims().next();

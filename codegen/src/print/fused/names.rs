@@ -2,6 +2,7 @@
 
 use super::super::Context;
 use super::super::names::Names;
+use super::handed::HandedNames;
 use super::substitution::{SubstitutionNames, row_names};
 use crate::dtype::DType;
 use crate::fused::{Clock, ClockKind, ClockPart, Number, Operand, Part, Plan, Substitution};
@@ -76,6 +77,8 @@ pub(super) struct Fused<'a> {
     /// The number of a chunk's stage, and the function that fetches a chunk.
     pub(super) stage: String,
     pub(super) fetch: String,
+    /// What crosses to other kernels, or from them.
+    pub(super) handed: HandedNames,
     pub(super) namer: RefCell<Namer>,
 }
 
@@ -311,6 +314,10 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         plan.owners.iter().map(|o| n.fresh(&format!("{}_numbers", timeline.signature.state(o.state).name)));
     let vectors = vectors.collect();
     let [stage, fetch] = ["stage", "fetch"].map(|wish| n.fresh(wish));
+    let handed = HandedNames {
+        buffers: ["regions", "registers"].map(|wish| n.fresh(wish)),
+        rows: ["regions_row", "registers_row"].map(|wish| n.fresh(wish)),
+    };
     let program = &plan.prologue;
     let context = Context { timeline, program, layout: &plan.layout, names, params, output: spec.dtype };
     Fused {
@@ -341,6 +348,7 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         substitutions,
         stage,
         fetch,
+        handed,
         namer: RefCell::new(namer),
     }
 }

@@ -1,10 +1,10 @@
 //! What a warp does for its 16 value columns: reads, the solve, outputs, the next state. Everything is transposed: rows are
 //! value columns, columns are rows of stacks. No barrier.
 
-use super::{ClockNames, Fused, Packed, TileName, channels, mixes, registers, substitution};
-use crate::fused::{Owner, copy_run};
+use super::{ClockNames, Fused, Packed, TileName, channels, handed, mixes, registers, substitution};
+use crate::fused::{Held, Owner, copy_run};
 use crate::writer::Writer;
-use chunkwise_algebra::program::{Columns, Found, KeysId, NodeId, Op, SystemId};
+use chunkwise_algebra::program::{Columns, Deposit, Found, KeysId, NodeId, Op, Phase, SystemId};
 use chunkwise_dsl::graph::{Expr, ReadId, StateId};
 use std::collections::BTreeMap;
 
@@ -29,6 +29,7 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     let plan = fused.plan;
     w.blank();
     w.comment("This warp's value columns");
+    handed::registers_row(fused, w);
     for (at, owner) in plan.owners.iter().enumerate() {
         let mixing = plan.mixing_of(owner.state).map(|(_, mixing)| mixing);
         let states = mixing.map_or_else(|| vec![owner.state], |mixing| mixing.states.clone());
@@ -47,15 +48,15 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
         let column = if first == 0 { format!("{name} * 16") } else { format!("({name} - {first}) * 16") };
         w.block(mine, |w| {
             let s = registers(fused, owner.state);
-            if owner.value.is_none() {
+            let numbers = owner.value.is_none() && plan.computes(Phase::Carry);
+            if numbers {
                 w.line(format_args!("float {s}[{}][4];", fused.key_eighths()));
                 w.line(format_args!("load_numbers({s}, {});", fused.vectors[at]));
             }
-            let pack = |w: &mut Writer| fused.pack(s, fused.key_eighths(), &format!("{s}_operand"), w);
-            let state = mixing.is_none().then(|| pack(w));
+            let state = mixing.is_none().then(|| first_state(fused, owner.state, (owner, &column), w));
             let (known, packed) = (BTreeMap::new(), BTreeMap::new());
             Warp { fused, owner, states, state, column, known, packed }.print(w);
-            if owner.value.is_none() {
+            if numbers {
                 w.line("__syncwarp();");
                 w.line(format_args!("store_numbers({}, {s});", fused.vectors[at]));
             }
@@ -63,11 +64,25 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     }
 }
 
+/// A chunk's first state as an operand: that of the registers, or what another kernel has packed.
+fn first_state(fused: &Fused<'_>, state: StateId, (owner, column): (&Owner, &str), w: &mut Writer) -> Packed {
+    let s = registers(fused, state);
+    let wish = format!("{s}_operand");
+    if fused.plan.computes(Phase::Carry) {
+        return fused.pack(s, fused.key_eighths(), &wish, w);
+    }
+    match fused.plan.hand(owner.state, Held::State(state)) {
+        Some(hand) => handed::take_operand(fused, &hand, (owner, column), (&wish, fused.key_eighths()), w),
+        None => Packed { high: String::new(), low: None },
+    }
+}
+
 impl Warp<'_, '_> {
     fn print(&mut self, w: &mut Writer) {
         let (plan, state) = (self.fused.plan, self.owner.state);
         let states = self.states.clone();
-        let mine = |keys: KeysId| states.contains(&plan.chunk.keys(keys).state);
+        let carries = plan.computes(Phase::Carry);
+        let mine = |keys: KeysId| carries && states.contains(&plan.chunk.keys(keys).state);
         let deposits: Vec<_> = plan.chunk.deposits.iter().filter(|d| mine(d.keys)).collect();
         if let Some((clock, _)) = plan.channel_clock(state) {
             channels::print(self, clock, w);
@@ -77,12 +92,40 @@ impl Warp<'_, '_> {
             self.matrix(deposit.values, "u", w);
         }
         match &plan.epilogue {
+            _ if plan.hands_on() => self.hand_on(w),
             None => self.send_outputs(w),
             Some(epilogue) => self.keep_reads(&epilogue.reads, w),
         }
-        if states.len() > 1 {
-            mixes::mix(self.fused, state, w);
-            for deposit in &deposits {
+        if carries {
+            self.next_state(&deposits, w);
+        }
+    }
+
+    /// What outputs are made from, for the kernel that makes them.
+    fn hand_on(&mut self, w: &mut Writer) {
+        let (fused, owner) = (self.fused, self.owner);
+        for hand in fused.plan.cut.handed.iter().filter(|hand| hand.state == owner.state) {
+            let (packed, rows) = match hand.held {
+                Held::State(state) => (Some(self.first_state(state, w)), None),
+                Held::Operand(node) => (Some(self.operand(node, w)), None),
+                Held::Rows(node) => (None, Some(self.matrix(node, "p", w))),
+            };
+            let to = (owner, self.column.as_str());
+            packed.iter().for_each(|packed| handed::give_operand(fused, hand, to, packed, w));
+            rows.iter().for_each(|rows| handed::give_rows(fused, hand, to, rows, w));
+        }
+    }
+
+    /// The first state of this chunk, or one that it meets, as an operand.
+    pub(super) fn first_state(&self, state: StateId, w: &mut Writer) -> Packed {
+        let pack = |w: &mut Writer| first_state(self.fused, state, (self.owner, &self.column), w);
+        self.state.clone().unwrap_or_else(|| pack(w))
+    }
+
+    fn next_state(&mut self, deposits: &[&Deposit], w: &mut Writer) {
+        if self.states.len() > 1 {
+            mixes::mix(self.fused, self.owner.state, w);
+            for deposit in deposits {
                 mixes::deposit(self, deposit.keys, deposit.values, w);
             }
             return;
@@ -185,9 +228,11 @@ impl Warp<'_, '_> {
         let name = self.fused.fresh(wish);
         let rows = self.fused.eighths(self.fused.plan.chunk.node(node).rows);
         w.line(format_args!("float {name}[{rows}][4] = {{}};"));
-        match self.fused.plan.chunk.node(node).op {
-            Op::Solved(system, _) => self.solve(node, system, &name, w),
-            _ => self.accumulate(node, &name, true, w),
+        match (handed::taken(self.fused, self.owner, Held::Rows, node), &self.fused.plan.chunk.node(node).op)
+        {
+            (Some(hand), _) => handed::take_rows(self.fused, &hand, (self.owner, &self.column), &name, w),
+            (None, Op::Solved(system, _)) => self.solve(node, *system, &name, w),
+            (None, _) => self.accumulate(node, &name, true, w),
         }
         self.known.insert(node, name.clone());
         name
@@ -210,8 +255,16 @@ impl Warp<'_, '_> {
         if let Some(packed) = self.packed.get(&node) {
             return packed.clone();
         }
-        let from = self.matrix(node, "u", w);
-        let packed = self.pack(&from, node, w);
+        let packed = match handed::taken(self.fused, self.owner, Held::Operand, node) {
+            Some(hand) => {
+                let eighths = self.fused.eighths(self.fused.plan.chunk.node(node).rows);
+                handed::take_operand(self.fused, &hand, (self.owner, &self.column), ("packed", eighths), w)
+            }
+            None => {
+                let from = self.matrix(node, "u", w);
+                self.pack(&from, node, w)
+            }
+        };
         self.packed.insert(node, packed.clone());
         packed
     }
@@ -225,6 +278,10 @@ impl Warp<'_, '_> {
     pub(super) fn accumulate(&mut self, node: NodeId, into: &str, fresh: bool, w: &mut Writer) {
         let fused = self.fused;
         let e = fused.operand();
+        if handed::taken(fused, self.owner, Held::Rows, node).is_some() {
+            let part = self.matrix(node, "part", w);
+            return w.line(format_args!("add_to({into}, {part});"));
+        }
         match &fused.plan.chunk.node(node).op {
             Op::Add(x, y) => {
                 self.accumulate(*x, into, fresh, w);
@@ -235,7 +292,7 @@ impl Warp<'_, '_> {
                 let (tile, slots) = self.square(*left);
                 fused.product((&format!("multiply_lower<{e}, {slots}>"), into, ""), &packed, tile, w);
             }
-            Op::Tap(keys) if self.state.is_none() => mixes::tap(fused, *keys, into, w),
+            Op::Tap(keys) if self.state.is_none() => mixes::tap(self, *keys, into, w),
             Op::Tap(keys) if fresh || fused.decays(*keys).is_none() => {
                 let head = format!("multiply_rows<{e}>");
                 let Some(state) = &self.state else { return };

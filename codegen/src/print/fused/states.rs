@@ -4,9 +4,13 @@ use super::names::Fused;
 use crate::fused::Owner;
 use crate::kernel::Begin;
 use crate::writer::Writer;
+use chunkwise_algebra::program::Phase;
 use chunkwise_dsl::graph::{Dim, StateId};
 
 pub(super) fn states(fused: &Fused<'_>, w: &mut Writer) {
+    if !fused.plan.computes(Phase::Carry) {
+        return;
+    }
     w.blank();
     w.comment("The states, transposed: 16 value columns of a warp; vector states lie in shared memory between chunks");
     for (at, owner) in fused.plan.owners.iter().enumerate() {
@@ -38,6 +42,9 @@ pub(super) fn states(fused: &Fused<'_>, w: &mut Writer) {
 }
 
 pub(super) fn final_states(fused: &Fused<'_>, w: &mut Writer) {
+    if !fused.plan.computes(Phase::Carry) {
+        return;
+    }
     if fused.plan.owners.iter().any(|o| o.value.is_none()) {
         fused.barrier(w);
     }
@@ -106,6 +113,9 @@ fn column(fused: &Fused<'_>, owner: &Owner) -> String {
 
 /// Decayed keys are written half by half: what a product meets before that must be a number.
 pub(super) fn clear_decayed(fused: &Fused<'_>, w: &mut Writer) {
+    if !fused.plan.computes(Phase::Before) {
+        return;
+    }
     for (decayed, tile) in fused.plan.decayed.iter().zip(&fused.decayed) {
         let rows = fused.plan.rows(fused.plan.chunk.keys(decayed.keys).slots.len());
         for tile in [Some(&tile.high), tile.low.as_ref()].into_iter().flatten() {

@@ -6,11 +6,12 @@
 //! one warp: sums of the decays
 //! ```
 
-use super::{ClockNames, Fused, RowNames, TileName, epilogue, mixes};
+use super::{ClockNames, Fused, RowNames, TileName, epilogue, handed, mixes};
 use crate::fused::{ClockKind, Number, Reader, Root};
 use crate::print::{Context, express, memory, token};
 use crate::program::{NodeId, Op, Step};
 use crate::writer::Writer;
+use chunkwise_algebra::program::Phase;
 use chunkwise_dsl::graph::{Dim, ParamId};
 use chunkwise_dsl::timeline::Factor;
 
@@ -18,7 +19,8 @@ use chunkwise_dsl::timeline::Factor;
 pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
     let (plan, names) = (fused.plan, &fused.context.names);
     let (lanes, warps) = (plan.layout.lanes, plan.warps);
-    for (input, tile) in plan.inputs.iter().zip(&fused.inputs) {
+    let tiles = plan.inputs.iter().zip(&fused.inputs).enumerate();
+    for (_, (input, tile)) in tiles.filter(|(at, _)| plan.has_input(*at)) {
         let own = &names.params[input.param.index()];
         let size = plan.layout.axis(input.dim).size;
         let (token, entry) = (own.token(), format!("{}.entry", own.strides));
@@ -45,9 +47,12 @@ pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
             own.at, fused.first, fused.count,
         ));
     }
-    for (number, rows) in plan.numbers.iter().zip(&fused.numbers) {
-        fetch_numbers(fused, number, rows, w);
+    if plan.computes(Phase::Before) {
+        for (number, rows) in plan.numbers.iter().zip(&fused.numbers) {
+            fetch_numbers(fused, number, rows, w);
+        }
     }
+    handed::fetch(fused, w);
     if copies(fused) {
         w.line("close_copies();");
     }
@@ -71,7 +76,10 @@ fn fetch_numbers(fused: &Fused<'_>, number: &Number, rows: &str, w: &mut Writer)
 /// Whether inputs arrive by asynchronous copies.
 fn copies(fused: &Fused<'_>) -> bool {
     let plan = fused.plan;
-    !plan.numbers.is_empty() || (plan.inputs.iter().any(|input| input.run > 1) && !plan.input_split())
+    let tiles = plan.inputs.iter().enumerate().filter(|(at, _)| plan.has_input(*at));
+    (plan.computes(Phase::Before) && !plan.numbers.is_empty())
+        || !plan.cut.imports.is_empty()
+        || (tiles.into_iter().any(|(_, input)| input.run > 1) && !plan.input_split())
 }
 
 /// Coefficients, decays and computed operands.
@@ -79,6 +87,9 @@ pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
     let plan = fused.plan;
     if copies(fused) {
         w.line("wait_copies<0>();");
+    }
+    if !plan.computes(Phase::Before) {
+        return fused.barrier(w);
     }
     w.line("__syncwarp();");
     if !plan.roots.is_empty() {
