@@ -36,7 +36,7 @@ fn seed() -> u64 {
 #[test]
 fn pieces_compose() {
     let seed = seed();
-    all(cases(seed, 5), |case| {
+    all(cases(seed, 8), |case| {
         let frames = [
             Frame { initial: true, ..dense(2, 70, 1) },
             Frame { initial: seed.is_multiple_of(2), ..packed(&[65, 0, 3, 32], 2) },
@@ -58,14 +58,14 @@ fn run(case: &Case, frame: &Frame, seed: u64) -> Vec<String> {
 #[test]
 fn causality() {
     let seed = seed();
-    all(cases(seed, 15), |case| causal(case, seed).unwrap_or_else(|error| error));
+    all(cases(seed, 24), |case| causal(case, seed).unwrap_or_else(|error| error));
 }
 
 /// What is no number stays in its sequence.
 #[test]
 fn containment() {
     let seed = seed();
-    all(cases(seed + 1, 15), |case| contained(case, seed).unwrap_or_else(|error| error));
+    all(cases(seed + 1, 24), |case| contained(case, seed).unwrap_or_else(|error| error));
 }
 
 /// Decays of anything from 1 to 0, of either sign, and feedback at its worst: the maps of pieces bear it too.
@@ -102,7 +102,7 @@ fn states_are_as_exact_as_in_one_run() {
     assert!(cut < 1.25 * whole, "{cut:.2e} in pieces, {whole:.2e} in one run");
 }
 
-/// Which rules have the plan, and why the others have not; the kernel that composes, as text.
+/// Which rules of the catalogue have the plan, and why the others have not; the kernel that composes, as text.
 #[test]
 fn golden() {
     let mut list = String::new();
@@ -110,7 +110,7 @@ fn golden() {
         let sizes = vec![size; rule.signature.dims.len()];
         Case { plan: Plan::Segmented, ..Case::new(rule.clone(), DType::BF16, sizes) }
     };
-    for rule in rules() {
+    for rule in rules().into_iter().filter(|rule| case(rule, 128).is_in_catalogue()) {
         let name = &rule.signature.name;
         match case(&rule, 128).schedule(Arch::Sm80) {
             Ok(schedule) => {
