@@ -30,6 +30,7 @@
 //!
 //! - The language: [`macro@rule`]. Layouts of tensors: [`chunkwise_dsl::signature`].
 //! - Running a rule: [`RuleExt::on`], [`Executable`], [`Options`]; tensors: [`Tensor`], [`Bindings`], files: [`io`].
+//! - Parts of tensors, without copies: [`View`]. Serving a model, on a GPU's own tensors: [`Executable::prepare`].
 //! - What is derived: the timeline ([`chunkwise_dsl::timeline`]), its class ([`chunkwise_dsl::class`]), its dual
 //!   ([`chunkwise_algebra::adjoint`]), the equations of a rule ([`chunkwise_algebra::explain`]).
 //! - Kernels: [`chunkwise_codegen`]; compiling and keeping them: [`chunkwise_runtime::jit`]; running them without a GPU, and
@@ -47,8 +48,8 @@ pub use chunkwise_codegen::Arch;
 pub use chunkwise_dsl::rule::Rule;
 pub use chunkwise_macros::rule;
 pub use chunkwise_runtime::{
-    Bind, Bindings, Data, Device, Element, Error, Executable, Options, PlanChoice, Precision, Result,
-    RuleExt, Tensor, Tensors, View, io,
+    Bind, Bindings, Data, Device, Element, Error, Executable, Options, PlanChoice, Precision, Prepared,
+    Queue, Requests, Result, RuleExt, Slot, Tensor, Tensors, View, io,
 };
 
 pub use papers::all as rules;

@@ -16,7 +16,8 @@ const INPUTS: [&str; 5] = ["q", "k", "v", "g", "beta"];
 fn simulated(plan: PlanChoice) -> (Executable, Arc<Jit>) {
     let nvrtc = Nvrtc::find().unwrap_or_else(|error| panic!("{error}"));
     let jit = Arc::new(Jit::new(nvrtc, Cache::in_memory()));
-    let options = Options { plan, dtype: Some(Element::BF16), ..Options::default() };
+    let options =
+        Options { plan, dtype: Some(Element::BF16), piece: Some(16), chunk: 16, ..Options::default() };
     let executable = rule(DELTA).on(&Device::sim(Arch::Sm80)).unwrap().with_jit(jit.clone());
     (executable.with_options(options), jit)
 }
@@ -70,19 +71,22 @@ fn launch(prepared: &mut Prepared, queue: &mut Queue, inputs: &Tensors, sequence
 
 #[test]
 fn other_lengths_and_batches_run_the_same_kernels() {
-    for plan in [PlanChoice::Recurrent, PlanChoice::Fused] {
+    for plan in [PlanChoice::Recurrent, PlanChoice::Fused, PlanChoice::Segmented] {
         let (executable, jit) = simulated(plan);
         let mut queue = executable.queue().unwrap();
-        let mut prepared = executable.prepare(like(&inputs(51, 2, 19)), &mut queue).unwrap();
+        let mut prepared = executable.prepare(like(&inputs(51, 2, 40)), &mut queue).unwrap();
         let compiled = jit.compilations();
         assert!(compiled > 0);
-        for (batch, tokens) in [(2, 19), (1, 40), (3, 7), (2, 0), (0, 5)] {
+        for (batch, tokens) in [(2, 19), (1, 40), (2, 0), (0, 5)] {
             let inputs = inputs(52, batch, tokens);
             prepared.resize(batch, tokens).unwrap();
             let found = launch(&mut prepared, &mut queue, &inputs, batch);
             assert_eq!(jit.compilations(), compiled, "{plan}: compiled again");
             assert_eq!(found, executable.forward(&inputs).unwrap(), "{plan}: B = {batch}, T = {tokens}");
         }
+        // Memory between kernels is not taken again; a plan without any takes all lengths.
+        let larger = prepared.resize(3, 400);
+        assert_eq!(larger.is_err(), plan == PlanChoice::Segmented, "{plan}: {larger:?}");
     }
 }
 
