@@ -78,7 +78,7 @@ fn judged(case: &Case, inputs: &Tensors, limits: Limits) -> Vec<String> {
 }
 
 fn patterns(text: &str, name: &str, patterns: &[Pattern]) {
-    let Some(case) = case(text) else { return };
+    let case = case(text).unwrap_or_else(|| panic!("no kernel: {text}"));
     all(vec![case], |case| patterns.iter().flat_map(|p| with_pattern(case, name, *p, any(case))).collect());
 }
 

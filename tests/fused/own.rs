@@ -270,7 +270,7 @@ const SUBSTITUTED: [&str; 7] = [
 ];
 
 /// Decays of value channels, alone and beside others.
-const CHANNELS: [&str; 4] = [
+const CHANNELS: [&str; 3] = [
     // Reads and writes on both sides of the decays, several a token.
     "fn channels_between(
         mut s: State<K, V>, q: Vector<K>, k: Vector<K>, a: [Vector<K>; 2], w: [Vector<V>; 2], h: Vector<V>, g: Scalar,
@@ -304,14 +304,6 @@ const CHANNELS: [&str; 4] = [
         s *= exp(h);
         s += outer(beta * k, v - 0.5 * p - 0.3 * tanh(s.read(0.5 * q)));
         s.read(q)
-    }",
-    // Nothing is written; two states, one of which decays so.
-    "fn fading_channels(
-        mut s: State<K, V>, mut t: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, h: Vector<V>,
-    ) -> Vector<V> {
-        s *= exp(h);
-        t += outer(k, v);
-        s.read(q) - t.read(q)
     }",
 ];
 

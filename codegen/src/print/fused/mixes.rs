@@ -9,11 +9,11 @@
 //! ```
 
 use super::recurrence::Warp;
-use super::{Fused, registers};
+use super::{Fused, TileName, registers};
 use crate::fused::{Mixing, Root};
 use crate::print::Context;
 use crate::writer::Writer;
-use chunkwise_algebra::program::{KeysId, NodeId, Op, reaches};
+use chunkwise_algebra::program::{KeysId, NodeId, Op, Phase, reaches};
 use chunkwise_dsl::graph::StateId;
 
 /// An entry of a token's matrix, or a number of a vector; after the sequence's end a token leaves states as they are.
@@ -113,13 +113,29 @@ pub(super) fn tap(warp: &Warp<'_, '_>, keys: KeysId, into: &str, w: &mut Writer)
     for (at, from) in mixing.states.iter().enumerate().filter(|(_, s)| reaches[s.index()][to.index()]) {
         w.block("", |w| {
             let part = fused.fresh("part");
-            let state = warp.first_state(*from, w);
             w.line(format_args!("float {part}[{}][4] = {{}};", fused.eighths(plan.chunk.keys(keys).stack)));
-            let head = format!("multiply_rows<{}>", fused.operand());
-            fused.product((&head, &part, ""), &state, &fused.keys(keys), w);
+            match plan.computes(Phase::Carry) {
+                true => of_registers(fused, *from, (&part, &fused.keys(keys)), w),
+                false => {
+                    let (state, head) =
+                        (warp.first_state(*from, w), format!("multiply_rows<{}>", fused.operand()));
+                    fused.product((&head, &part, ""), &state, &fused.keys(keys), w);
+                }
+            }
             w.line(format_args!("scale_columns({part}, {});", of_chunk(fused, mixing, (m, table), at)));
             w.line(format_args!("add_to({into}, {part});"));
         });
+    }
+}
+
+/// `part += S^T B^T` for a state in registers, which becomes an operand where it is used.
+fn of_registers(fused: &Fused<'_>, state: StateId, (part, tile): (&str, &TileName), w: &mut Writer) {
+    let (state, e) = (registers(fused, state), fused.operand());
+    if fused.plan.split {
+        w.line(format_args!("multiply_state<{e}, true>({part}, {state}, {});", tile.high));
+    }
+    for tile in tile.low.iter().chain([&tile.high]) {
+        w.line(format_args!("multiply_state<{e}, false>({part}, {state}, {tile});"));
     }
 }
 
