@@ -4,6 +4,7 @@
 use crate::case::{Case, fused, nvrtc, variable};
 use crate::limits::none;
 use chunkwise::Arch;
+use chunkwise_codegen::{Kernel, Plan};
 use rayon::prelude::*;
 
 /// The least and the most shared memory, the oldest and the newest compiler targets.
@@ -51,12 +52,39 @@ fn kernels_compile_without_spills() {
     none(jobs.par_iter().flat_map(|(case, arch)| complaints(case, *arch)).collect());
 }
 
+/// What is wrong with the fused kernel.
 fn complaints(case: &Case, arch: Arch) -> Vec<String> {
-    let label = format!("{} for {arch}", case.label());
-    let kernel = match case.kernel(arch) {
-        Ok(kernel) => kernel,
-        Err(why) => return vec![format!("{label}: {why}")],
+    match case.kernel(arch) {
+        Ok(kernel) => complaints_of(case, &kernel, arch),
+        Err(why) => vec![format!("{} for {arch}: {why}", case.label())],
+    }
+}
+
+/// Parts of segmented plans; what they end with is the fused kernel again. One rule of the catalogue, by the seed, or all.
+#[test]
+fn parts_compile_without_spills() {
+    let (seed, draws) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 1));
+    println!("CHUNKWISE_SEED={seed}");
+    let mut cases: Vec<Case> = fused(128, 128).into_iter().filter(Case::is_in_catalogue).collect();
+    cases.iter_mut().for_each(|case| case.plan = Plan::Segmented);
+    cases.retain(|case| case.schedule(Arch::Sm80).is_ok());
+    let one = seed as usize % cases.len();
+    let chosen = if draws > 1 { &cases[..] } else { &cases[one..one + 1] };
+    let of = |case: &Case| -> Vec<String> {
+        let arch = ARCHS[seed as usize % ARCHS.len()];
+        let schedule = case.schedule(arch).map_err(|why| vec![format!("{} for {arch}: {why}", case.label())]);
+        let kernels = schedule.map(|schedule| schedule.kernels);
+        let judged = |kernels: Vec<Kernel>| {
+            let parts = kernels.iter().filter(|kernel| !kernel.name.ends_with("_outputs"));
+            parts.flat_map(|kernel| complaints_of(case, kernel, arch)).collect()
+        };
+        kernels.map_or_else(|wrong| wrong, judged)
     };
+    none(chosen.par_iter().flat_map(of).collect());
+}
+
+fn complaints_of(case: &Case, kernel: &Kernel, arch: Arch) -> Vec<String> {
+    let label = format!("{}, {} for {arch}", case.label(), kernel.name);
     let binary = match nvrtc().compile(&kernel.source, &kernel.name, arch, &[]) {
         Ok(binary) => binary,
         Err(error) => return vec![format!("{label}: {error}")],
