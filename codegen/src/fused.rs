@@ -49,7 +49,7 @@ use crate::kernel::{Kernel, Limitation, Spec};
 use crate::print;
 use crate::schedule::{Buffer, Pieces, Schedule, Unit};
 use chunkwise_algebra::program::Phase;
-use chunkwise_dsl::timeline::Timeline;
+use chunkwise_dsl::timeline::{Event, Side, Timeline};
 
 /// Emits the forward kernel of a rule.
 ///
@@ -61,15 +61,24 @@ pub fn emit(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Kernel, Limi
     Ok(print::fused::kernel(spec, &plan))
 }
 
-/// The phases of the plan `split`, a kernel each.
-const PARTS: [&[Phase]; 3] = [&[Phase::Before], &[Phase::Carry], &[Phase::After]];
+/// The phases of the plan `split`, by kernel. Where value channels decay, reads and rows are taken through a chunk side by side.
+fn parts(timeline: &Timeline) -> &'static [&'static [Phase]] {
+    let by_channel = |event: &Event| match event {
+        Event::Decay { state, factor } => timeline.side(*state, factor.value()) == Side::Value,
+        _ => false,
+    };
+    match timeline.events.iter().any(by_channel) {
+        false => &[&[Phase::Before], &[Phase::Carry], &[Phase::After]],
+        true => &[&[Phase::Before], &[Phase::Carry, Phase::After]],
+    }
+}
 
 /// Emits the forward kernels of a rule, one for each phase: all chunks at one time, but for what the next state is made from.
 ///
 /// # Errors
 /// A [`Limitation`]: the rule or a size has no such kernels.
 pub fn emit_split(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Schedule, Limitation> {
-    let plans = choose_parts(timeline, spec, arch, &PARTS)?;
+    let plans = choose_parts(timeline, spec, arch, parts(timeline))?;
     plans.iter().try_for_each(|plan| verify(plan, arch))?;
     let [before, ..] = &plans[..] else { return Err(Limitation::Invalid("no phases".to_owned())) };
     let (tokens, (regions, registers)) = (before.tokens, before.cut.bytes);

@@ -52,10 +52,24 @@ fn kernels_compile_without_spills() {
     none(jobs.par_iter().flat_map(|(case, arch)| complaints(case, *arch)).collect());
 }
 
-/// What is wrong with the fused kernel.
+/// The kernels of the plan `split`: those of an eighth of the rules, by the seed, or all.
+#[test]
+fn split_kernels_compile_without_spills() {
+    let (seed, draws) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 1));
+    println!("CHUNKWISE_SEED={seed}");
+    let cases = fused(128, 128).into_iter().filter(Case::is_in_catalogue).enumerate();
+    let taken = cases.filter(|(at, _)| draws > 1 || (*at as u64 + seed).is_multiple_of(8));
+    let jobs: Vec<Case> = taken.map(|(_, case)| Case { plan: Plan::Split, ..case }).collect();
+    let arch = if seed.is_multiple_of(2) { Arch::Sm80 } else { Arch::Sm90 };
+    none(jobs.par_iter().flat_map(|case| complaints(case, arch)).collect());
+}
+
+/// What is wrong with the plan's kernels.
 fn complaints(case: &Case, arch: Arch) -> Vec<String> {
-    match case.kernel(arch) {
-        Ok(kernel) => complaints_of(case, &kernel, arch),
+    match case.schedule(arch) {
+        Ok(schedule) => {
+            schedule.kernels.iter().flat_map(|kernel| complaints_of(case, kernel, arch)).collect()
+        }
         Err(why) => vec![format!("{} for {arch}: {why}", case.label())],
     }
 }

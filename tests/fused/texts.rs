@@ -3,6 +3,7 @@
 
 use crate::case::{Case, dense, fused};
 use chunkwise::Arch;
+use chunkwise_codegen::Plan;
 use chunkwise_runtime::counters::Counters;
 use std::fmt::Write;
 
@@ -25,6 +26,18 @@ fn texts() {
             insta::assert_snapshot!(name, kernel.source);
         });
     }
+}
+
+/// Of the plan `split` what is its own: the kernels themselves, without the helpers.
+#[test]
+fn split_texts() {
+    let case = Case { plan: Plan::Split, ..case("gated_deltanet") };
+    let schedule = case.schedule(Arch::Sm80).unwrap_or_else(|why| panic!("{why}"));
+    let entry = |source: &str| source.split_once("extern \"C\"").map_or(String::new(), |(_, e)| e.to_owned());
+    let texts: Vec<String> = schedule.kernels.iter().map(|kernel| entry(&kernel.source)).collect();
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("gated_deltanet_split", texts.join("\n"));
+    });
 }
 
 /// Tokens of a chunk, as the text's first line says.
@@ -64,7 +77,35 @@ fn structure() {
         )
         .unwrap();
     }
+    table.push_str(&split_structure());
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("structure", table);
     });
+}
+
+/// The same of the plan `split`, by kernel.
+fn split_structure() -> String {
+    let case = Case { plan: Plan::Split, ..case("gated_deltanet") };
+    let simulator = case.simulator();
+    let [short, long] = [64, 192].map(|tokens| {
+        let run = simulator.forward(&case.inputs(&dense(1, tokens, 1), 1));
+        run.unwrap_or_else(|error| panic!("split: {error}"));
+        simulator.counters()
+    });
+    let mut table = String::new();
+    for (short, long) in short.iter().zip(&long) {
+        let each = |of: fn(&Counters) -> u64| (of(&long.report.total) - of(&short.report.total)) / 2;
+        writeln!(
+            table,
+            "{}: {} barriers of warps, {} tensor-core instructions, {} bytes in, {} bytes out, {} bank conflicts",
+            long.kernel,
+            each(|c| c.barriers),
+            each(|c| c.tensor),
+            each(|c| c.global_load_bytes),
+            each(|c| c.global_store_bytes),
+            each(|c| c.conflicts),
+        )
+        .unwrap();
+    }
+    table
 }

@@ -71,12 +71,6 @@ pub fn choose_parts(
     loop {
         let plans = shares.iter().map(|share| with_tokens(&chunk, spec, share, tokens));
         let mut plans = plans.collect::<Result<Vec<Plan>, Limitation>>()?;
-        if plans.len() > 1 && plans.iter().any(|plan| !plan.channel_clocks.is_empty()) {
-            return Err(Limitation::NotFused(format!(
-                "the split plan of `{}` is not built: the rule decays its value channels",
-                timeline.signature.name
-            )));
-        }
         if tokens > 32 && plans.iter().any(Plan::is_crowded) {
             tokens = 32;
             continue;
@@ -118,7 +112,9 @@ impl Share {
             (true, true, true) if !sums_over(timeline, dims.1) => asked,
             // What tokens compute is computed once for all value columns.
             (true, false, false) => tiles,
-            (false, true, false) if !mixes_rows(chunk) => asked.min(CARRY_WARPS),
+            (false, true, after) if !mixes_rows(chunk) && !(after && sums_over(timeline, dims.1)) => {
+                asked.min(CARRY_WARPS)
+            }
             _ => MOST_WARPS,
         };
         let blocks = tiles.div_ceil(most);
@@ -139,6 +135,7 @@ impl Share {
             [Phase::Before] => "split_before",
             [Phase::Carry] => "split_carry",
             [Phase::After] => "split_after",
+            [Phase::Carry, Phase::After] => "split_rest",
             _ => "fused",
         }
     }

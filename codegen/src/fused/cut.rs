@@ -16,7 +16,7 @@
 //! | a chunk's first state, rows that writes store | operands of 16 value columns as registers hold them, 16 bytes a lane |
 
 use super::plan::{ClockKind, Plan, WARP_COLUMNS};
-use super::shared::{ClockPart, Part, Region, pitch};
+use super::shared::{ClockPart, Part, Region, pitch, wide_pitch};
 use chunkwise_algebra::program::{Columns, KeysId, NodeId, Op, Phase, SystemId, phases, reaches};
 use chunkwise_dsl::graph::{Dim, StateId, Value};
 
@@ -57,8 +57,8 @@ pub struct Transfer {
     pub pitch: u32,
     /// Bytes of a row in the workspace.
     pub whole: u32,
-    /// The value dim, where this block has some of its columns.
-    pub dim: Option<Dim>,
+    /// Bytes of a number, where columns are value columns: a block may have some of them.
+    pub number: Option<u32>,
     /// Read and write rows a token, where blocks above the diagonal are not needed.
     pub lower: Option<(u32, u32)>,
 }
@@ -111,9 +111,7 @@ impl Plan {
     /// Whether a region of shared memory is used here.
     pub(super) fn keeps(&self, region: Region) -> bool {
         match region {
-            Region::Exact | Region::Own(_) | Region::Number(_) | Region::Channels(_) => {
-                self.computes(Phase::Before)
-            }
+            Region::Exact | Region::Own(_) | Region::Number(_) => self.computes(Phase::Before),
             Region::Found(_) | Region::Solved(_) | Region::Vector(_) => self.computes(Phase::Carry),
             Region::Output | Region::Read(_) => self.computes(Phase::After),
             Region::Input(at, _) => self.cut.keeps.contains(&Region::Input(at, Part::High)),
@@ -206,9 +204,9 @@ impl Plan {
     fn transfer(&self, region: Region, offset: u32) -> Option<Transfer> {
         let tile = |rows: u32, columns: u32, dim: Dim| {
             let whole = if dim == self.dims.1 { self.value_tiles() * WARP_COLUMNS } else { columns };
-            let dim = (dim == self.dims.1).then_some(dim);
+            let number = (dim == self.dims.1).then_some(2);
             let (bytes, pitch) = (columns * 2, pitch(columns));
-            Transfer { region, skip: 0, offset, rows, bytes, pitch, whole: whole * 2, dim, lower: None }
+            Transfer { region, skip: 0, offset, rows, bytes, pitch, whole: whole * 2, number, lower: None }
         };
         let flat = |bytes: u32| Transfer {
             region,
@@ -218,7 +216,7 @@ impl Plan {
             bytes,
             pitch: bytes,
             whole: bytes.next_multiple_of(16),
-            dim: None,
+            number: None,
             lower: None,
         };
         match region {
@@ -233,7 +231,8 @@ impl Plan {
             }
             Region::Square(at, _) => {
                 let square = &self.squares[at];
-                let lower = Some(self.slots_of(square.node));
+                // Where value channels decay, products take whole blocks of 16 tokens (`channels.cuh`).
+                let lower = (!self.by_channels(square.node)).then(|| self.slots_of(square.node));
                 Some(Transfer { lower, ..tile(square.rows, square.columns, self.dims.0) })
             }
             Region::Diagonal(at) => {
@@ -243,6 +242,12 @@ impl Plan {
                 Some(Transfer { rows: self.tokens * reads, pitch, ..flat(bytes) })
             }
             Region::Coefficient(at) => Some(flat(self.rows(self.coefficients[at].values.len()) * 4)),
+            Region::Channels(_) => {
+                let columns = self.columns(self.dims.1);
+                let whole = self.value_tiles() * WARP_COLUMNS * 4;
+                let (bytes, pitch) = (columns * 4, wide_pitch(columns) * 4);
+                Some(Transfer { rows: self.tokens, pitch, whole, number: Some(4), ..flat(bytes) })
+            }
             // Of longer and longer runs, the chunk is the last.
             Region::Mixes(at) => {
                 let bytes = self.mixings[at].token.len() as u32 * 4;
@@ -264,6 +269,14 @@ impl Plan {
                 parts.iter().find_map(of).map(flat)
             }
             _ => None,
+        }
+    }
+
+    /// Whether a square is the Gram matrix of a state whose value channels decay.
+    fn by_channels(&self, square: NodeId) -> bool {
+        match self.chunk.node(square).op {
+            Op::Gram(reads, _) => self.channel_clock(self.chunk.keys(reads).state).is_some(),
+            _ => false,
         }
     }
 
@@ -334,6 +347,7 @@ impl Walk<'_> {
     /// The next chunk's first states.
     fn carry(&mut self) {
         self.used.extend((0..self.plan.mixings.len()).map(Region::Mixes));
+        self.used.extend((0..self.plan.channel_clocks.len()).map(Region::Channels));
         for deposit in &self.plan.chunk.deposits {
             let state = self.holder(self.plan.chunk.keys(deposit.keys).state);
             self.rows(state, deposit.values, true);
@@ -393,7 +407,11 @@ impl Walk<'_> {
                 self.used.extend(plan.operand_of(rows).map(|o| plan.tile_of_operand(o)));
             }
             Op::Solved(system, _) => self.system(state, *system),
-            Op::Gram(..) | Op::Inverse(_) | Op::Reach { .. } => {}
+            Op::Reach { reads, writes, values } => {
+                plan.gram_of(*reads, *writes).into_iter().for_each(|gram| self.square(gram));
+                self.rows(state, *values, true);
+            }
+            Op::Gram(..) | Op::Inverse(_) => {}
         }
     }
 

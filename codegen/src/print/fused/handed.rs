@@ -73,9 +73,9 @@ pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
     let row = &fused.handed.rows[0];
     for transfer in &fused.plan.cut.imports {
         let Transfer { offset, whole, bytes, .. } = *transfer;
-        let (column, left) = match transfer.dim {
-            Some(_) if fused.plan.blocks > 1 => {
-                (format!(" + {} * 2", fused.column), format!("{whole} - {} * 2", fused.column))
+        let (column, left) = match transfer.number {
+            Some(size) if fused.plan.blocks > 1 => {
+                (format!(" + {} * {size}", fused.column), format!("{whole} - {} * {size}", fused.column))
             }
             _ => (String::new(), bytes.to_string()),
         };

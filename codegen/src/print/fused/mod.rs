@@ -92,6 +92,7 @@ fn header(fused: &Fused<'_>, spec: &Spec, w: &mut Writer) {
         [Phase::Before] => "the split plan, what is free of the state".to_owned(),
         [Phase::Carry] => "the split plan, what the next state is made from".to_owned(),
         [Phase::After] => "the split plan, outputs from each chunk's first state".to_owned(),
+        [Phase::Carry, Phase::After] => "the split plan, what depends on the state".to_owned(),
         _ => format!("the {} plan", plan.part),
     };
     w.comment(format_args!(
@@ -188,7 +189,10 @@ fn two_stages(fused: &Fused<'_>, w: &mut Writer) {
     w.line(format_args!("int {stage} = 0;"));
     w.line(format_args!("if ({length} > 0) {fetch}(0, {stage});"));
     each_chunk(fused, w, |w| {
-        count(fused, w);
+        // Tokens that are not there are zeros in what the carry takes: only rows that it makes itself need to know.
+        if !plan.hands_on() || !plan.substitutions.is_empty() {
+            count(fused, w);
+        }
         shared_memory(fused, |region| plan.is_staged(region), w);
         tokens::compute(fused, w);
         let tokens = plan.tokens;
