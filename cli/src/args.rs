@@ -332,6 +332,10 @@ pub struct Bench {
     /// Which of the project's targets the fused kernels miss
     #[arg(long)]
     pub targets: bool,
+    /// Only how long the first result takes to be ready for launch: derived, printed and compiled, or read from the cache on
+    /// disk; at K = V = 64 and 128 where no sizes are given
+    #[arg(long, conflicts_with_all = ["json", "detail", "targets", "tokens", "heads", "batch", "columns", "device"])]
+    pub first: bool,
 }
 
 const BENCH_EXAMPLES: &str = "\
@@ -340,6 +344,7 @@ Examples:
   chunkwise bench gla kda rwkv7 --plan fused --gpu a100 --batch 8 --heads 16
   chunkwise bench my_rule.rs -k 64 -v 64 --detail
   chunkwise bench --all --plan fused --targets --json bench.json
+  chunkwise bench gla kda --first
   chunkwise bench gated_deltanet --device cuda:0 --gpu h100";
 
 /// `chunkwise cache`.

@@ -117,6 +117,19 @@ impl Jit {
         })
     }
 
+    /// The same for several texts, all at one time.
+    pub fn compile_all(&self, sources: &[Source], arch: Arch) -> Vec<Result<Arc<Binary>>> {
+        let Some((first, others)) = sources.split_first() else { return Vec::new() };
+        std::thread::scope(|scope| {
+            let others: Vec<_> =
+                others.iter().map(|source| scope.spawn(move || self.compile(source, arch))).collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|_| Err(Error::bug("the compiler's thread panicked")))
+            };
+            std::iter::once(self.compile(first, arch)).chain(others.into_iter().map(join)).collect()
+        })
+    }
+
     /// How many texts this one has compiled, the failed ones included; what came from the cache does not count.
     pub fn compilations(&self) -> u64 {
         self.compilations.load(Ordering::Relaxed)

@@ -10,6 +10,7 @@
 //! least bytes are each input and output once; the reference flops are those of the chunkwise form with chunks of
 //! [`REFERENCE_CHUNK`] (`algebra::explain`), whatever the plan.
 
+pub mod first;
 pub mod inputs;
 pub mod json;
 pub mod text;

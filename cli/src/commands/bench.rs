@@ -1,7 +1,7 @@
 //! `chunkwise bench`: what kernels cost, counted, predicted and measured; see [`crate::bench`].
 
 use crate::args::{Bench as Arguments, Dims};
-use crate::bench::{Bench, Problem, Setup, bench as bench_one, json, text};
+use crate::bench::{Bench, Problem, Setup, bench as bench_one, first, json, text};
 use crate::dims;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
@@ -10,14 +10,19 @@ use chunkwise::{Device, Error, PlanChoice, Rule};
 use chunkwise_codegen::model::Gpu;
 use chunkwise_codegen::{Arch, Plan};
 use chunkwise_runtime::jit::Jit;
+use chunkwise_runtime::nvrtc::Nvrtc;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Runs the command.
 ///
 /// # Errors
 /// Mistakes in rules, dims or flags; a limitation where nothing that was asked for has a kernel; an absent compiler or GPU.
 pub fn bench(arguments: &Arguments, output: &mut Output) -> Outcome {
+    if arguments.first {
+        return first(arguments, output);
+    }
     let rules = rules(arguments)?;
     let setup = setup(arguments)?;
     let plans = plans(arguments.plan)?;
@@ -54,6 +59,49 @@ pub fn bench(arguments: &Arguments, output: &mut Output) -> Outcome {
         })?;
     }
     Ok(())
+}
+
+/// How long first results take.
+fn first(arguments: &Arguments, output: &mut Output) -> Outcome {
+    let (rules, plans) = (rules(arguments)?, plans(arguments.plan)?);
+    let (arch, _) = target(arguments)?;
+    let begin = Instant::now();
+    let nvrtc = Nvrtc::find()?;
+    let opened = begin.elapsed();
+    let given = &arguments.dims;
+    let usual: &[usize] = if given.k.is_some() || given.v.is_some() { &[128] } else { &[64, 128] };
+    let bar = progress(rules.len() * plans.len() * usual.len());
+    let (mut all, mut refused) = (Vec::new(), Vec::<(String, Error)>::new());
+    for found in &rules {
+        let rule = found.rule();
+        for &size in usual {
+            let sizes = dims::sizes(&rule.signature, &of_rule(rule, &rules, given), |_| size)?;
+            for &plan in &plans {
+                let name = format!("{}, {plan}", rule.signature.name);
+                bar.set_message(name.clone());
+                match first::first(rule, plan, &sizes, (arch, arguments.dtype), &nvrtc) {
+                    Ok(one) => all.push(one),
+                    // One of a rule and plan is enough: no size mends it, but in rare cases.
+                    Err(Failure::Error(why @ Error::Limitation(_))) => {
+                        if refused.iter().all(|(other, _)| *other != name) {
+                            refused.push((name, why));
+                        }
+                    }
+                    Err(other) => return Err(other),
+                }
+                bar.inc(1);
+            }
+        }
+    }
+    bar.finish_and_clear();
+    let (version, dtype) = (nvrtc.version(), arguments.dtype);
+    let opened = opened.as_secs_f64() * 1e3;
+    output.line(format!(
+        "{arch}, {dtype}; NVRTC {version}, found and opened in {opened:.1} ms. Milliseconds:"
+    ))?;
+    output.line("")?;
+    output.text(first::rows(&all))?;
+    output.text(text::refused(&refused))
 }
 
 fn print(

@@ -198,29 +198,18 @@ impl<D: Driver> Gpu<D> {
 
     /// The kernels' binaries, all compiled at one time.
     fn compile(&self, schedule: &Schedule) -> Vec<Result<Arc<Binary>>> {
-        let jit = self.jit.as_deref().unwrap_or_else(|| shared_jit());
         let options: Vec<String> =
             self.driver.compiler_options().iter().map(|&option| option.to_owned()).collect();
-        let of = |kernel: &Kernel| {
+        let source = |kernel: &Kernel| {
             let stem = |edited: &Arc<Edited>| {
                 Path::new(&edited.file).file_stem().map(|s| s.to_string_lossy().into())
             };
             let name = self.edited.as_ref().filter(|e| e.text == kernel.source).and_then(stem);
             let name = name.unwrap_or_else(|| kernel.name.clone());
-            let source = Source { name, text: kernel.source.clone(), options: options.clone() };
-            jit.compile(&source, self.driver.arch())
+            Source { name, text: kernel.source.clone(), options: options.clone() }
         };
-        let (first, others) = match schedule.kernels.split_first() {
-            Some(parts) => parts,
-            None => return Vec::new(),
-        };
-        std::thread::scope(|scope| {
-            let others: Vec<_> = others.iter().map(|kernel| scope.spawn(move || of(kernel))).collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or_else(|_| Err(Error::bug("the compiler's thread panicked")))
-            };
-            std::iter::once(of(first)).chain(others.into_iter().map(join)).collect()
-        })
+        let sources: Vec<Source> = schedule.kernels.iter().map(source).collect();
+        self.jit.as_deref().unwrap_or_else(|| shared_jit()).compile_all(&sources, self.driver.arch())
     }
 
     /// What the first of the plans that has kernels launches; the last one's refusal where none has.
