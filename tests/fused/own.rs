@@ -361,19 +361,7 @@ const MIXES: [&str; 4] = [
 
 /// All of them.
 pub(crate) fn rules() -> Vec<Arc<Rule>> {
-    let named = [
-        RAW,
-        RAW_DELTA,
-        RAW_KEYS,
-        RAW_VALUES,
-        RAW_VALUES_DELTA,
-        RAW_MIX,
-        DELTA,
-        UNDECAYED,
-        RANGED,
-        RANGED_STEPS,
-        RANGED_LATE,
-    ];
+    let named = [RAW, RAW_DELTA, RAW_KEYS, DELTA, UNDECAYED, RANGED, RANGED_STEPS, RANGED_LATE];
     named
         .into_iter()
         .chain(OTHERS)
