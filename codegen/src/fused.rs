@@ -31,7 +31,7 @@ mod work;
 
 pub use bounds::{Bounds, bounds};
 pub use channels::{ChannelClock, Finding};
-pub use choose::{COLUMNS, choose, choose_parts, chunk_cost, columns};
+pub use choose::{COLUMNS, choose, choose_parts, chunk_cost};
 pub use cut::{Cut, Hand, Held, Transfer, WHOLE};
 pub use mixes::{Mixing, Table};
 pub use plan::{
@@ -95,4 +95,9 @@ pub fn emit_split(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Schedu
         buffers: vec![buffer("regions", regions), buffer("registers", registers)],
         pieces: Pieces::Of(tokens),
     })
+}
+
+/// Whether a rule has kernels of the split plan.
+pub fn has_split(timeline: &Timeline, spec: &Spec, arch: Arch) -> bool {
+    choose_parts(timeline, spec, arch, &PARTS).is_ok()
 }

@@ -7,6 +7,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`plan`] | the plans by name: [`Plan::emit`] |
+//! | [`choice`] | which plan a launch takes, from its shape and the machine's |
 //! | [`recurrent`] | the pipeline of the token-loop plan: [`recurrent::emit`] |
 //! | [`fused`] | the pipeline of the chunkwise plan on tensor cores: [`fused::emit`] |
 //! | [`segmented`] | the plan for few long sequences: [`segmented::emit`] |
@@ -20,6 +21,7 @@
 //! | [`model`] | how long a kernel takes on a GPU, by a model; how many blocks a multiprocessor holds |
 
 pub mod arch;
+pub mod choice;
 pub mod device;
 pub mod dtype;
 pub mod fused;

@@ -103,7 +103,7 @@ impl fmt::Display for Device {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 pub enum PlanChoice {
     /// Chosen by the device: on the CPU chunkwise, or recurrent where the rule has no chunkwise form; on a GPU by the
-    /// length of the sequences (`chunkwise_codegen::Plan::best`).
+    /// shape of the launch and the machine (`chunkwise_codegen::choice`).
     #[default]
     Auto,
     /// The token loop.
@@ -128,6 +128,20 @@ impl PlanChoice {
         PlanChoice::Split,
         PlanChoice::Segmented,
     ];
+}
+
+impl PlanChoice {
+    /// The plans of kernels among which to choose.
+    pub fn kernels(self) -> &'static [Plan] {
+        match self {
+            PlanChoice::Auto => &Plan::ALL,
+            PlanChoice::Recurrent => &[Plan::Recurrent],
+            PlanChoice::Chunkwise => &Plan::CHUNKWISE,
+            PlanChoice::Fused => &[Plan::Fused],
+            PlanChoice::Split => &[Plan::Split],
+            PlanChoice::Segmented => &[Plan::Segmented],
+        }
+    }
 }
 
 impl From<Plan> for PlanChoice {

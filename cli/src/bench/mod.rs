@@ -20,11 +20,11 @@ use crate::commands::emit;
 use crate::failure::{Failure, Outcome};
 use chunkwise::{Device, Executable, Options, Rule, RuleExt};
 use chunkwise_algebra::explain::{Least, Setting, least};
+use chunkwise_codegen::choice::{Costs, Shape};
 use chunkwise_codegen::kernel::{Kernel, Spec};
 use chunkwise_codegen::model::{self, Block, Gpu, Launch, Occupancy, Prediction, Work};
 use chunkwise_codegen::schedule::{Extent, Pieces, Unit};
 use chunkwise_codegen::{Arch, DType, Plan, fused};
-use chunkwise_dsl::timeline::Timeline;
 use chunkwise_runtime::counters::Counters;
 use chunkwise_runtime::jit::{Jit, Source};
 use chunkwise_runtime::nvrtc::KernelResources;
@@ -203,9 +203,12 @@ impl Bench {
 pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome<Bench> {
     let Problem { batch, tokens, heads } = setup.problem;
     let multiprocessors = setup.gpu.multiprocessors as usize;
-    let chosen = |timeline: &Timeline| fused::columns(timeline, sizes, batch * heads, multiprocessors);
-    let columns = setup.columns.unwrap_or_else(|| rule.timeline.as_ref().map_or(128, chosen));
-    let spec = Spec { columns, ..Spec::new(sizes.to_vec(), setup.dtype) };
+    let spec = Spec::new(sizes.to_vec(), setup.dtype);
+    let shape = Shape { sequences: batch, tokens, heads, multiprocessors };
+    let chosen = rule.timeline.as_ref().map(|t| Costs::of(t, &spec, setup.arch).choose(&[plan], shape));
+    let (columns, piece) = chosen.map_or((spec.columns, None), |choice| (choice.columns, choice.piece));
+    let columns = setup.columns.unwrap_or(columns);
+    let spec = Spec { columns, ..spec };
     let schedule = emit::schedule(rule, plan, setup.arch, spec.clone())?;
     // `emit` has refused rules without a timeline.
     let timeline = rule.timeline.as_ref().map_err(|why| Failure::limitation(&why.message, &why.hint))?;
@@ -213,7 +216,7 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
     let on_gpu = setup
         .device
         .as_ref()
-        .map(|device| executable(setup, device, rule, (plan, columns, None)))
+        .map(|device| executable(setup, device, rule, (plan, columns, piece)))
         .transpose()?;
     let chunk = match (plan, schedule.pieces) {
         (Plan::Recurrent, _) => 1,
@@ -224,7 +227,7 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
     let setting =
         Setting { sizes: sizes.to_vec(), chunk: REFERENCE_CHUNK, element: element_name, element_bytes };
     let least = least(timeline, &setting);
-    let piece = schedule.piece(batch, batch * tokens, heads, multiprocessors);
+    let piece = piece.unwrap_or_else(|| schedule.piece(batch, batch * tokens, heads, multiprocessors));
     let extent = Extent { sequences: batch, tokens: batch * tokens, heads, piece };
     let counted = Counted::of(setup, rule, (plan, columns, piece), sizes)?;
     let part = |(kernel, counted): (&Kernel, Counted)| -> Outcome<Part> {

@@ -25,13 +25,13 @@ pub fn bench(arguments: &Arguments, output: &mut Output) -> Outcome {
     }
     let rules = rules(arguments)?;
     let setup = setup(arguments)?;
-    let plans = plans(arguments.plan)?;
+    let plans = arguments.plan.map_or(&Plan::ALL[..], PlanChoice::kernels);
     let bar = progress(rules.len() * plans.len());
     let (mut benches, mut refused): (Vec<Bench>, Vec<(String, Error)>) = (Vec::new(), Vec::new());
     for found in &rules {
         let rule = found.rule();
         let sizes = dims::sizes(&rule.signature, &of_rule(rule, &rules, &arguments.dims), |_| 128)?;
-        for &plan in &plans {
+        for &plan in plans {
             bar.set_message(format!("{}, {plan}", rule.signature.name));
             match bench_one(&setup, rule, plan, &sizes) {
                 Ok(bench) => benches.push(bench),
@@ -139,20 +139,6 @@ fn of_rule(rule: &Rule, rules: &[Source], given: &Dims) -> Dims {
         k: given.k.filter(|_| here("K")),
         v: given.v.filter(|_| here("V")),
         named: given.named.iter().filter(|(name, _)| here(name)).cloned().collect(),
-    }
-}
-
-/// The plans that have kernels, or the one that was asked for.
-fn plans(choice: Option<PlanChoice>) -> Outcome<Vec<Plan>> {
-    match choice {
-        None => Ok(Plan::ALL.to_vec()),
-        Some(PlanChoice::Auto | PlanChoice::Recurrent) => Ok(vec![Plan::Recurrent]),
-        Some(PlanChoice::Chunkwise | PlanChoice::Fused) => Ok(vec![Plan::Fused]),
-        Some(PlanChoice::Split) => Ok(vec![Plan::Split]),
-        Some(plan) => Err(Failure::limitation(
-            format!("there are no CUDA kernels for --plan {plan} yet"),
-            "`--plan recurrent`, `--plan fused` and `--plan split` have kernels",
-        )),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::args::{Emit, Pass};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::{dims, source};
-use chunkwise::{PlanChoice, Rule};
+use chunkwise::Rule;
 use chunkwise_codegen::kernel::Spec;
 use chunkwise_codegen::kernel::{Kernel, Limitation, MAX_SIZE};
 use chunkwise_codegen::schedule::Unit;
@@ -69,15 +69,8 @@ fn plan(arguments: &Emit) -> Outcome<Plan> {
             "the cpu device runs every rule backward",
         ));
     }
-    match arguments.plan {
-        PlanChoice::Auto | PlanChoice::Recurrent => Ok(Plan::Recurrent),
-        PlanChoice::Chunkwise | PlanChoice::Fused => Ok(Plan::Fused),
-        PlanChoice::Split => Ok(Plan::Split),
-        plan => Err(Failure::limitation(
-            format!("there are no CUDA kernels for --plan {plan} yet"),
-            "`--plan recurrent`, `--plan fused` and `--plan split` have kernels",
-        )),
-    }
+    // Without a shape there is nothing to choose by: the first.
+    Ok(arguments.plan.kernels().first().copied().unwrap_or(Plan::Recurrent))
 }
 
 /// What a plan launches.

@@ -215,20 +215,12 @@ fn sums_over(timeline: &Timeline, dim: Dim) -> bool {
     })
 }
 
-/// The value columns of a block for a launch of `pairs` pairs of a sequence and a head: those with which the rounds of blocks
-/// on the machine take the least time. A block's time is that of its chunks' square matrices, which every block of a head
-/// computes anew, and of its columns; the first is as long as that of [`SQUARES`] columns.
-pub fn columns(timeline: &Timeline, sizes: &[usize], pairs: usize, multiprocessors: usize) -> usize {
-    let value = timeline.forms.iter().find_map(|f| f.key.and(f.value));
-    let value = value.and_then(|dim| sizes.get(dim.index())).map_or(1, |size| size.next_multiple_of(16));
-    let cost = |columns: &usize| chunk_cost(value, *columns, pairs, multiprocessors);
-    COLUMNS.into_iter().min_by_key(cost).unwrap_or(COLUMNS[0])
-}
-
 /// The value columns that a block may have, the most first.
 pub const COLUMNS: [usize; 3] = [128, 64, 32];
 
-/// How long a chunk of a launch takes: rounds of blocks, times a block's time in columns.
+/// How long a chunk of a launch of `pairs` pairs of a sequence and a head takes: rounds of blocks, times a block's time in
+/// columns. That is the time of a chunk's square matrices, which every block of a head computes anew, and of its columns; the
+/// first is as long as that of [`SQUARES`] columns.
 pub fn chunk_cost(value: usize, columns: usize, pairs: usize, multiprocessors: usize) -> usize {
     let rounds = (pairs * value.div_ceil(columns)).div_ceil(multiprocessors.max(1));
     rounds * (SQUARES + value.min(columns))

@@ -20,15 +20,16 @@ pub(crate) mod prepared;
 pub(crate) mod sim;
 
 use crate::bind::{Bindings, Tensors};
-use crate::device::{Options, PlanChoice};
+use crate::device::Options;
 use crate::error::{Error, Result};
 use crate::jit::{Jit, Source};
 use crate::nvrtc::Binary;
 use crate::precision::{precision, token_vectors};
 use crate::tensor::Element;
 use crate::validate::{Pass, Problem, validate};
+use chunkwise_codegen::choice::{Choice, Costs, Shape};
 use chunkwise_codegen::kernel::Spec;
-use chunkwise_codegen::{DType, Kernel, Limitation, Plan, Precision, Schedule, fused};
+use chunkwise_codegen::{DType, Kernel, Plan, Precision, Schedule};
 use chunkwise_dsl::rule::Rule;
 use chunkwise_dsl::timeline::Timeline;
 use driver::Driver;
@@ -50,10 +51,12 @@ pub(crate) struct Gpu<D: Driver> {
     jit: Option<Arc<Jit>>,
     /// Kernels that were loaded, those of a plan for each set of sizes and types seen so far.
     loaded: Arc<Mutex<LoadedKernels<D>>>,
+    /// What plans cost, for each set of sizes and types seen so far.
+    costs: Arc<Mutex<Vec<(Spec, Arc<Costs>)>>>,
 }
 
 /// Kernels by what they were made for; few, so a list will do.
-type LoadedKernels<D> = Vec<(&'static [Plan], Spec, Arc<Loaded<D>>)>;
+type LoadedKernels<D> = Vec<(Plan, Spec, Arc<Loaded<D>>)>;
 
 /// A kernel that somebody changed by hand.
 #[derive(Debug)]
@@ -73,6 +76,7 @@ impl<D: Driver> Clone for Gpu<D> {
             edited: self.edited.clone(),
             jit: self.jit.clone(),
             loaded: self.loaded.clone(),
+            costs: self.costs.clone(),
         }
     }
 }
@@ -93,6 +97,7 @@ impl<D: Driver> Gpu<D> {
             edited: None,
             jit: None,
             loaded: Arc::default(),
+            costs: Arc::default(),
         })
     }
 
@@ -124,8 +129,8 @@ impl<D: Driver> Gpu<D> {
 
     /// Checks the tensors, chooses types, and runs.
     pub(crate) fn run(&self, bindings: &Bindings<'_>, options: &Options, pass: Pass) -> Result<Tensors> {
-        let (problem, loaded) = self.checked(bindings, options, pass)?;
-        let run = Run { signature: &self.timeline.signature, problem: &problem, piece: options.piece };
+        let (problem, loaded, piece) = self.checked(bindings, options, pass)?;
+        let run = Run { signature: &self.timeline.signature, problem: &problem, piece };
         let result = run.launch(&self.driver, &loaded);
         result.map_err(|error| self.blamed(error))
     }
@@ -138,52 +143,62 @@ impl<D: Driver> Gpu<D> {
         copies: usize,
         repeats: usize,
     ) -> Result<Vec<f64>> {
-        let (problem, loaded) = self.checked(bindings, options, Pass::Forward)?;
-        let run = Run { signature: &self.timeline.signature, problem: &problem, piece: options.piece };
+        let (problem, loaded, piece) = self.checked(bindings, options, Pass::Forward)?;
+        let run = Run { signature: &self.timeline.signature, problem: &problem, piece };
         let result = run.time(&self.driver, &loaded, copies, repeats);
         result.map_err(|error| self.blamed(error))
     }
 
-    /// The checked tensors, and the kernel for them.
+    /// The checked tensors, the kernels for them, and the tokens of a piece where they are open.
     fn checked<'a>(
         &self,
         bindings: &'a Bindings<'_>,
         options: &Options,
         pass: Pass,
-    ) -> Result<(Problem<'a>, Arc<Loaded<D>>)> {
+    ) -> Result<(Problem<'a>, Arc<Loaded<D>>, Option<usize>)> {
         if pass == Pass::Backward {
             return Err(Error::limitation("the backward pass has no kernel yet", "run it on `cpu`"));
         }
         let problem = validate(&self.timeline.signature, bindings, pass)?;
         let precision = precision(&problem, &self.vectors, options)?;
-        let plans = plans(options.plan, mean_tokens(&problem));
         let mut spec = Spec::new(problem.layout.sizes.clone(), dtype(precision.tokens)?);
-        match plans {
-            [Plan::Recurrent] => options.rounds_no_operand()?,
-            _ => {
-                (spec.precision, spec.chunk) = (options.precision, options.chunk);
-                let pairs = problem.layout.sequences.len() * problem.layout.heads;
-                let multiprocessors = self.driver.multiprocessors();
-                let chosen = || match plans {
-                    // Pieces fill the machine as well, and blocks of all columns do the least work.
-                    [Plan::Segmented] => fused::COLUMNS[0],
-                    _ => fused::columns(&self.timeline, &spec.sizes, pairs, multiprocessors),
-                };
-                spec.columns = options.columns.unwrap_or_else(chosen);
+        let choice = match options.plan.kernels() {
+            [plan @ Plan::Recurrent] => {
+                options.rounds_no_operand()?;
+                Choice { plan: *plan, columns: spec.columns, piece: None }
             }
-        }
-        let loaded = self.load(plans, spec)?;
-        Ok((problem, loaded))
+            plans => {
+                (spec.precision, spec.chunk) = (options.precision, options.chunk);
+                // A plan that rounds no operand must not stand in for one that was asked to round little.
+                let all = spec.precision == Precision::High && plans.contains(&Plan::Recurrent);
+                let plans = if all { &Plan::CHUNKWISE } else { plans };
+                self.costs(&spec).choose(plans, shape(&problem, self.driver.multiprocessors()))
+            }
+        };
+        spec.columns = options.columns.unwrap_or(choice.columns);
+        let loaded = self.load(choice.plan, spec)?;
+        Ok((problem, loaded, options.piece.or(choice.piece)))
     }
 
-    /// The kernels for these sizes and types, of the first plan that has some, compiled and loaded where they are not yet.
-    fn load(&self, plans: &'static [Plan], spec: Spec) -> Result<Arc<Loaded<D>>> {
+    /// What plans cost at these sizes and types, derived once.
+    fn costs(&self, spec: &Spec) -> Arc<Costs> {
+        let mut all = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, found)) = all.iter().find(|(known, _)| known == spec) {
+            return found.clone();
+        }
+        let costs = Arc::new(Costs::of(&self.timeline, spec, self.driver.arch()));
+        all.push((spec.clone(), costs.clone()));
+        costs
+    }
+
+    /// A plan's kernels for these sizes and types, compiled and loaded where they are not yet.
+    fn load(&self, plan: Plan, spec: Spec) -> Result<Arc<Loaded<D>>> {
         // A panic elsewhere leaves the list whole: entries are only ever pushed.
         let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, _, found)) = all.iter().find(|(p, s, _)| (*p, s) == (plans, &spec)) {
+        if let Some((_, _, found)) = all.iter().find(|(p, s, _)| (*p, s) == (plan, &spec)) {
             return Ok(found.clone());
         }
-        let mut schedule = self.emit(plans, &spec)?;
+        let mut schedule = plan.emit(&self.timeline, &spec, self.driver.arch())?;
         if let Some(edited) = &self.edited {
             edited.replace(&mut schedule)?;
         }
@@ -192,7 +207,7 @@ impl<D: Driver> Gpu<D> {
         let functions = schedule.kernels.iter().zip(binaries).map(load).collect::<Result<_>>();
         let functions = functions.map_err(|error| self.blamed(error))?;
         let loaded = Arc::new(Loaded { schedule, functions });
-        all.push((plans, spec, loaded.clone()));
+        all.push((plan, spec, loaded.clone()));
         Ok(loaded)
     }
 
@@ -210,21 +225,6 @@ impl<D: Driver> Gpu<D> {
         };
         let sources: Vec<Source> = schedule.kernels.iter().map(source).collect();
         self.jit.as_deref().unwrap_or_else(|| shared_jit()).compile_all(&sources, self.driver.arch())
-    }
-
-    /// What the first of the plans that has kernels launches; the last one's refusal where none has.
-    fn emit(&self, plans: &[Plan], spec: &Spec) -> Result<Schedule> {
-        let (last, others) = plans.split_last().ok_or_else(|| Error::bug("no plan to choose from"))?;
-        // A plan that rounds no operand must not stand in for one that was asked to round little.
-        let last_fits = others.is_empty() || spec.precision == Precision::Fast;
-        let arch = self.driver.arch();
-        for plan in others {
-            match plan.emit(&self.timeline, spec, arch) {
-                Err(Limitation::NotFused(_)) if last_fits => {}
-                other => return Ok(other?),
-            }
-        }
-        Ok(last.emit(&self.timeline, spec, arch)?)
     }
 
     /// A text that somebody changed is theirs, and so are its faults.
@@ -276,15 +276,11 @@ fn shared_jit() -> &'static Jit {
     JIT.get_or_init(Jit::user)
 }
 
-/// The kernels' plans of a choice, the best first.
-fn plans(choice: PlanChoice, tokens: usize) -> &'static [Plan] {
-    match choice {
-        PlanChoice::Auto => Plan::best(tokens),
-        PlanChoice::Recurrent => &[Plan::Recurrent],
-        PlanChoice::Chunkwise | PlanChoice::Fused => &[Plan::Fused],
-        PlanChoice::Split => &[Plan::Split],
-        PlanChoice::Segmented => &[Plan::Segmented],
-    }
+/// How large a launch is.
+fn shape(problem: &Problem<'_>, multiprocessors: usize) -> Shape {
+    let layout = &problem.layout;
+    let (sequences, heads) = (layout.sequences.len(), layout.heads);
+    Shape { sequences, tokens: mean_tokens(problem), heads, multiprocessors }
 }
 
 /// The mean length of the sequences that have a token.

@@ -60,14 +60,14 @@ impl<D: Driver> Gpu<D> {
         options: &Options,
         queue: &mut D::Queue,
     ) -> Result<Prepared<D>> {
-        let (problem, loaded) = self.checked(bindings, options, Pass::Forward)?;
+        let (problem, loaded, piece) = self.checked(bindings, options, Pass::Forward)?;
         let launches = Launches::new(loaded);
         self.check_types(&problem, &launches, bindings)?;
         let layout = &problem.layout;
         let tokens = layout.sequences.last().map_or(0, |s| s.end);
         let size = (layout.sequences.len(), tokens, layout.heads);
         let multiprocessors = self.driver.multiprocessors();
-        let largest = extent(launches.schedule(), size, multiprocessors, options.piece);
+        let largest = extent(launches.schedule(), size, multiprocessors, piece);
         let inputs = launches.all().map(|argument| self.input(&problem, &launches, argument)).collect();
         let needed =
             |a: &Argument| a.is_pointer() && !a.is_optional() && !matches!(a.role, Role::Workspace(_));
@@ -79,7 +79,7 @@ impl<D: Driver> Gpu<D> {
             missing,
             packed,
             heads: layout.heads,
-            piece: options.piece,
+            piece,
             multiprocessors,
             largest,
         };
