@@ -30,16 +30,17 @@ fn figure(kernel: &Value, path: &str) -> f64 {
 #[test]
 fn ratios_and_times_are_what_they_must_be() {
     let folder = Folder::new();
-    let rules = ["linear_attention", "gated_deltanet", "gla", "deltaproduct2"];
+    let rules = ["gated_deltanet", "gla"];
     let all = plans(&folder, &[rules.as_slice(), &["-k", "64", "-v", "64"]].concat());
-    assert_eq!(all.len(), 3 * rules.len());
+    assert_eq!(all.len(), 4 * rules.len());
     for kernel in &all {
         let name = format!("{} {}", kernel["rule"], kernel["plan"]);
         // Nothing moves fewer bytes than there are, and outputs are written once, by the simulator's count of every store.
         assert!(figure(kernel, "byte_ratio") >= 1.0, "{name}: {kernel:#}");
         assert!(figure(kernel, "sector_ratio") >= 1.0, "{name}: {kernel:#}");
         // What kernels hand to one another is written besides.
-        let (stored, hands_on) = (figure(kernel, "per_token/store_bytes"), kernel["plan"] == "split");
+        let several = kernel["kernels"].as_array().unwrap().len() > 1;
+        let (stored, hands_on) = (figure(kernel, "per_token/store_bytes"), several);
         assert_eq!((stored == 128.0, stored >= 128.0), (!hands_on, true), "{name}: {stored}");
         let chunkwise = kernel["plan"] != "recurrent";
         assert_eq!(figure(kernel, "per_token/tensor_flops") > 0.0, chunkwise, "{name}");
@@ -57,7 +58,7 @@ fn ratios_and_times_are_what_they_must_be() {
             assert_eq!(alone[kernel["predicted_bound"].as_str().unwrap()].as_f64(), Some(most), "{name}");
             predicted += most;
         }
-        assert_eq!(figure(kernel, "predicted_ms"), predicted, "{name}");
+        assert!((figure(kernel, "predicted_ms") / predicted - 1.0).abs() < 1e-12, "{name}");
         // 64 heads of 8192 tokens, each byte once, at 4.8 TB/s.
         let floor = 1e3 * 64.0 * 8192.0 * figure(kernel, "least_bytes") / 4.8e12;
         assert!(predicted >= floor, "{name}: {floor} in {kernel:#}");
@@ -76,8 +77,8 @@ fn the_same_call_prints_the_same() {
         text.contains("a model of the A100 SXM 80 GB for B = 1, T = 100, HV = 64, not a measurement"),
         "{text}"
     );
-    for plan in ["recurrent", "fused"] {
-        assert!(text.contains(&format!("\nretnet, {plan}, K = 32, V = 16\n")), "{text}");
+    for plan in ["recurrent", "fused", "split", "segmented"] {
+        assert!(text.contains(&format!("\nretnet, {plan}, K = 32, V = 16")), "{text}");
     }
 }
 
@@ -91,7 +92,9 @@ fn a_rule_without_a_kernel_of_a_plan_does_not_stop_the_others() {
         let starts = |line: &str| line.split_whitespace().take(2).eq([rule, plan]);
         text.lines().any(starts)
     };
-    for (rule, plan) in [("retnet", "fused"), ("retnet", "split"), ("hgrn", "recurrent")] {
+    for (rule, plan) in
+        [("retnet", "fused"), ("retnet", "split"), ("retnet", "segmented"), ("hgrn", "recurrent")]
+    {
         assert!(has_row(rule, plan), "{rule}, {plan}: {text}");
     }
     assert!(text.contains("\nnot benched:\n") && text.contains("\n  squashed, fused  "), "{text}");
@@ -110,7 +113,7 @@ fn what_it_cannot_do_is_said() {
         &["bench", "gla", "--arch", "sm_86"],
         &["bench", "gla", "--device", "cpu"],
         &["bench", "gla", "--device", "sim:sm_80"],
-        &["bench", "gla", "--plan", "segmented"],
+        &["bench", "gla", "--plan", "sideways"],
         &["bench", "squashed.rs", "--plan", "fused"],
     ];
     let ends = calls.map(|call| {
