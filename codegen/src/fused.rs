@@ -99,5 +99,5 @@ pub fn emit_split(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Schedu
 
 /// Whether a rule has kernels of the split plan.
 pub fn has_split(timeline: &Timeline, spec: &Spec, arch: Arch) -> bool {
-    choose_parts(timeline, spec, arch, &PARTS).is_ok()
+    choose_parts(timeline, spec, arch, parts(timeline)).is_ok()
 }
