@@ -25,7 +25,7 @@ pub fn bench(arguments: &Arguments, output: &mut Output) -> Outcome {
     }
     let rules = rules(arguments)?;
     let setup = setup(arguments)?;
-    let plans = arguments.plan.map_or(&Plan::ALL[..], PlanChoice::kernels);
+    let plans = plans(arguments);
     let bar = progress(rules.len() * plans.len());
     let (mut benches, mut refused): (Vec<Bench>, Vec<(String, Error)>) = (Vec::new(), Vec::new());
     for found in &rules {
@@ -61,9 +61,14 @@ pub fn bench(arguments: &Arguments, output: &mut Output) -> Outcome {
     Ok(())
 }
 
+/// The plans asked for, or all.
+fn plans(arguments: &Arguments) -> &'static [Plan] {
+    arguments.plan.map_or(&Plan::ALL, PlanChoice::kernels)
+}
+
 /// How long first results take.
 fn first(arguments: &Arguments, output: &mut Output) -> Outcome {
-    let (rules, plans) = (rules(arguments)?, plans(arguments.plan)?);
+    let (rules, plans) = (rules(arguments)?, plans(arguments));
     let (arch, _) = target(arguments)?;
     let begin = Instant::now();
     let nvrtc = Nvrtc::find()?;
@@ -76,7 +81,7 @@ fn first(arguments: &Arguments, output: &mut Output) -> Outcome {
         let rule = found.rule();
         for &size in usual {
             let sizes = dims::sizes(&rule.signature, &of_rule(rule, &rules, given), |_| size)?;
-            for &plan in &plans {
+            for &plan in plans {
                 let name = format!("{}, {plan}", rule.signature.name);
                 bar.set_message(name.clone());
                 match first::first(rule, plan, &sizes, (arch, arguments.dtype), &nvrtc) {
