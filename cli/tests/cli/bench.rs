@@ -132,3 +132,15 @@ fn a_gpu_that_is_not_there_is_said_before_anything_is_printed() {
     let ended = folder.run(&call);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(3), ""), "{}", ended.stderr);
 }
+
+/// What lies on disk is not compiled, which takes longer than all the rest; by how much is nobody's promise.
+#[test]
+fn first_results_come_sooner_from_disk() {
+    let text =
+        Folder::new().succeed(&["bench", "--first", "gla", "--plan", "recurrent", "-k", "16", "-v", "16"]);
+    let row: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
+    assert_eq!(row[..9], ["gla", "recurrent", "K", "=", "16,", "V", "=", "16", "1"], "{text}");
+    let times: Vec<f64> = row[9..].iter().map(|ms| ms.parse().unwrap()).collect();
+    let [emit, compile, first, disk] = times[..] else { panic!("{text}") };
+    assert!((emit + compile - first).abs() < 0.11 && emit <= disk, "{text}");
+}
