@@ -6,6 +6,9 @@
 //!
 //! Invariant: an item mentions only items above it or in an earlier file.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 /// The files, in order of dependence.
 pub const FILES: [(&str, &str); 12] = [
     ("numbers.cuh", include_str!("device/numbers.cuh")),
@@ -34,11 +37,15 @@ pub struct Item {
 }
 
 /// Every item, in order of dependence.
-pub fn items() -> Vec<Item> {
-    let of_file = |&(file, text): &(&'static str, &'static str)| {
-        text.split("\n\n").filter_map(move |text| Some(Item { file, name: defined(text)?, text }))
-    };
-    FILES.iter().flat_map(of_file).collect()
+pub fn items() -> &'static [Item] {
+    // Names are compared with them one by one, so the files are taken apart once.
+    static ITEMS: LazyLock<Vec<Item>> = LazyLock::new(|| {
+        let of_file = |&(file, text): &(&'static str, &'static str)| {
+            text.split("\n\n").filter_map(move |text| Some(Item { file, name: defined(text)?, text }))
+        };
+        FILES.iter().flat_map(of_file).collect()
+    });
+    &ITEMS
 }
 
 /// Whether a helper has this name.
@@ -49,12 +56,12 @@ pub fn defines(name: &str) -> bool {
 /// The items that `body` uses outside its comments, directly or through other items, each followed by a blank line.
 pub fn embed(body: &str) -> String {
     let without_comment = |line: &'_ str| line.split_once("//").map_or(line.len(), |(code, _)| code.len());
-    let mut mentioned: Vec<&str> =
+    let mut mentioned: HashSet<&str> =
         body.lines().flat_map(|line| identifiers(&line[..without_comment(line)])).collect();
-    let mut used: Vec<Item> = Vec::new();
+    let mut used: Vec<&Item> = Vec::new();
     // Later items mention earlier ones only, so one walk backwards finds them all.
-    for item in items().into_iter().rev() {
-        if mentioned.contains(&item.name) {
+    for item in items().iter().rev() {
+        if mentioned.contains(item.name) {
             mentioned.extend(identifiers(code(item.text)));
             used.push(item);
         }
@@ -88,6 +95,11 @@ fn defined(item: &'static str) -> Option<&'static str> {
         return identifiers(record).next();
     }
     identifiers(code.split_once('(')?.0).last()
+}
+
+/// The words of a text.
+pub fn words(text: &str) -> HashSet<&str> {
+    identifiers(text).collect()
 }
 
 /// Whether `text` has this word.

@@ -285,11 +285,11 @@ fn body(context: &Context<'_>) -> String {
 
 /// `rest`, a block, with those of the lines `(name, text)` above it that it mentions, directly or through each other.
 fn below(lines: Vec<(&str, String)>, rest: &str, then: impl FnOnce(&mut Writer)) -> String {
-    let mut wanted = rest.to_owned();
+    let mut wanted = device::words(rest);
     let mut kept = Vec::new();
     for (name, line) in lines.iter().rev() {
-        if device::mentions(&wanted, name) {
-            wanted.push_str(line);
+        if wanted.contains(name) {
+            wanted.extend(device::words(line));
             kept.push(line);
         }
     }
