@@ -197,7 +197,7 @@ pub struct Run {
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub device: String,
     /// The algorithm: recurrent, chunkwise (any chunkwise plan, chosen by shape), fused, split, segmented. Left out,
-    /// the device chooses (the CPU: chunkwise where the rule allows it; a GPU: fused but for short sequences)
+    /// the device chooses (the CPU: chunkwise where the rule allows it; a GPU: by a model of each plan's time)
     #[arg(long, value_name = "PLAN", value_parser = plan)]
     pub plan: Option<PlanChoice>,
     /// Tokens in a chunk of a chunkwise plan [default: 64]
@@ -292,7 +292,7 @@ pub struct Bench {
     /// Every rule of the catalogue
     #[arg(long)]
     pub all: bool,
-    /// The algorithm: recurrent, fused. Left out, every plan that has a kernel
+    /// The algorithm: recurrent, fused, split, segmented. Left out, every plan that has a kernel
     #[arg(long, value_name = "PLAN", value_parser = plan)]
     pub plan: Option<PlanChoice>,
     /// The most value columns of a block: 16 to 128, in chunkwise plans on a GPU. Left out, it follows from the shape: fewer

@@ -38,6 +38,16 @@ impl Plan {
     /// Those that walk chunks.
     pub const CHUNKWISE: [Plan; 3] = [Plan::Fused, Plan::Split, Plan::Segmented];
 
+    /// Whether a rule has kernels of this plan; nothing is printed.
+    pub fn has_kernels(self, timeline: &Timeline, spec: &Spec, arch: Arch) -> bool {
+        match self {
+            Plan::Recurrent => recurrent::emit(timeline, spec).is_ok(),
+            Plan::Fused => fused::choose(timeline, spec, arch).is_ok(),
+            Plan::Split => fused::has_split(timeline, spec, arch),
+            Plan::Segmented => segmented::Cost::of(timeline, spec, arch).is_ok(),
+        }
+    }
+
     /// Emits the forward kernels of a rule.
     ///
     /// # Errors

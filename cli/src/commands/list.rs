@@ -11,7 +11,6 @@
 use crate::args::List;
 use crate::check::cases::Case;
 use crate::check::draw;
-use crate::commands::emit;
 use crate::failure::Outcome;
 use crate::output::Output;
 use crate::table::{Align, table};
@@ -31,7 +30,8 @@ pub fn list(_: &List, output: &mut Output) -> Outcome {
     output.text(working(entries))?;
     output.line(
         "\ncpu: plans that run here, forward and backward. cuda: plans whose forward kernel `chunkwise emit` generates: \
-         recurrent\nis the token loop, fused the chunkwise algorithm on tensor cores. Backward kernels are not built yet.",
+         recurrent\nis the token loop; on tensor cores, fused walks chunks, split runs their phases side by side, segmented \
+         pieces\nof a sequence. Backward kernels are not built yet.",
     )?;
     output.line("\nWaiting:")?;
     output.text(waiting(entries))
@@ -88,18 +88,17 @@ fn cpu(rule: &Rule) -> String {
 
 /// The plans that have a forward kernel, and the largest dims for which they have it where that is below 128.
 fn cuda(rule: &Rule) -> String {
-    let with = |(plan, name): (Plan, &str)| {
+    let with = |plan: Plan| {
         let has_kernel = |size: &usize| {
             let sizes = vec![*size; rule.signature.dims.len()];
             let spec = Spec::new(sizes, DType::BF16);
-            emit::schedule(rule, plan, Arch::Sm80, spec).is_ok()
+            rule.timeline.as_ref().is_ok_and(|timeline| plan.has_kernels(timeline, &spec, Arch::Sm80))
         };
         match [128, 64, 32, 16].into_iter().find(has_kernel)? {
-            128 => Some(name.to_owned()),
-            size => Some(format!("{name} (dims to {size})")),
+            128 => Some(plan.to_string()),
+            size => Some(format!("{plan} (dims to {size})")),
         }
     };
-    let named = [(Plan::Recurrent, "recurrent"), (Plan::Fused, "fused")];
-    let plans: Vec<String> = named.into_iter().filter_map(with).collect();
+    let plans: Vec<String> = Plan::ALL.into_iter().filter_map(with).collect();
     if plans.is_empty() { "-".to_owned() } else { plans.join(", ") }
 }
