@@ -96,16 +96,16 @@ struct Writes {
 
 /// Takes writes apart, and refuses what has no map of its own.
 fn writes(t: &Timeline) -> Result<Writes, Unsupported> {
-    let refuse = |why: String| {
-        let name = &t.signature.name;
-        Err(Unsupported(format!("a segment of `{name}` is no map of its states that can be composed: {why}")))
-    };
+    let name = &t.signature.name;
+    let refuse =
+        |why: String| Err(Unsupported(format!("segments of `{name}` are no maps that compose: {why}")));
+    let later = |what: String| Err(Unsupported(format!("segments of `{name}` are not composed yet: {what}")));
     let state = |s: StateId| &t.signature.state(s).name;
     if class::classify(t).passes > 1 {
-        return refuse("it needs more than one pass over the tokens".into());
+        return later("it needs more than one pass over the tokens".into());
     }
     if let Some(s) = t.signature.state_ids().find(|s| t.form(*s).key.is_none()) {
-        return refuse(format!("`{}` is read whole, which is not built yet", state(s)));
+        return later(format!("`{}` is read whole", state(s)));
     }
     let mut graph = t.graph.clone();
     let tainted = graph.dependents(|e| matches!(e, Expr::Read(_)));
@@ -114,12 +114,9 @@ fn writes(t: &Timeline) -> Result<Writes, Unsupported> {
         let mut here = Vec::new();
         match event {
             Event::Decay { state: s, factor } if t.side(*s, factor.value()) == Side::Value => {
-                return refuse(format!(
-                    "the value channels of `{}` decay, which is not built yet",
-                    state(*s)
-                ));
+                return later(format!("the value channels of `{}` decay", state(*s)));
             }
-            Event::Mix { .. } => return refuse("its states are coupled, which is not built yet".into()),
+            Event::Mix { .. } => return later("its states are coupled".into()),
             Event::Write { state: s, value, .. } => {
                 let Some(Linear { terms, .. }) = class::linear(&mut graph, *value, &tainted) else {
                     return refuse(format!(
@@ -131,10 +128,7 @@ fn writes(t: &Timeline) -> Result<Writes, Unsupported> {
                     return refuse(format!("what is read for `{}` is scaled channel by channel", state(*s)));
                 }
                 if terms.iter().any(|(r, _)| t.read(*r).state != *s) {
-                    return refuse(format!(
-                        "`{}` stores reads of another state, which is not built yet",
-                        state(*s)
-                    ));
+                    return later(format!("`{}` stores reads of another state", state(*s)));
                 }
                 here = terms;
             }

@@ -21,7 +21,7 @@ use crate::namer::Namer;
 use crate::program::Program;
 use crate::schedule::Unit;
 use crate::writer::Writer;
-use chunkwise_dsl::graph::{Dim, ParamId, Shape};
+use chunkwise_dsl::graph::{Dim, ParamId, Shape, StateId};
 use chunkwise_dsl::timeline::Timeline;
 use names::Names;
 
@@ -243,7 +243,16 @@ fn described(context: &Context<'_>, argument: &Argument) -> String {
         Role::CuSeqlens => "[N + 1], null where sequences are all of `tokens`".to_owned(),
         Role::Tokens => "T".to_owned(),
         Role::Heads => "HV".to_owned(),
-        Role::Strides(_) | Role::Workspace(_) => String::new(),
+        Role::Strides(_) => String::new(),
+        // A state that begins or ends in memory between kernels.
+        Role::Workspace(_) => {
+            let own = |s: &StateId| {
+                let names = &context.names.states[s.index()];
+                *name == names.initial || *name == names.end
+            };
+            let state = signature.state_ids().find(own);
+            state.map_or(String::new(), |s| format!("[pieces, heads{}]", sizes(signature.state(s).shape)))
+        }
         Role::Sequences => "N".to_owned(),
         Role::PieceTokens => "tokens of a piece".to_owned(),
     }
