@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// The files, in order of dependence.
-pub const FILES: [(&str, &str); 12] = [
+pub const FILES: [(&str, &str); 13] = [
     ("numbers.cuh", include_str!("device/numbers.cuh")),
     ("pieces.cuh", include_str!("device/pieces.cuh")),
     ("rows.cuh", include_str!("device/rows.cuh")),
@@ -18,6 +18,7 @@ pub const FILES: [(&str, &str); 12] = [
     ("functions.cuh", include_str!("device/functions.cuh")),
     ("tiles.cuh", include_str!("device/tiles.cuh")),
     ("handed.cuh", include_str!("device/handed.cuh")),
+    ("fine.cuh", include_str!("device/fine.cuh")),
     ("solve.cuh", include_str!("device/solve.cuh")),
     ("substitute.cuh", include_str!("device/substitute.cuh")),
     ("compose.cuh", include_str!("device/compose.cuh")),

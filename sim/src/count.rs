@@ -21,6 +21,8 @@ pub struct Counters {
     pub tensor: u64,
     /// Their flops: `2 M N K` each.
     pub tensor_flops: u64,
+    /// Of them with tf32 operands, which take twice as long as 16-bit ones.
+    pub tf32_flops: u64,
     /// Loads and stores to global memory, atomics and cp.async included.
     pub global: u64,
     /// Bytes that lanes loaded from global memory.
@@ -57,6 +59,7 @@ impl AddAssign for Counters {
             lane_special,
             tensor,
             tensor_flops,
+            tf32_flops,
             global,
             global_load_bytes,
             global_store_bytes,
@@ -77,6 +80,7 @@ impl AddAssign for Counters {
         self.lane_special += lane_special;
         self.tensor += tensor;
         self.tensor_flops += tensor_flops;
+        self.tf32_flops += tf32_flops;
         self.global += global;
         self.global_load_bytes += global_load_bytes;
         self.global_store_bytes += global_store_bytes;

@@ -36,8 +36,9 @@ pub(crate) fn complaints(case: &Case, simulator: &Executable) -> Vec<String> {
         (Ok(one), Ok(two)) => (one, two),
         (Err(error), _) | (_, Err(error)) => return vec![error],
     };
-    let figures: [(&str, u64, fn(&Counters) -> u64); 3] = [
+    let figures: [(&str, u64, fn(&Counters) -> u64); 4] = [
         ("tensor flops", work.tensor_flops, |c| c.tensor_flops),
+        ("tf32 flops", work.tf32_flops, |c| c.tf32_flops),
         ("bytes loaded", work.load_bytes, |c| c.global_load_bytes),
         ("bytes stored", work.store_bytes, |c| c.global_store_bytes),
     ];

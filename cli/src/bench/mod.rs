@@ -361,7 +361,8 @@ fn launch(
     let of_block =
         |of: fn(&Counters) -> u64| counted.sequence(problem.tokens, of) * heads as f64 / blocks.max(1) as f64;
     let work = Work {
-        tensor_flops: of_block(|c| c.tensor_flops),
+        // The model's flops are those of 16-bit operands; tf32 takes twice as long.
+        tensor_flops: of_block(|c| c.tensor_flops + c.tf32_flops),
         wavefronts: of_block(|c| c.wavefronts),
         instructions: of_block(|c| c.instructions),
         float: of_block(|c| c.float),

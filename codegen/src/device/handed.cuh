@@ -1,37 +1,38 @@
 // What crosses from one kernel to another through the workspace, in pieces of 16 bytes.
 
-// How many bytes of a row cross: all, or, of a matrix that is lower triangular by tokens, READS rows and WRITES columns a token,
-// those of the blocks that it has.
-template <int BYTES, int READS, int WRITES>
-__device__ __forceinline__ int bytes_of_row(int row) {
+// Whether a piece of a row crosses: all do, or, of a matrix that is lower triangular by tokens, READS rows and WRITES columns a
+// token, those of the blocks that it has; a block's row has GROUP bytes. Odd rows of a Fine square have groups exchanged.
+template <int BYTES, int READS, int WRITES, int GROUP>
+__device__ __forceinline__ bool crosses(int row, int at) {
     if constexpr (READS == 0) {
-        return BYTES;
+        return true;
     } else {
-        return min(BYTES, blocks_before<READS, WRITES>(row / 16) * 32);
+        const int block = GROUP == 64 && BYTES % 128 == 0 ? at / GROUP ^ (row & 1) : at / GROUP;
+        return block < blocks_before<READS, WRITES>(row / 16);
     }
 }
 
 // Starts copying ROWS rows of BYTES bytes to shared memory, where they lie PITCH bytes apart. In the workspace they lie `step`
 // bytes apart and have `left` bytes; the rest becomes zero.
-template <int ROWS, int BYTES, int PITCH, int READS, int WRITES, int THREADS>
+template <int ROWS, int BYTES, int PITCH, int READS, int WRITES, int GROUP, int THREADS>
 __device__ __forceinline__ void fetch_rows(char *to, const char *from, int step, int left) {
     constexpr int SIZE = BYTES % 16 == 0 ? 16 : 4, PIECES = BYTES / SIZE;
 #pragma unroll 4
     for (int piece = threadIdx.x; piece < ROWS * PIECES; piece += THREADS) {
         const int row = piece / PIECES, at = piece % PIECES * SIZE;
-        if (at >= bytes_of_row<BYTES, READS, WRITES>(row)) continue;
+        if (!crosses<BYTES, READS, WRITES, GROUP>(row, at)) continue;
         copy_async<SIZE>(to + row * PITCH + at, at < left ? from + row * step + at : from, at < left);
     }
 }
 
 // Copies rows from shared memory to the workspace; see fetch_rows.
-template <int ROWS, int BYTES, int PITCH, int READS, int WRITES, int THREADS>
+template <int ROWS, int BYTES, int PITCH, int READS, int WRITES, int GROUP, int THREADS>
 __device__ __forceinline__ void send_rows(char *to, int step, const char *from) {
     constexpr int SIZE = BYTES % 16 == 0 ? 16 : 4, PIECES = BYTES / SIZE;
 #pragma unroll 4
     for (int piece = threadIdx.x; piece < ROWS * PIECES; piece += THREADS) {
         const int row = piece / PIECES, at = piece % PIECES * SIZE;
-        if (at >= bytes_of_row<BYTES, READS, WRITES>(row)) continue;
+        if (!crosses<BYTES, READS, WRITES, GROUP>(row, at)) continue;
         char *const there = to + row * step + at;
         const char *const here = from + row * PITCH + at;
         if constexpr (SIZE == 16) {

@@ -52,11 +52,28 @@ __device__ __forceinline__ void invert_block(Square<ROWS> m, int block) {
     }
 }
 
-// Rounds (I - M)^-1 into a tile, where `m` holds M below its diagonal blocks and their inverses on it. A warp makes a block
+// A tile of rounded numbers, and one of what rounding lost, where there is one.
+template <int COLUMNS>
+struct Split {
+    Tile<COLUMNS> high, low;
+    // A block of 16 x 16 as operands.
+    template <typename E>
+    __device__ __forceinline__ void put(int row, int column, const unsigned (&upper)[4], const unsigned (&rest)[4]) const {
+        const int lane = threadIdx.x % 32;
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            const int r = row + lane / 4 + e % 2 * 8, c = column + lane % 4 * 2 + e / 2 * 8;
+            *reinterpret_cast<unsigned *>(high.at(r, c)) = upper[e];
+            *reinterpret_cast<unsigned *>(low.at(r, c)) = rest[e];
+        }
+    }
+};
+
+// Puts (I - M)^-1 into a square, where `m` holds M below its diagonal blocks and their inverses on it. A warp makes a block
 // column, transposed: T_ij^T = (sum_k T_kj^T M_ik^T) T_ii^T for i > j, each T_kj^T reused as it is. Blocks above the diagonal
-// are not written. SPLIT writes what rounding loses into a second tile.
-template <typename E, int ROWS, int WARPS, bool SPLIT>
-__device__ __forceinline__ void merge_blocks(Tile<ROWS> to, Tile<ROWS> rest, Square<ROWS> m) {
+// are not written.
+template <typename E, int WARPS, typename TO, int ROWS>
+__device__ __forceinline__ void merge_blocks(TO to, Square<ROWS> m) {
     constexpr int BLOCKS = ROWS / 16;
     const int lane = threadIdx.x % 32;
     for (int j = threadIdx.x / 32; j < BLOCKS; j += WARPS) {
@@ -74,13 +91,7 @@ __device__ __forceinline__ void merge_blocks(Tile<ROWS> to, Tile<ROWS> rest, Squ
         }
         unsigned first_high[4], first_low[4];
         pack_split<E>(first_high, first_low, x);
-        const int row = lane / 4, column = j * 16 + lane % 4 * 2;
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-            const int r = j * 16 + row + e % 2 * 8, c = column + e / 2 * 8;
-            *reinterpret_cast<unsigned *>(to.at(r, c)) = first_high[e];
-            if (SPLIT) *reinterpret_cast<unsigned *>(rest.at(r, c)) = first_low[e];
-        }
+        to.template put<E>(j * 16, j * 16, first_high, first_low);
         // The transpose of a 16 x 16 operand: its 8 x 8 matrices 1 and 2 change places.
 #pragma unroll
         for (int k = 0; k < BLOCKS; ++k) {
@@ -102,12 +113,13 @@ __device__ __forceinline__ void merge_blocks(Tile<ROWS> to, Tile<ROWS> rest, Squ
             pack_split<E>(sum_high, sum_low, sum);
             multiply_block<E>(block, sum_high, sum_low, m, i * 16, i * 16);
             pack_split<E>(high[i], low[i], block);
+            unsigned block_high[4], block_low[4];
 #pragma unroll
             for (int e = 0; e < 4; ++e) {
-                const int r = i * 16 + row + e / 2 * 8, c = column + e % 2 * 8;
-                *reinterpret_cast<unsigned *>(to.at(r, c)) = transpose_8x8(high[i][e]);
-                if (SPLIT) *reinterpret_cast<unsigned *>(rest.at(r, c)) = transpose_8x8(low[i][e]);
+                block_high[e] = transpose_8x8(high[i][e % 2 * 2 + e / 2]);
+                block_low[e] = transpose_8x8(low[i][e % 2 * 2 + e / 2]);
             }
+            to.template put<E>(i * 16, j * 16, block_high, block_low);
         }
     }
 }
@@ -163,18 +175,12 @@ __device__ __forceinline__ void decay_rows(const float *before, float *cumulativ
 // The decays of TOKENS tokens lie in rows of COLUMNS numbers. Bit `slot` of AFTER says that the slot stands after its token's
 // decay.
 
-// A tile of rounded numbers, and one of what rounding lost, where there is one.
-template <int COLUMNS>
-struct Split {
-    Tile<COLUMNS> high, low;
-};
-
 // Multiplies two neighbours of a row.
 template <typename E, bool SPLIT, int COLUMNS>
 __device__ __forceinline__ void decay_pair(Split<COLUMNS> to, Split<COLUMNS> from, int row, int column, float2 by) {
     const unsigned key = *reinterpret_cast<const unsigned *>(from.high.at(row, column));
     float2 x = make_float2(E::low(key), E::high(key));
-    if (SPLIT && from.low.base) {
+    if (from.low.base) {
         const unsigned rest = *reinterpret_cast<const unsigned *>(from.low.at(row, column));
         x.x += E::low(rest);
         x.y += E::high(rest);

@@ -336,6 +336,26 @@ __device__ __forceinline__ void multiply_columns(float (&d)[N][4], const unsigne
     }
 }
 
+// The same with `a` in two parts.
+template <typename E, int N, int K, int COLUMNS>
+__device__ __forceinline__ void multiply_columns_split(float (&d)[N][4], const unsigned (&high)[K][4], const unsigned (&low)[K][4],
+                                                       Tile<COLUMNS> b) {
+    const int lane = threadIdx.x % 32;
+    const char *at = b.at(lane % 16, lane / 16 * 8);
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+#pragma unroll
+        for (int n = 0; n < N; n += 2) {
+            unsigned x[4];
+            load_transposed(x, at + k * 16 * b.PITCH + n * 16);
+            E::mma(d[n], low[k], x[0], x[1]);
+            E::mma(d[n + 1], low[k], x[2], x[3]);
+            E::mma(d[n], high[k], x[0], x[1]);
+            E::mma(d[n + 1], high[k], x[2], x[3]);
+        }
+    }
+}
+
 // The 16 x 8 N products of read rows `row`.. with all write rows that any of them can see.
 template <typename E, int READS, int WRITES, int N, int COLUMNS>
 __device__ __forceinline__ void gram(float (&d)[N][4], Tile<COLUMNS> reads, Tile<COLUMNS> writes, int row) {

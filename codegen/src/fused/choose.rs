@@ -67,9 +67,11 @@ pub fn choose_parts(
         tokens /= 2;
     }
     let shares: Vec<Share> = parts.iter().map(|phases| Share::of(&chunk, spec, dims, phases)).collect();
-    // One stage where two do not fit, and shorter chunks where longer ones do not.
+    // One stage where two do not fit, and shorter chunks where longer ones do not; where even the shortest do not, computed
+    // operands lose their second part.
+    let mut lean = false;
     loop {
-        let plans = shares.iter().map(|share| with_tokens(&chunk, spec, share, tokens));
+        let plans = shares.iter().map(|share| with_tokens(&chunk, spec, share, (tokens, lean)));
         let mut plans = plans.collect::<Result<Vec<Plan>, Limitation>>()?;
         if tokens > 32 && plans.iter().any(Plan::is_crowded) {
             tokens = 32;
@@ -84,6 +86,7 @@ pub fn choose_parts(
         }
         match plans.iter().try_for_each(|plan| plan.fits(arch)) {
             Err(_) if tokens > 16 => tokens /= 2,
+            Err(_) if !lean => lean = true,
             other => return other.map(|()| plans),
         }
     }
@@ -151,7 +154,7 @@ pub(super) fn with_tokens(
     chunk: &Program,
     spec: &Spec,
     share: &Share,
-    tokens: u32,
+    (tokens, lean): (u32, bool),
 ) -> Result<Plan, Limitation> {
     let (dims, value_warps, blocks, warps) = (share.dims, share.value_warps, share.blocks, share.warps);
     let mut plan = Plan {
@@ -168,6 +171,7 @@ pub(super) fn with_tokens(
         blocks,
         operand: if spec.dtype == DType::F16 { DType::F16 } else { DType::BF16 },
         dtype: spec.dtype,
+        lean,
         // A reduction over the channels of a row (a norm divides by it) magnifies what rounding loses.
         split: spec.dtype == DType::F32 || spec.precision == Precision::High || mixes_rows(chunk),
         dims,

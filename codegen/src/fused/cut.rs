@@ -59,8 +59,8 @@ pub struct Transfer {
     pub whole: u32,
     /// Bytes of a number, where columns are value columns: a block may have some of them.
     pub number: Option<u32>,
-    /// Read and write rows a token, where blocks above the diagonal are not needed.
-    pub lower: Option<(u32, u32)>,
+    /// Read and write rows a token, and the bytes of a row of a block of 16 x 16, where blocks above the diagonal are not needed.
+    pub lower: Option<(u32, u32, u32)>,
 }
 
 /// What crosses in registers.
@@ -231,9 +231,15 @@ impl Plan {
             }
             Region::Square(at, _) => {
                 let square = &self.squares[at];
+                let (reads, writes) = self.slots_of(square.node);
+                let tile = tile(square.rows, square.columns, self.dims.0);
                 // Where value channels decay, products take whole blocks of 16 tokens (`channels.cuh`).
-                let lower = (!self.by_channels(square.node)).then(|| self.slots_of(square.node));
-                Some(Transfer { lower, ..tile(square.rows, square.columns, self.dims.0) })
+                let lower = |group: u32| (!self.by_channels(square.node)).then_some((reads, writes, group));
+                let bytes = square.columns * 4;
+                Some(match self.is_fine(square) {
+                    true => Transfer { bytes, pitch: bytes, whole: bytes, lower: lower(64), ..tile },
+                    false => Transfer { lower: lower(32), ..tile },
+                })
             }
             Region::Diagonal(at) => {
                 let (member, sought) = self.pair(self.substitutions[at].system);
@@ -388,7 +394,8 @@ impl Walk<'_> {
             }
             Op::Product(left, right) => {
                 self.square(*left);
-                self.rows(state, *right, true);
+                let square = plan.squares.iter().find(|square| square.node == *left);
+                self.rows(state, *right, !square.is_some_and(|square| plan.is_fine(square)));
             }
             Op::Scale(by, x) => {
                 self.used.extend(self.coefficient(by));

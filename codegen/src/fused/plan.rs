@@ -10,6 +10,7 @@
 //! An operand that is an input as it lies in memory has no tile of its own. Pure data: the printer decides nothing.
 
 use super::channels::ChannelClock;
+use super::choose::states_of;
 use super::cut::Cut;
 use super::mixes::Mixing;
 use super::substitution::Substitution;
@@ -18,7 +19,7 @@ use crate::kernel::Ends;
 use crate::layout::Layout;
 use crate::program;
 use crate::schedule::Unit;
-use chunkwise_algebra::program::{Found, KeysId, Member, NodeId, Program, Sought, SystemId};
+use chunkwise_algebra::program::{Deposit, Found, KeysId, Member, NodeId, Op, Program, Sought, SystemId};
 use chunkwise_dsl::graph::{Dim, ParamId, StateId, Value};
 use chunkwise_dsl::timeline::Factor;
 
@@ -203,6 +204,8 @@ pub struct Plan {
     pub dtype: DType,
     /// Whether operands are split in two where rounding loses anything.
     pub split: bool,
+    /// Whether computed operands are in one part for want of room.
+    pub lean: bool,
     /// The dim of keys, and of values.
     pub dims: (Dim, Dim),
     /// Vector inputs.
@@ -344,9 +347,51 @@ impl Plan {
                 .any(|s| s.sought.iter().any(|s| s.grams.contains(&Some(square.node))))
     }
 
-    /// Whether an operand's tile has a second one.
+    /// Whether a square is in tf32: both sides of its products are made here, so both may have the type that loses least
+    /// without a known range. Where value channels decay, its products are of single blocks, which are packed.
+    pub fn is_fine(&self, square: &Square) -> bool {
+        let by_value = |state| self.channel_clock(state).is_some();
+        !self.square_split(square) && !states_of(&self.chunk, square.node).into_iter().any(by_value)
+    }
+
+    /// Whether an operand's tile has a second one. An input is in one part as it lies in memory. What is computed loses a
+    /// rounding more than what was given; in two parts it does not, and that costs a product only where it is a key that
+    /// products take as it is: of those, the written ones, whose error stays in the state.
     pub fn operand_split(&self, operand: &Operand) -> bool {
-        if operand.alias.is_some() { self.input_split() } else { self.split }
+        let written = || self.chunk.deposits.iter().any(|d| self.is_of(d.keys, operand));
+        match operand.alias {
+            Some(_) => self.input_split(),
+            None => {
+                let stays = || operand.dim == self.dims.1 || self.is_source(operand) || written();
+                self.split || !self.lean && stays()
+            }
+        }
+    }
+
+    /// Whether rows enter a state in two parts, where it is alone and decays by no value channel. One that does not decay keeps forever what rounding loses of them; a vector
+    /// state has one column, which makes it cheap. An input is whole in one part.
+    pub fn deposit_split(&self, deposit: &Deposit) -> bool {
+        let state = self.chunk.keys(deposit.keys).state;
+        let is_vector = || self.chunk.timeline.form(state).value.is_none();
+        let fades = || self.clocks.iter().any(|clock| clock.states.contains(&state));
+        let is_input = || match &self.chunk.node(deposit.values).op {
+            Op::Values(rows) => self.operand_of(rows).is_some_and(|at| self.operands[at].alias.is_some()),
+            _ => false,
+        };
+        let mixes = || self.mixing_of(state).is_some() || self.channel_clock(state).is_some();
+        self.split || !mixes() && (is_vector() || !(fades() || is_input()))
+    }
+
+    /// Whether keys are an operand's rows.
+    fn is_of(&self, keys: KeysId, operand: &Operand) -> bool {
+        self.chunk.keys(keys).slots.iter().map(|slot| slot.key).eq(operand.rows.iter().copied())
+    }
+
+    /// Whether an operand is only what keys decayed by channel are made from, and so free once the squares are there.
+    pub fn is_source(&self, operand: &Operand) -> bool {
+        let ids = (0..self.chunk.keys.len() as u32).map(KeysId);
+        let mut users = ids.filter(|keys| self.is_of(*keys, operand)).peekable();
+        users.peek().is_some() && users.all(|keys| self.decayed.iter().any(|d| d.keys == keys))
     }
 }
 

@@ -145,15 +145,17 @@ impl Plan {
             tile(Region::Input, at, (self.tokens * i.slots, i.columns), self.input_split());
         }
         for (at, o) in self.operands.iter().enumerate().filter(|(_, o)| o.alias.is_none()) {
-            tile(Region::Operand, at, (self.rows(o.rows.len()), o.columns), self.split);
+            tile(Region::Operand, at, (self.rows(o.rows.len()), o.columns), self.operand_split(o));
         }
         for (at, d) in self.decayed.iter().enumerate() {
             let rows = self.rows(self.chunk.keys(d.keys).slots.len());
             tile(Region::Decayed, at, (rows, self.operands[d.operand].columns), self.split);
         }
-        for (at, s) in self.squares.iter().enumerate() {
+        for (at, s) in self.squares.iter().enumerate().filter(|(_, s)| !self.is_fine(s)) {
             tile(Region::Square, at, (s.rows, s.columns), self.square_split(s));
         }
+        let fine = self.squares.iter().enumerate().filter(|(_, s)| self.is_fine(s));
+        all.extend(fine.map(|(at, s)| (Region::Square(at, Part::High), s.rows * s.columns * 4)));
         all
     }
 
@@ -185,7 +187,11 @@ impl Plan {
     /// Whether a region is there once for each stage: what tokens compute while other warps may still use the last chunk's.
     pub fn is_staged(&self, region: Region) -> bool {
         use Region::{Clock, Coefficient, Input, Mixes, Number, Operand, Table};
-        let kept = matches!(region, Clock(_, ClockPart::Decays | ClockPart::All));
+        let kept = match region {
+            Clock(_, part) => matches!(part, ClockPart::Decays | ClockPart::All),
+            Operand(at, _) => self.is_source(&self.operands[at]),
+            _ => false,
+        };
         let computed = !kept
             && matches!(
                 region,

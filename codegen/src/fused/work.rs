@@ -6,7 +6,7 @@
 //! Gram matrix      K / 16  for each block that some write of it is read from; by channel, for each length of runs that meets it
 //! inverse          3 (i - j + 1)  for each block i, j below the diagonal                          in two parts: three products
 //! tap, deposit     R K / 256  a warp                                                              16 value columns each
-//! square times U   the blocks at and below the diagonal, a warp
+//! square times U   the blocks at and below the diagonal, a warp                                    in tf32, or in parts
 //! reach            the blocks below the diagonal; those on it once for each length of runs        value channels that decay
 //! ```
 //!
@@ -28,6 +28,8 @@ const BLOCK: u64 = 2 * 16 * 16 * 16;
 pub struct Work {
     /// Flops of tensor cores; a multiplication and an addition are two.
     pub tensor_flops: u64,
+    /// Of them with tf32 operands, which take twice as long as 16-bit ones: products of squares with rows of values.
+    pub tf32_flops: u64,
     /// Bytes loaded from global memory.
     pub load_bytes: u64,
     /// Bytes stored to global memory.
@@ -44,10 +46,16 @@ impl Work {
 impl Plan {
     /// The work of one chunk of one head, all tokens of it there.
     pub fn work(&self) -> Work {
-        let warps: u64 = self.owners.iter().map(|owner| Warp::of(self, owner) * u64::from(owner.warps)).sum();
-        let blocks = self.squares.iter().map(|square| self.square_blocks(square)).sum::<u64>() + warps;
+        let (mut blocks, mut fine) = (self.squares.iter().map(|s| self.square_blocks(s)).sum::<u64>(), 0);
+        for owner in &self.owners {
+            let warp = Warp::of(self, owner);
+            blocks += warp.blocks * u64::from(owner.warps);
+            fine += warp.fine * u64::from(owner.warps);
+        }
+        let flops = |blocks: u64| BLOCK * blocks * u64::from(self.blocks);
         Work {
-            tensor_flops: BLOCK * blocks * u64::from(self.blocks),
+            tensor_flops: flops(blocks),
+            tf32_flops: flops(fine),
             load_bytes: self.input_bytes() + self.row_bytes(),
             store_bytes: self.output_bytes(),
         }
@@ -199,19 +207,21 @@ struct Warp<'a> {
     /// The state and those that it meets; of them the first has them all.
     states: Vec<StateId>,
     blocks: u64,
+    /// Of them in tf32.
+    fine: u64,
     /// Matrices that it has.
     known: Vec<NodeId>,
 }
 
 impl Warp<'_> {
-    /// Blocks that one warp of a state multiplies.
-    fn of(plan: &Plan, owner: &Owner) -> u64 {
+    /// What one warp of a state multiplies.
+    fn of<'a>(plan: &'a Plan, owner: &Owner) -> Warp<'a> {
         let mixing = plan.mixing_of(owner.state).map(|(_, mixing)| mixing.states.clone());
         let states = mixing.unwrap_or_else(|| vec![owner.state]);
-        if states[0] != owner.state {
-            return 0;
+        let mut warp = Warp { plan, state: owner.state, states, blocks: 0, fine: 0, known: Vec::new() };
+        if warp.states[0] != owner.state {
+            return warp;
         }
-        let mut warp = Warp { plan, state: owner.state, states, blocks: 0, known: Vec::new() };
         if plan.channel_clock(owner.state).is_some() {
             warp.channels();
         }
@@ -221,14 +231,15 @@ impl Warp<'_> {
         {
             warp.matrix(deposit.values);
             let from = plan.chunk.keys(deposit.keys).state;
-            (0..warp.meeting(|to| (from, to))).for_each(|_| warp.with_state(deposit.keys));
+            let split = plan.deposit_split(deposit);
+            (0..warp.meeting(|to| (from, to))).for_each(|_| warp.with_state(deposit.keys, split));
         }
         for (read, found) in &plan.chunk.reads {
             if warp.states.contains(&plan.chunk.timeline.read(*read).state) && warp.is_wanted(found.node) {
                 warp.matrix(found.node);
             }
         }
-        warp.blocks
+        warp
     }
 
     /// Whether reads leave the warp: as outputs, or for the epilogue.
@@ -236,10 +247,10 @@ impl Warp<'_> {
         self.plan.epilogue.as_ref().is_none_or(|epilogue| epilogue.reads.contains(&node))
     }
 
-    /// A product with the state's operand or into the state.
-    fn with_state(&mut self, keys: KeysId) {
+    /// A product of keys with the state's operand or with rows that enter it, `split` or not.
+    fn with_state(&mut self, keys: KeysId, split: bool) {
         let plan = self.plan;
-        let passes = Plan::passes(plan.split, plan.keys_split(keys));
+        let passes = Plan::passes(split, plan.keys_split(keys));
         self.blocks += passes * plan.row_blocks(keys) * plan.key_blocks();
     }
 
@@ -267,9 +278,9 @@ impl Warp<'_> {
             }
             Op::Tap(keys) if self.states.len() > 1 => {
                 let to = plan.chunk.keys(*keys).state;
-                (0..self.meeting(|from| (from, to))).for_each(|_| self.with_state(*keys));
+                (0..self.meeting(|from| (from, to))).for_each(|_| self.with_state(*keys, plan.split));
             }
-            Op::Tap(keys) if fresh || !self.is_scaled(*keys) => self.with_state(*keys),
+            Op::Tap(keys) if fresh || !self.is_scaled(*keys) => self.with_state(*keys, plan.split),
             Op::Scale(_, x) if fresh => self.accumulate(*x, true),
             Op::Values(_) => {}
             _ => self.matrix(node),
@@ -338,7 +349,9 @@ impl Warp<'_> {
         };
         let passes = Plan::passes(plan.split, plan.square_split(square));
         let columns = plan.rows(plan.chunk.slots(plan.chunk.node(right).rows));
-        self.blocks += passes * lower_blocks(square.rows, columns, reads, writes);
+        let blocks = lower_blocks(square.rows, columns, reads, writes);
+        self.blocks += passes * blocks;
+        self.fine += u64::from(plan.is_fine(square)) * blocks;
     }
 
     /// What the rows of earlier blocks of 16 tokens leave in each block's reads; those rows come in two parts.

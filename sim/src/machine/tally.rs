@@ -9,9 +9,9 @@
 //! All rows are sums of integers; that of a launch is the same whatever the order of its blocks.
 
 use crate::count::{Counters, Report};
-use crate::decode::op::{Float, FloatOp, Op};
+use crate::decode::op::{Float, FloatOp, Multiplier, Op};
 use crate::decode::{Instruction, Kernel};
-use crate::math::tensor::Shape;
+use crate::math::tensor::{Element, Shape};
 use crate::memory::Traffic;
 use crate::syntax::ast::{Space, Type};
 
@@ -139,6 +139,9 @@ fn counters(row: &Row, instruction: &Instruction) -> Counters {
         Op::MatrixMultiply(multiply) => {
             let Shape { m, n, k } = multiply.shape;
             counters.tensor_flops = 2 * u64::from(m) * u64::from(n) * u64::from(k) * row.executed;
+            if matches!(multiply.multiplier, Multiplier::Word(mma) if mma.left() == Element::Tf32) {
+                counters.tf32_flops = counters.tensor_flops;
+            }
         }
         _ => {}
     }

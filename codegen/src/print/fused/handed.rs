@@ -103,8 +103,8 @@ pub(super) fn send(fused: &Fused<'_>, w: &mut Writer) {
 
 fn template(function: &str, fused: &Fused<'_>, transfer: &Transfer) -> String {
     let Transfer { rows, bytes, pitch, .. } = transfer;
-    let (reads, writes) = transfer.lower.unwrap_or((0, 0));
-    format!("{function}<{rows}, {bytes}, {pitch}, {reads}, {writes}, {}>", fused.threads())
+    let (reads, writes, group) = transfer.lower.unwrap_or_default();
+    format!("{function}<{rows}, {bytes}, {pitch}, {reads}, {writes}, {group}, {}>", fused.threads())
 }
 
 /// Where a region's part that crosses begins.

@@ -180,7 +180,7 @@ pub(super) fn deposit(warp: &mut Warp<'_, '_>, keys: KeysId, values: NodeId, w: 
             w.line(format_args!("float {part}[{eighths}][4] = {{}};"));
             w.line(format_args!("add_to({part}, {u});"));
             w.line(format_args!("scale_columns({part}, {});", of_chunk(fused, mixing, (m, table), at)));
-            let packed = fused.pack(&part, eighths, "packed", w);
+            let packed = fused.pack(&part, eighths, plan.split, "packed", w);
             let head = format!("multiply_columns<{}>", fused.operand());
             fused.product((&head, registers(fused, *to), ""), &packed, &fused.keys(keys), w);
         });

@@ -174,12 +174,12 @@ impl Fused<'_> {
         w.line(format_args!("{head}({into}, {}, {}{tail});", a.high, b.high));
     }
 
-    /// Packs accumulators of `rows` columns of 8.
-    pub(super) fn pack(&self, from: &str, eighths: u32, wish: &str, w: &mut Writer) -> Packed {
+    /// Packs accumulators of `rows` columns of 8, in two parts where `split`.
+    pub(super) fn pack(&self, from: &str, eighths: u32, split: bool, wish: &str, w: &mut Writer) -> Packed {
         let high = self.fresh(wish);
         w.line(format_args!("unsigned {high}[{}][4];", eighths / 2));
         w.line(format_args!("pack_pairs<{}>({high}, {from});", self.operand()));
-        let low = self.plan.split.then(|| {
+        let low = split.then(|| {
             let low = self.fresh(&format!("{wish}_low"));
             w.line(format_args!("unsigned {low}[{}][4];", eighths / 2));
             w.line(format_args!("pack_rest<{}>({low}, {from});", self.operand()));
@@ -255,7 +255,7 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let numbers = plan.numbers.iter().map(number).collect();
     let operand = |(at, o): (usize, &Operand), n: &mut Namer| match o.alias {
         Some(input) => inputs[input].clone(),
-        None => tile_name(n, &format!("operand{at}"), plan.split),
+        None => tile_name(n, &format!("operand{at}"), plan.operand_split(o)),
     };
     let operands: Vec<TileName> = plan.operands.iter().enumerate().map(|o| operand(o, n)).collect();
     let coefficients = (0..plan.coefficients.len()).map(|c| n.fresh(&format!("c{c}"))).collect();

@@ -1,7 +1,7 @@
 //! What a warp does for its 16 value columns: reads, the solve, outputs, the next state. Everything is transposed: rows are
 //! value columns, columns are rows of stacks. No barrier.
 
-use super::{ClockNames, Fused, Packed, TileName, channels, handed, mixes, registers, substitution};
+use super::{ClockNames, Fused, Packed, channels, handed, mixes, registers, substitution};
 use crate::fused::{Held, Owner, copy_run};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{Columns, Deposit, Found, KeysId, NodeId, Op, Phase, SystemId};
@@ -69,7 +69,7 @@ fn first_state(fused: &Fused<'_>, state: StateId, (owner, column): (&Owner, &str
     let s = registers(fused, state);
     let wish = format!("{s}_operand");
     if fused.plan.computes(Phase::Carry) {
-        return fused.pack(s, fused.key_eighths(), &wish, w);
+        return fused.pack(s, fused.key_eighths(), fused.plan.split, &wish, w);
     }
     match fused.plan.hand(owner.state, Held::State(state)) {
         Some(hand) => handed::take_operand(fused, &hand, (owner, column), (&wish, fused.key_eighths()), w),
@@ -107,7 +107,10 @@ impl Warp<'_, '_> {
         for hand in fused.plan.cut.handed.iter().filter(|hand| hand.state == owner.state) {
             let (packed, rows) = match hand.held {
                 Held::State(state) => (Some(self.first_state(state, w)), None),
-                Held::Operand(node) => (Some(self.operand(node, w)), None),
+                Held::Operand(node) => {
+                    let packed = self.operand(node, fused.plan.split, w);
+                    (Some(Packed { low: packed.low.filter(|_| fused.plan.split), ..packed }), None)
+                }
                 Held::Rows(node) => (None, Some(self.matrix(node, "p", w))),
             };
             let to = (owner, self.column.as_str());
@@ -131,7 +134,7 @@ impl Warp<'_, '_> {
             return;
         }
         for (at, deposit) in deposits.iter().enumerate() {
-            self.deposit(deposit.keys, deposit.values, at == 0, w);
+            self.deposit(deposit, at == 0, w);
         }
         // A state that nothing is written to fades all the same.
         if deposits.is_empty() {
@@ -250,8 +253,8 @@ impl Warp<'_, '_> {
         self.packed.insert(node, packed);
     }
 
-    /// A matrix as the left operand of a product.
-    fn operand(&mut self, node: NodeId, w: &mut Writer) -> Packed {
+    /// A matrix as the left operand of a product, in two parts where `split`.
+    fn operand(&mut self, node: NodeId, split: bool, w: &mut Writer) -> Packed {
         if let Some(packed) = self.packed.get(&node) {
             return packed.clone();
         }
@@ -262,16 +265,16 @@ impl Warp<'_, '_> {
             }
             None => {
                 let from = self.matrix(node, "u", w);
-                self.pack(&from, node, w)
+                self.pack(&from, node, split, w)
             }
         };
         self.packed.insert(node, packed.clone());
         packed
     }
 
-    fn pack(&self, from: &str, node: NodeId, w: &mut Writer) -> Packed {
+    fn pack(&self, from: &str, node: NodeId, split: bool, w: &mut Writer) -> Packed {
         let fused = self.fused;
-        fused.pack(from, fused.eighths(fused.plan.chunk.node(node).rows), "packed", w)
+        fused.pack(from, fused.eighths(fused.plan.chunk.node(node).rows), split, "packed", w)
     }
 
     /// Adds a matrix to `into`, which is zero where `fresh`.
@@ -288,9 +291,15 @@ impl Warp<'_, '_> {
                 self.accumulate(*y, into, false, w);
             }
             Op::Product(left, right) => {
-                let packed = self.operand(*right, w);
-                let (tile, slots) = self.square(*left);
-                fused.product((&format!("multiply_lower<{e}, {slots}>"), into, ""), &packed, tile, w);
+                let (square, slots) = self.square(*left);
+                let tile = &fused.squares[square];
+                if fused.plan.is_fine(&fused.plan.squares[square]) {
+                    let values = self.matrix(*right, "u", w);
+                    w.line(format_args!("multiply_fine<{slots}>({into}, {values}, {});", tile.high));
+                } else {
+                    let packed = self.operand(*right, fused.plan.split, w);
+                    fused.product((&format!("multiply_lower<{e}, {slots}>"), into, ""), &packed, tile, w);
+                }
             }
             Op::Tap(keys) if self.state.is_none() => mixes::tap(self, *keys, into, w),
             Op::Tap(keys) if fresh || fused.decays(*keys).is_none() => {
@@ -323,38 +332,47 @@ impl Warp<'_, '_> {
         }
     }
 
-    /// The tile of a product's left side, and its slots a token as template arguments: an inverse is triangular by rows.
-    fn square(&self, node: NodeId) -> (&TileName, String) {
+    /// The square of a product's left side, and its slots a token as template arguments: an inverse is triangular by rows.
+    fn square(&self, node: NodeId) -> (usize, String) {
         let (plan, chunk) = (self.fused.plan, &self.fused.plan.chunk);
         // Every left side of a product has a square.
         let at = plan.squares.iter().position(|s| s.node == node).unwrap_or(0);
-        let tile = &self.fused.squares[at];
         let of = chunk.node(node);
         let slots = match (&of.op, of.columns) {
             (Op::Inverse(_), _) | (_, Columns::Value(_)) => "1, 1".to_owned(),
             (_, Columns::Rows(writes)) => format!("{}, {}", chunk.slots(of.rows), chunk.slots(writes)),
         };
-        (tile, slots)
+        (at, slots)
     }
 
     /// `S^T <- decay S^T + U^T (decay * A)`
-    fn deposit(&mut self, keys: KeysId, values: NodeId, first: bool, w: &mut Writer) {
-        let fused = self.fused;
-        let state = fused.plan.chunk.keys(keys).state;
-        let s = registers(fused, state);
+    fn deposit(&mut self, deposit: &Deposit, first: bool, w: &mut Writer) {
+        let (fused, Deposit { keys, values }) = (self.fused, *deposit);
+        let s = registers(fused, fused.plan.chunk.keys(keys).state);
+        let split = fused.plan.deposit_split(deposit);
         let packed = match fused.decays(keys) {
-            None => self.operand(values, w),
+            None => self.operand(values, split, w),
             Some(rows) => {
                 let u = self.matrix(values, "u", w);
                 w.line(format_args!("scale_columns({u}, {});", rows.to_end));
-                self.pack(&u, values, w)
+                self.pack(&u, values, split, w)
             }
         };
         if first {
             self.fade(w);
         }
-        let head = format!("multiply_columns<{}>", fused.operand());
-        fused.product((&head, s, ""), &packed, &fused.state_keys(keys), w);
+        let (e, tile) = (fused.operand(), fused.state_keys(keys));
+        match (&packed.low, &tile.low) {
+            // Each fragment of the keys is loaded once.
+            (Some(low), None) if split => w.line(format_args!(
+                "multiply_columns_split<{e}>({s}, {}, {low}, {});",
+                packed.high, tile.high
+            )),
+            _ => {
+                let packed = Packed { low: packed.low.filter(|_| split), ..packed };
+                fused.product((&format!("multiply_columns<{e}>"), s, ""), &packed, &tile, w);
+            }
+        }
     }
 
     /// The decay of the whole chunk.

@@ -30,6 +30,7 @@ pub(super) fn shared_memory(fused: &Fused<'_>, chosen: impl Fn(Region) -> bool, 
 pub(super) enum Type {
     Tile(u32),
     Square(u32),
+    Fine(u32),
     Wide(u32),
 }
 
@@ -38,6 +39,7 @@ impl std::fmt::Display for Type {
         match self {
             Type::Tile(columns) => write!(f, "Tile<{columns}>"),
             Type::Square(columns) => write!(f, "Square<{columns}>"),
+            Type::Fine(columns) => write!(f, "Fine<{columns}>"),
             Type::Wide(columns) => write!(f, "Wide<{columns}>"),
         }
     }
@@ -54,7 +56,9 @@ pub(super) fn region_name<'a>(fused: &'a Fused<'_>, region: Region) -> (Option<T
         }
         Region::Decayed(at, part) => (Some(Type::Tile(decayed(at))), fused.decayed[at].part(part)),
         Region::Square(at, part) => {
-            (Some(Type::Tile(plan.squares[at].columns)), fused.squares[at].part(part))
+            let square = &plan.squares[at];
+            let ty = if plan.is_fine(square) { Type::Fine } else { Type::Tile };
+            (Some(ty(square.columns)), fused.squares[at].part(part))
         }
         Region::Exact => (plan.exact_rows().map(Type::Square), &fused.exact),
         Region::Output => (Some(Type::Tile(plan.columns(plan.dims.1))), &fused.output),

@@ -51,10 +51,8 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     }
     fused.barrier(w);
     for (rows, tile) in all.iter().zip(&fused.squares).filter(|(rows, _)| rows.square.inverse_of.is_some()) {
-        let (size, warps) = (rows.square.rows, plan.warps);
-        let (e, split, high) = (fused.operand(), plan.split, &tile.high);
-        let low = tile.low.as_ref().unwrap_or(high);
-        w.line(format_args!("merge_blocks<{e}, {size}, {warps}, {split}>({high}, {low}, {});", fused.exact));
+        let to = if plan.is_fine(rows.square) { tile.high.clone() } else { tile.both(rows.square.rows) };
+        w.line(format_args!("merge_blocks<{}, {}>({to}, {});", fused.operand(), plan.warps, fused.exact));
         fused.barrier(w);
     }
 }
@@ -188,6 +186,9 @@ fn fill(fused: &Fused<'_>, rows: &Rows<'_>, tile: &TileName, w: &mut Writer) {
             return w.line(format_args!("invert_block({}, {row});", fused.exact));
         }
         substitution::keep_diagonal(fused, square.node, (&sum, row), w);
+        if fused.plan.is_fine(square) {
+            return w.line(format_args!("store_fine({}, {sum}, {row});", tile.high));
+        }
         let e = fused.operand();
         w.line(format_args!("store_rows<{e}>({}, {sum}, {row});", tile.high));
         if let Some(low) = &tile.low {

@@ -153,7 +153,7 @@ impl Rows<'_, '_> {
             w.line(format_args!("pack_block<{e}, {writes}>({high}, {into}, {block});"));
             w.line(format_args!("pack_block_rest<{e}, {writes}>({low}, {into}, {block});"));
         });
-        Packed { high, low: plan.split.then_some(low) }
+        Packed { high, low: Some(low) }
     }
 
     /// The rows of a block, from what its reads find of earlier ones.

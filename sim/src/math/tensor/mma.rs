@@ -54,6 +54,11 @@ impl Mma {
         self.shape
     }
 
+    /// The type of A.
+    pub fn left(self) -> Element {
+        self.a
+    }
+
     /// Registers a lane of A, B and C (D has as many as C).
     pub fn registers(self) -> [usize; 3] {
         let Shape { m, n, k } = self.shape;

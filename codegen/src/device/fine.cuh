@@ -1,0 +1,81 @@
+// Squares in tf32: the range of f32 and eleven bits. Their products (mma.m16n8k8) take rows of values as they come out of
+// accumulators, rounded to the same, so that neither a range has to be known nor anything packed.
+
+// The nearest tf32 number.
+__device__ __forceinline__ unsigned round_tf32(float x) {
+    unsigned y;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
+    return y;
+}
+
+// d += a b of 16 x 8 and 8 x 8 numbers.
+__device__ __forceinline__ void mma_tf32(float (&d)[4], const unsigned (&a)[4], float b0, float b1) {
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(__float_as_uint(b0)), "r"(__float_as_uint(b1)));
+}
+
+// Four numbers of a row, rounded to tf32.
+__device__ __forceinline__ float4 round_four(float x, float y, float z, float w) {
+    return make_float4(__uint_as_float(round_tf32(x)), __uint_as_float(round_tf32(y)), __uint_as_float(round_tf32(z)),
+                       __uint_as_float(round_tf32(w)));
+}
+
+// Rows of tf32 numbers in shared memory. Of 16 columns a lane of a fragment has four, 2 l, 2 l + 1, 2 l + 8 and 2 l + 9; they
+// lie side by side, one access. Where a row is a whole number of banks' rounds, odd rows have neighbouring groups of 16
+// exchanged: no access has a conflict.
+template <int COLUMNS>
+struct Fine {
+    float *base;
+    __device__ __forceinline__ float4 *at(int row, int group) const {
+        const int place = COLUMNS % 32 ? group : group ^ (row & 1);
+        return reinterpret_cast<float4 *>(base + row * COLUMNS + place * 16) + threadIdx.x % 4;
+    }
+    // A block of 16 x 16 as operands in two parts.
+    template <typename E>
+    __device__ __forceinline__ void put(int row, int column, const unsigned (&high)[4], const unsigned (&low)[4]) const {
+        float x[4][2];
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            x[e][0] = E::low(high[e]) + E::low(low[e]);
+            x[e][1] = E::high(high[e]) + E::high(low[e]);
+        }
+        row += threadIdx.x % 32 / 4;
+        *at(row, column / 16) = round_four(x[0][0], x[0][1], x[2][0], x[2][1]);
+        *at(row + 8, column / 16) = round_four(x[1][0], x[1][1], x[3][0], x[3][1]);
+    }
+};
+
+// 16 rows of a matrix.
+template <int N, int COLUMNS>
+__device__ __forceinline__ void store_fine(Fine<COLUMNS> to, const float (&d)[N][4], int row) {
+    row += threadIdx.x % 32 / 4;
+#pragma unroll
+    for (int n = 0; n < N; n += 2) {
+        *to.at(row, n / 2) = round_four(d[n][0], d[n][1], d[n + 1][0], d[n + 1][1]);
+        *to.at(row + 8, n / 2) = round_four(d[n][2], d[n][3], d[n + 1][2], d[n + 1][3]);
+    }
+}
+
+// d[16 x 8 N] += a[16 x 8 K] L^T for a square L that is lower triangular by tokens, READS rows and WRITES columns a token; the
+// blocks above are not read. The order of columns inside a group of 16 is any, as long as it is that of both operands.
+template <int READS, int WRITES, int N, int K, int COLUMNS>
+__device__ __forceinline__ void multiply_fine(float (&d)[N][4], const float (&a)[K][4], Fine<COLUMNS> l) {
+    const int row = threadIdx.x % 32 / 4;
+    // Every row of a lane has one parity: groups of even and of odd number each have one place to start from.
+    const float *even = reinterpret_cast<const float *>(l.at(row, 0));
+    const float *odd = reinterpret_cast<const float *>(l.at(row, 1)) - 16;
+#pragma unroll
+    for (int k = 0; k < K / 2; ++k) {
+        unsigned x[2][4];
+#pragma unroll
+        for (int e = 0; e < 8; ++e) x[e / 4][e % 4] = round_tf32(a[2 * k + e / 4][e % 4 / 2 + e % 2 * 2]);
+#pragma unroll
+        for (int n = 0; n < N; ++n) {
+            if (k >= blocks_before<READS, WRITES>(n / 2)) continue;
+            const float4 y = *reinterpret_cast<const float4 *>((k % 2 ? odd : even) + n * 8 * COLUMNS + k * 16);
+            mma_tf32(d[n], x[0], y.x, y.y);
+            mma_tf32(d[n], x[1], y.z, y.w);
+        }
+    }
+}
