@@ -92,8 +92,9 @@ impl Plan {
     /// Whether a thread would need more than 255 registers for 64 rows: beside the state and its operand, a warp that makes
     /// whole rows holds their reads, the rows and both parts of their operands; one of several states holds them all.
     pub(super) fn is_crowded(&self) -> bool {
-        let rows = self.substitutions.iter().any(|s| s.mixes) || !self.mixings.is_empty();
-        rows && self.columns(self.dims.0) > 64
+        let columns = self.columns(self.dims.0);
+        let rows = self.substitutions.iter().any(|s| s.mixes) && columns > 64;
+        rows || self.mixings.iter().any(|mixing| mixing.states.len() as u32 * columns > 128)
     }
 
     pub(super) fn take_substitutions(&mut self) -> Result<(), Limitation> {
