@@ -99,7 +99,7 @@ fn emit_says_what_it_cannot_do() {
     let mut text = String::new();
     let lines: [&[&str]; 6] = [
         &["gla", "--pass", "backward"],
-        &["gla", "--plan", "segmented"],
+        &["longhorn", "--plan", "segmented"],
         &["hgrn", "--plan", "fused"],
         &["gla", "--dtype", "f64"],
         &["squashed.rs"],

@@ -99,7 +99,7 @@ pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
             roots(fused, &fused.context, &plan.roots, w);
             zero_rows(fused, w);
             no_own(fused, w);
-            if plan.decay_roots.is_empty() {
+            if plan.decay_roots.is_empty() && has_sums(fused) {
                 let member = &fused.context.names.member;
                 w.block(format_args!("if ({member} == 0)"), |w| sums_in_token(fused, w));
             }
