@@ -31,11 +31,15 @@ pub enum Way {
     Fused,
     /// The same, operands in two parts, and few value columns a block.
     FusedHigh,
+    /// A kernel for each phase of a chunk.
+    Split,
+    /// Pieces of a sequence, composed.
+    Segmented,
 }
 
 impl Way {
     /// Every way.
-    pub const ALL: [Way; 3] = [Way::Recurrent, Way::Fused, Way::FusedHigh];
+    pub const ALL: [Way; 5] = [Way::Recurrent, Way::Fused, Way::FusedHigh, Way::Split, Way::Segmented];
 
     /// The name in labels.
     pub fn name(self) -> &'static str {
@@ -43,12 +47,19 @@ impl Way {
             Way::Recurrent => "recurrent",
             Way::Fused => "fused",
             Way::FusedHigh => "fused-high",
+            Way::Split => "split",
+            Way::Segmented => "segmented",
         }
     }
 
     /// The plan.
     pub fn plan(self) -> Plan {
-        if self == Way::Recurrent { Plan::Recurrent } else { Plan::Fused }
+        match self {
+            Way::Recurrent => Plan::Recurrent,
+            Way::Fused | Way::FusedHigh => Plan::Fused,
+            Way::Split => Plan::Split,
+            Way::Segmented => Plan::Segmented,
+        }
     }
 
     /// The precision of operands.
@@ -228,16 +239,17 @@ pub fn small(rule: &Rule, seed: u64) -> Vec<Case> {
 /// any other.
 pub fn sample(rules: &[&Rule], seed: u64) -> Vec<Case> {
     let mut deck = Deck { random: Random::new(seed), left: Vec::new() };
-    let fused = [Way::Fused, Way::FusedHigh].into_iter();
-    let turns: Vec<(Way, DType)> =
-        fused.flat_map(|way| way.dtypes().iter().map(move |&dtype| (way, dtype))).collect();
+    // Of each plan in turns, and of each one's types.
+    let longest = Way::ALL.iter().map(|way| way.dtypes().len()).max().unwrap_or(1);
+    let of = |at: usize| Way::ALL[1..].iter().filter_map(move |way| Some((*way, *way.dtypes().get(at)?)));
+    let turns: Vec<(Way, DType)> = (0..longest).flat_map(of).collect();
     let mut cases = Vec::new();
     for (at, rule) in rules.iter().enumerate() {
         let mut kinds: Vec<(Way, DType)> =
             DTYPES.into_iter().flat_map(|dtype| [(Way::Recurrent, dtype); DRAWS]).collect();
-        if has(rule, Way::Fused) {
-            kinds.push(turns[(at as u64 % 1000 + seed) as usize % turns.len()]);
-        }
+        let first = (at as u64 % 1000 + seed) as usize % turns.len();
+        let mut turn = turns.iter().cycle().skip(first).take(turns.len());
+        kinds.extend(turn.find(|(way, _)| has(rule, *way)));
         for (way, dtype) in kinds {
             let sizes = rule.signature.dims.iter().map(|_| deck.deal()).collect();
             cases.push(Case { rule: rule.signature.name.clone(), way, dtype, sizes, seed });

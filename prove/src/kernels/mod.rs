@@ -78,7 +78,7 @@ pub fn unexpected_refusals(verdicts: &[(Case, Verdict)]) -> Vec<String> {
         let Verdict::Refused(why) = verdict else { return None };
         let known = match case.way {
             Way::Recurrent => false,
-            Way::Fused | Way::FusedHigh => {
+            Way::Fused | Way::FusedHigh | Way::Split | Way::Segmented => {
                 why.contains("bytes of shared memory") || why.contains("sums over a value dim of more than")
             }
         };

@@ -102,7 +102,7 @@ pub fn run(case: &Case, device: &Device, nvrtc: &Nvrtc) -> Verdict {
 
 /// The rule on the device. Its kernels are kept in memory, and go with it.
 fn prepare(rule: &Rule, device: &Device, case: &Case, nvrtc: &Nvrtc) -> Result<Executable, Error> {
-    let plan = if case.way == Way::Recurrent { PlanChoice::Recurrent } else { PlanChoice::Fused };
+    let plan = case.way.plan().into();
     let precision = case.way.precision();
     let columns = Some(case.way.columns());
     let options =
