@@ -50,7 +50,8 @@ pub(crate) fn fused(source: &mut Source) -> Verdict {
     let spec = Spec { precision, columns, ..Spec::new(sizes, dtype) };
     // Short chunks and pieces, so that there are several.
     let short = Spec { chunk: 16, ..spec.clone() };
-    let (plan, spec) = match source.pick(&[Plan::Fused, Plan::Segmented]) {
+    let (plan, spec) = match source.pick(&[Plan::Fused, Plan::Segmented, Plan::Split]) {
+        Plan::Split => (Plan::Split, spec),
         Plan::Segmented if Plan::Segmented.emit(timeline, &short, Arch::Sm80).is_ok() => {
             (Plan::Segmented, short)
         }
