@@ -29,7 +29,7 @@ const LEAST_WARPS: u32 = 4;
 const MOST_WARPS: u32 = 8;
 
 /// Value columns of a block that carries, in warps: few, so that few heads have many blocks.
-const CARRY_WARPS: u32 = 2;
+const CARRY_WARPS: u32 = 4;
 
 /// Chooses the plan of a rule: one kernel of every phase.
 ///
