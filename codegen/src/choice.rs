@@ -3,7 +3,7 @@
 //! ```text
 //! recurrent    tokens / 24                                                      rounds of pairs on the machine
 //! fused        chunks                                                           rounds of blocks, narrow ones where pairs are few
-//! split        chunks * .42  +  1.1 chunks of every pair, side by side          2 launches more
+//! split        chunks * .32  +  1.1 chunks of every pair, side by side          2 launches more
 //! segmented    chunks of a piece, three times or so, and a composition          where feedback is linear
 //! ```
 //!
@@ -23,13 +23,13 @@ use chunkwise_dsl::timeline::Timeline;
 pub const LOOP_TOKENS: usize = 24;
 
 /// What a chunk's carry takes in the split plan, of a fused chunk.
-const CARRY: f64 = 0.42;
+const CARRY: f64 = 0.32;
 
 /// What the phases before and after it take of one multiprocessor.
 const ASIDE: f64 = 1.1;
 
-/// Blocks of the carry have 32 value columns, and a multiprocessor holds as many of them.
-const CARRY_BLOCK: (usize, usize) = (32, 3);
+/// Blocks of the carry have 64 value columns, and a multiprocessor holds as many of them.
+const CARRY_BLOCK: (usize, usize) = (64, 2);
 
 /// A launch more (some 2 us).
 const LAUNCH: f64 = 0.5;

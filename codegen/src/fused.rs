@@ -82,7 +82,9 @@ fn parts(timeline: &Timeline) -> &'static [&'static [Phase]] {
 /// A [`Limitation`]: the rule or a size has no such kernels.
 pub fn emit_split(timeline: &Timeline, spec: &Spec, arch: Arch) -> Result<Schedule, Limitation> {
     let plans = choose_parts(timeline, spec, arch, parts(timeline)).map_err(|why| match why {
-        Limitation::NotFused(text) => Limitation::NotFused(text.replacen("the fused plan", "the split plan", 1)),
+        Limitation::NotFused(text) => {
+            Limitation::NotFused(text.replacen("the fused plan", "the split plan", 1))
+        }
         why => why,
     })?;
     plans.iter().try_for_each(|plan| verify(plan, arch))?;

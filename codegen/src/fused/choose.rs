@@ -28,7 +28,9 @@ const LEAST_WARPS: u32 = 4;
 /// More would leave a thread fewer than 255 registers.
 const MOST_WARPS: u32 = 8;
 
-/// Value columns of a block that carries, in warps: few, so that few heads have many blocks.
+/// Value columns of a block that carries, in warps: few, so that few heads have many blocks; as many as a multiprocessor has
+/// schedulers, which do a chunk in the same time and share its inputs (gated delta rule, K = V = 128, 8 heads of 8192 tokens on an
+/// H200, by the model: .174 ms and 1.7 KB a token with 64 columns, .227 ms and 2.4 KB with 32).
 const CARRY_WARPS: u32 = 4;
 
 /// Chooses the plan of a rule: one kernel of every phase.
