@@ -75,8 +75,8 @@ fn parts(timeline: &Timeline) -> &'static [&'static [Phase]] {
 
 /// Emits the forward kernels of a rule, one for each phase: all chunks at one time, but for what the next state is made from.
 ///
-/// Outputs might stay with the carry: that moves fewer bytes (gated delta rule, K = V = 128, 32 value columns a block: 4.0 KB a
-/// token and head for 4.5 KB) and makes the chain of chunks 1.6 times as long in products, which is what few heads wait for.
+/// Outputs might stay with the carry. That moves fewer bytes (gated delta rule, K = V = 128: 2.6 KB a token and head for 3.8 KB)
+/// and makes the chain of chunks 1.6 times as long in products, which is what few heads wait for.
 ///
 /// # Errors
 /// A [`Limitation`]: the rule or a size has no such kernels.
