@@ -117,7 +117,7 @@ impl Share {
             (true, true, true) if !sums_over(timeline, dims.1) => asked,
             // What tokens compute is computed once for all value columns.
             (true, false, false) => tiles,
-            (false, true, after) if !mixes_rows(chunk) && !(after && sums_over(timeline, dims.1)) => {
+            (false, true, after) if !(mixes_rows(chunk) || after && sums_over(timeline, dims.1)) => {
                 asked.min(CARRY_WARPS)
             }
             _ => MOST_WARPS,
