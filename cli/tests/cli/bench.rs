@@ -142,5 +142,5 @@ fn first_results_come_sooner_from_disk() {
     assert_eq!(row[..9], ["gla", "recurrent", "K", "=", "16,", "V", "=", "16", "1"], "{text}");
     let times: Vec<f64> = row[9..].iter().map(|ms| ms.parse().unwrap()).collect();
     let [emit, compile, first, disk] = times[..] else { panic!("{text}") };
-    assert!((emit + compile - first).abs() < 0.11 && emit <= disk, "{text}");
+    assert!((emit + compile - first).abs() < 0.16 && emit <= disk, "{text}");
 }
