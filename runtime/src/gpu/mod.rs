@@ -52,8 +52,11 @@ pub(crate) struct Gpu<D: Driver> {
     /// Kernels that were loaded, those of a plan for each set of sizes and types seen so far.
     loaded: Arc<Mutex<LoadedKernels<D>>>,
     /// What plans cost, for each set of sizes and types seen so far.
-    costs: Arc<Mutex<Vec<(Spec, Arc<Costs>)>>>,
+    costs: Arc<Mutex<KnownCosts>>,
 }
+
+/// Costs by what they were derived for; few as well.
+type KnownCosts = Vec<(Spec, Arc<Costs>)>;
 
 /// Kernels by what they were made for; few, so a list will do.
 type LoadedKernels<D> = Vec<(Plan, Spec, Arc<Loaded<D>>)>;
