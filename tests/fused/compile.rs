@@ -15,14 +15,16 @@ const SIZES: [usize; 2] = [64, 128];
 
 /// Kernels that spill all the same: rule, size, the most bytes stored or loaded. Where the channels of a row meet, the rows
 /// of a whole chunk stay in registers beside the state; with decays by channel and two writes a few registers are missing,
-/// and so they are with decays of value channels, and where a warp holds two states.
-const SPILLS: [(&str, usize, u32); 8] = [
+/// and so they are with decays of value channels, where a warp holds two states, and where a state without decay takes the
+/// rows of two writes in two parts.
+const SPILLS: [(&str, usize, u32); 9] = [
     ("linear_attention_normalised", 128, 448),
     ("mlstm_capped", 128, 684),
     ("ttt_linear_online", 128, 580),
     ("rwkv7", 64, 8),
     ("dplr", 64, 8),
     ("decaying_fast_weights", 128, 32),
+    ("iplr", 128, 16),
     ("momentum_delta", 64, 28),
     ("momentum_delta", 128, 208),
 ];
