@@ -36,13 +36,13 @@ pub(crate) fn complaints(case: &Case, simulator: &Executable) -> Vec<String> {
         (Ok(one), Ok(two)) => (one, two),
         (Err(error), _) | (_, Err(error)) => return vec![error],
     };
-    let figures: [(&str, u64, fn(&Counters) -> u64); 4] = [
+    let figures: [Figure; 4] = [
         ("tensor flops", work.tensor_flops, |c| c.tensor_flops),
         ("tf32 flops", work.tf32_flops, |c| c.tf32_flops),
         ("bytes loaded", work.load_bytes, |c| c.global_load_bytes),
         ("bytes stored", work.store_bytes, |c| c.global_store_bytes),
     ];
-    let wrong = |(what, planned, of): (&str, u64, fn(&Counters) -> u64)| {
+    let wrong = |(what, planned, of): Figure| {
         let counted = of(&two) - of(&one);
         let near = planned.abs_diff(counted) as f64 <= NEAR * counted as f64;
         (!near)
@@ -50,6 +50,9 @@ pub(crate) fn complaints(case: &Case, simulator: &Executable) -> Vec<String> {
     };
     figures.into_iter().filter_map(wrong).collect()
 }
+
+/// What is counted, as planned, and where the simulator counts it.
+type Figure = (&'static str, u64, fn(&Counters) -> u64);
 
 /// One head of one sequence.
 fn run(case: &Case, simulator: &Executable, tokens: usize) -> Result<Counters, String> {
