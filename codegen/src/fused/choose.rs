@@ -226,7 +226,7 @@ pub const COLUMNS: [usize; 3] = [128, 64, 32];
 
 /// How long a chunk of a launch of `pairs` pairs of a sequence and a head takes: rounds of blocks, times a block's time in
 /// columns. That is the time of a chunk's square matrices, which every block of a head computes anew, and of its columns; the
-/// first is as long as that of [`SQUARES`] columns.
+/// first is as long as that of a hundred columns.
 pub fn chunk_cost(value: usize, columns: usize, pairs: usize, multiprocessors: usize) -> usize {
     let rounds = (pairs * value.div_ceil(columns)).div_ceil(multiprocessors.max(1));
     rounds * (SQUARES + value.min(columns))

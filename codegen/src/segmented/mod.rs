@@ -7,7 +7,7 @@
 //! outputs      a block a piece       the rule itself, from its piece's first state
 //! ```
 //!
-//! All but `compose` are kernels of the [fused](crate::fused) plan, of rules that [`segment`] derives: they begin and end in
+//! All but `compose` are kernels of the [fused] plan, of rules that [`segment`] derives: they begin and end in
 //! memory between kernels, a row a piece. `compose` runs in f32, so that a state is as exact as in the fused plan. A piece's `N`
 //! gives its place to the piece's first state.
 //!
