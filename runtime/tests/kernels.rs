@@ -2,8 +2,7 @@
 //! themselves, every rule of the catalogue, awkward sizes. Nothing may spill or use a stack.
 
 use chunkwise_codegen::recurrent::{Spec, emit};
-use chunkwise_codegen::schedule::Unit;
-use chunkwise_codegen::{Arch, DType, Kernel, Precision, device, fused, print};
+use chunkwise_codegen::{Arch, DType, Kernel, Plan, Precision, device};
 use chunkwise_dsl::rule::Rule;
 use chunkwise_runtime::nvrtc::{Binary, Nvrtc};
 use std::path::{Path, PathBuf};
@@ -118,13 +117,30 @@ device_helpers(const f32 *a, const bf16 *b, const f16 *c, f32 *x, bf16 *y, f16 *
 }
 "#;
 
-/// Feedback of each value channel by itself, which no rule of the file has.
-const BY_CHANNEL: &str = "#[rule] fn by_channel(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, \
-                          w: Vector<V>) -> Vector<V> { s += outer(k, w * (v - s.read(k))); s.read(q) }";
+/// Feedback of each value channel by itself and with decays of its own, and decays by channel in a declared range, which no
+/// rule of the file has.
+const MORE: &str = "
+#[rule] fn by_channel(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, w: Vector<V>) -> Vector<V> {
+    s += outer(k, w * (v - s.read(k)));
+    s.read(q)
+}
+#[rule] fn ranged(
+    mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, #[range(-1.0..=0.0)] g: Vector<K>,
+) -> Vector<V> {
+    s *= exp(g);
+    s += outer(k, v);
+    s.read(q)
+}
+#[rule] fn decaying_channels(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, d: Vector<V>) -> Vector<V> {
+    s *= d;
+    s += outer(k, v - s.read(k));
+    s.read(q)
+}
+";
 
 /// Kernels on tensor cores: rules of every kind, operands in one part and in two.
 fn fused_texts() -> Vec<String> {
-    let rules = rules(&(include_str!("../../codegen/tests/rules/catalogue.rs").to_owned() + BY_CHANNEL));
+    let rules = rules(&(include_str!("../../codegen/tests/rules/catalogue.rs").to_owned() + MORE));
     let specs = |rule: &Rule| {
         let spec =
             |dtype, precision| Spec { precision, ..Spec::new(vec![64; rule.signature.dims.len()], dtype) };
@@ -136,14 +152,10 @@ fn fused_texts() -> Vec<String> {
     };
     let texts = rules.iter().flat_map(|rule| {
         let timeline = rule.timeline.as_ref().unwrap();
-        specs(rule).into_iter().filter_map(|spec| fused::emit(timeline, &spec, Arch::Sm90).ok())
+        let plans = specs(rule).into_iter().flat_map(|spec| Plan::CHUNKWISE.map(|plan| (plan, spec.clone())));
+        plans.filter_map(|(plan, spec)| plan.emit(timeline, &spec, Arch::Sm90).ok())
     });
-    let on_pieces = rules.first().map(|rule| {
-        let ([spec, ..], timeline) = (specs(rule), rule.timeline.as_ref().unwrap());
-        let plan = fused::choose(timeline, &spec, Arch::Sm90).unwrap();
-        print::fused::kernel(&spec, &fused::Plan { unit: Unit::Piece, ..plan })
-    });
-    texts.chain(on_pieces).map(|kernel| kernel.source).collect()
+    texts.flat_map(|schedule| schedule.kernels).map(|kernel| kernel.source).collect()
 }
 
 #[test]
