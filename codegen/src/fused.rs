@@ -22,6 +22,7 @@ mod channels;
 mod choose;
 mod clocks;
 mod cut;
+mod lists;
 mod mixes;
 mod plan;
 mod shared;
