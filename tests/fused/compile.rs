@@ -13,20 +13,19 @@ const ARCHS: [Arch; 4] = [Arch::Sm80, Arch::Sm86, Arch::Sm90, Arch::Sm120];
 /// Sizes at which nothing may spill.
 const SIZES: [usize; 2] = [64, 128];
 
-/// Kernels that spill all the same: rule, size, the most bytes stored or loaded. Where the channels of a row meet, the rows
-/// of a whole chunk stay in registers beside the state; with decays by channel and two writes a few registers are missing,
-/// and so they are with decays of value channels, where a warp holds two states, and where a state without decay takes the
-/// rows of two writes in two parts.
-const SPILLS: [(&str, usize, u32); 9] = [
-    ("linear_attention_normalised", 128, 448),
-    ("mlstm_capped", 128, 684),
-    ("ttt_linear_online", 128, 580),
-    ("rwkv7", 64, 8),
-    ("dplr", 64, 8),
-    ("decaying_fast_weights", 128, 32),
+/// Kernels that spill all the same: rule, size, the most bytes on the stack, stored or loaded, of any architecture and plan. Some states take
+/// their rows in two parts, which a few registers are missing for; a warp that holds two states misses more.
+const SPILLS: [(&str, usize, u32); 10] = [
+    ("linear_attention_normalised", 128, 112),
+    ("decaying_fast_weights", 128, 8),
+    ("deltanet", 128, 16),
+    ("deltanet_negative", 128, 16),
     ("iplr", 128, 16),
-    ("momentum_delta", 64, 28),
-    ("momentum_delta", 128, 208),
+    ("rwkv7", 128, 8),
+    ("dplr", 128, 8),
+    ("deltaproduct3", 128, 8),
+    ("momentum_delta", 64, 144),
+    ("momentum_delta", 128, 256),
 ];
 
 fn allowed_spills(case: &Case) -> u32 {
@@ -36,7 +35,7 @@ fn allowed_spills(case: &Case) -> u32 {
     known.map_or(0, |(_, _, bytes)| *bytes)
 }
 
-/// Of the catalogue: of each rule two kernels of the eight, by the seed, or all.
+/// Of the catalogue: of each rule one kernel of the eight, by the seed, or all.
 #[test]
 fn kernels_compile_without_spills() {
     let (seed, draws) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 1));
@@ -45,8 +44,8 @@ fn kernels_compile_without_spills() {
     for size in SIZES {
         for (at, case) in fused(size, size).into_iter().filter(Case::is_in_catalogue).enumerate() {
             for (which, arch) in ARCHS.into_iter().enumerate() {
-                let turn = at + which + if size == 64 { 2 } else { 0 };
-                if draws > 1 || (turn as u64 + seed).is_multiple_of(4) {
+                let turn = at + which + if size == 64 { ARCHS.len() } else { 0 };
+                if draws > 1 || (turn as u64 + seed).is_multiple_of(8) {
                     jobs.push((case.clone(), arch));
                 }
             }

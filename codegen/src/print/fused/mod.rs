@@ -217,7 +217,8 @@ fn count(fused: &Fused<'_>, w: &mut Writer) {
     let Fused { first, count, .. } = fused;
     let (length, tokens) = (&fused.context.names.length, fused.plan.tokens);
     // Without outputs, and where inputs came before, there may be nobody to ask.
-    let has_outputs = !fused.context.timeline.signature.outputs.is_empty();
+    let has_outputs =
+        fused.plan.computes(Phase::After) && !fused.context.timeline.signature.outputs.is_empty();
     let unused = if has_outputs { "" } else { "[[maybe_unused]] " };
     w.line(format_args!(
         "{unused}const int {count} = {length} - {first} < {tokens} ? int({length} - {first}) : {tokens};"
