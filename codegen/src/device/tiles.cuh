@@ -612,16 +612,25 @@ __device__ __forceinline__ void load_wide(float (&to)[N], Wide<COLUMNS> from, in
     }
 }
 
-// The inverse, to a row of COLUMNS numbers.
+// The inverse, to a row of COLUMNS numbers. Runs of four are stored in one instruction: the compiler would part some of them,
+// whose numbers meet those of other lanes in a bank.
 template <int WIDTH, int STRIDE, int COLUMNS, int N>
 __device__ __forceinline__ void store_floats(float *to, const float (&from)[N], int first) {
 #pragma unroll
     for (int r = 0; r < N / WIDTH; ++r) {
-        Run<f32, WIDTH> run;
-#pragma unroll
-        for (int e = 0; e < WIDTH; ++e) run.at[e] = f32::of(from[r * WIDTH + e]);
         const int column = first + r * STRIDE;
-        if (column < COLUMNS) *reinterpret_cast<Run<f32, WIDTH> *>(to + column) = run;
+        if (column >= COLUMNS) continue;
+        if constexpr (WIDTH == 4) {
+            const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(to + column));
+            asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(at), "f"(from[r * 4]), "f"(from[r * 4 + 1]),
+                         "f"(from[r * 4 + 2]), "f"(from[r * 4 + 3])
+                         : "memory");
+        } else {
+            Run<f32, WIDTH> run;
+#pragma unroll
+            for (int e = 0; e < WIDTH; ++e) run.at[e] = f32::of(from[r * WIDTH + e]);
+            *reinterpret_cast<Run<f32, WIDTH> *>(to + column) = run;
+        }
     }
 }
 
