@@ -49,6 +49,7 @@ fn total(c: &Counters) -> String {
         ("  exchanges within warps", c.exchanges),
         ("  block barriers", c.barriers),
         ("  divergent branches", c.divergent_branches),
+        ("  on the longest path", c.path),
         ("multiply-adds of lanes", c.lane_fma),
         ("special functions of lanes", c.lane_special),
         ("tensor-core flops", c.tensor_flops),

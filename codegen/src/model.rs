@@ -17,7 +17,7 @@
 //! | float | its f32 instructions of CUDA cores, 64 or 128 lanes a clock |
 //! | special | its special functions (ex2, rcp, ..), 16 lanes a clock |
 //! | issue | its warp instructions, four a clock |
-//! | latency | one warp after the other's back: each instruction waits [`INTERVAL`] clocks, each barrier [`BARRIER`] |
+//! | latency | the longest chain of instructions through barriers: each waits [`INTERVAL`] clocks, each barrier [`BARRIER`] |
 //!
 //! The busiest multiprocessor runs `ceil(blocks / multiprocessors)` blocks, `resident` at a time. Instructions are those of
 //! the PTX; the assembler's differ, by a fifth or so. Pure: no device is asked.
@@ -58,7 +58,9 @@ pub struct Work {
     pub float: f64,
     /// Special functions, by lane.
     pub special: f64,
-    /// Barriers of the whole block.
+    /// Warp instructions of the longest chain through barriers.
+    pub path: f64,
+    /// Barriers on it.
     pub barriers: f64,
 }
 
@@ -67,8 +69,6 @@ pub struct Work {
 pub struct Launch {
     /// Blocks.
     pub blocks: u64,
-    /// Warps of a block.
-    pub warps: u32,
     /// Blocks that a multiprocessor holds at a time; at least 1.
     pub resident: u32,
     /// Bytes between the GPU and its memory, of all blocks.
@@ -92,7 +92,7 @@ pub enum Resource {
     Special,
     /// Issue slots.
     Issue,
-    /// The time of one warp's instructions, where there are too few others.
+    /// The time of instructions that wait for each other, where there are too few others.
     Latency,
 }
 
@@ -153,9 +153,7 @@ fn seconds(gpu: &Gpu, launch: &Launch, resource: Resource) -> f64 {
         Resource::Float => blocks * work.float * 32.0 / gpu.float_lanes_per_clock(),
         Resource::Special => blocks * work.special / SPECIAL,
         Resource::Issue => blocks * work.instructions / ISSUED,
-        Resource::Latency => {
-            rounds * (work.instructions / f64::from(launch.warps.max(1)) * INTERVAL + work.barriers * BARRIER)
-        }
+        Resource::Latency => rounds * (work.path * INTERVAL + work.barriers * BARRIER),
     };
     clocks / gpu.clock
 }
@@ -174,9 +172,10 @@ mod tests {
             instructions: 358.0 * per_block,
             float: 100.0 * per_block,
             special: 164.0 * per_block,
+            path: 90.0 * per_block,
             barriers: 3.0 * 128.0,
         };
-        Launch { blocks: 128, warps: 4, resident: 2, dram_bytes: 64.0 * 8192.0 * 1032.0, work }
+        Launch { blocks: 128, resident: 2, dram_bytes: 64.0 * 8192.0 * 1032.0, work }
     }
 
     fn alone(prediction: &Prediction, resource: Resource) -> f64 {
@@ -198,7 +197,7 @@ mod tests {
         close(Resource::Float, 1e3 * 100.0 * 4096.0 * 32.0 / 128.0 / clock);
         close(Resource::Special, 1e3 * 164.0 * 4096.0 / 16.0 / clock);
         close(Resource::Issue, 1e3 * 358.0 * 4096.0 / 4.0 / clock);
-        close(Resource::Latency, 1e3 * (358.0 * 4096.0 / 4.0 * INTERVAL + 384.0 * BARRIER) / clock);
+        close(Resource::Latency, 1e3 * (90.0 * 4096.0 * INTERVAL + 384.0 * BARRIER) / clock);
         let most = Resource::ALL.into_iter().map(|r| alone(&p, r)).fold(0.0, f64::max);
         assert_eq!((p.ms, alone(&p, p.bound)), (most, most));
     }
@@ -218,7 +217,7 @@ mod tests {
 
     #[test]
     fn nothing_takes_no_time() {
-        let launch = Launch { blocks: 0, warps: 4, resident: 1, dram_bytes: 0.0, work: probe().work };
+        let launch = Launch { blocks: 0, resident: 1, dram_bytes: 0.0, work: probe().work };
         assert_eq!(predict(Gpu::named("a100").unwrap(), &launch).ms, 0.0);
     }
 }

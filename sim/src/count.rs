@@ -47,6 +47,11 @@ pub struct Counters {
     pub exchanges: u64,
     /// Branches taken by part of a warp.
     pub divergent_branches: u64,
+    /// Warp instructions of each block's longest chain: those of one warp, after those of whoever it waited for at its last
+    /// barrier. Of a launch only, not by line.
+    pub path: u64,
+    /// Barriers on that chain.
+    pub path_barriers: u64,
 }
 
 impl AddAssign for Counters {
@@ -72,6 +77,8 @@ impl AddAssign for Counters {
             barriers,
             exchanges,
             divergent_branches,
+            path,
+            path_barriers,
         } = other;
         self.instructions += instructions;
         self.integer += integer;
@@ -93,6 +100,8 @@ impl AddAssign for Counters {
         self.barriers += barriers;
         self.exchanges += exchanges;
         self.divergent_branches += divergent_branches;
+        self.path += path;
+        self.path_barriers += path_barriers;
     }
 }
 

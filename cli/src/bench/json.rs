@@ -51,6 +51,7 @@ fn per_token(t: &PerToken) -> Value {
         "wavefronts": t.wavefronts,
         "conflicts": t.conflicts,
         "instructions": t.instructions,
+        "path": t.path,
     })
 }
 

@@ -90,6 +90,8 @@ pub struct PerToken {
     pub conflicts: f64,
     /// Warp instructions.
     pub instructions: f64,
+    /// Of them on the longest chain through barriers, by block.
+    pub path: f64,
 }
 
 impl Add for PerToken {
@@ -106,6 +108,7 @@ impl Add for PerToken {
             wavefronts: self.wavefronts + other.wavefronts,
             conflicts: self.conflicts + other.conflicts,
             instructions: self.instructions + other.instructions,
+            path: self.path + other.path,
         }
     }
 }
@@ -249,7 +252,7 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
             shared,
             resources,
             occupancy,
-            per_token: counted.all(),
+            per_token: counted.all(kernel.blocks_per_head),
             barriers_per_chunk: barriers * chunk as f64,
             predicted,
         })
@@ -332,7 +335,7 @@ impl Counted {
         line.max(0.0)
     }
 
-    fn all(&self) -> PerToken {
+    fn all(&self, blocks: u32) -> PerToken {
         PerToken {
             load_bytes: self.per_token(|c| c.global_load_bytes),
             store_bytes: self.per_token(|c| c.global_store_bytes),
@@ -343,6 +346,7 @@ impl Counted {
             wavefronts: self.per_token(|c| c.wavefronts),
             conflicts: self.per_token(|c| c.conflicts),
             instructions: self.per_token(|c| c.instructions),
+            path: self.per_token(|c| c.path) / f64::from(blocks),
         }
     }
 }
@@ -355,7 +359,6 @@ fn launch(
     counted: &Counted,
     least: &Least,
 ) -> Launch {
-    let warps = kernel.threads.div_ceil(32);
     let heads = problem.batch as u64 * problem.heads as u64;
     let blocks = extent.units(kernel.unit) as u64 * problem.heads as u64 * u64::from(kernel.blocks_per_head);
     let of_block =
@@ -365,9 +368,10 @@ fn launch(
         tensor_flops: of_block(|c| c.tensor_flops + c.tf32_flops),
         wavefronts: of_block(|c| c.wavefronts),
         instructions: of_block(|c| c.instructions),
+        path: of_block(|c| c.path),
         float: of_block(|c| c.float),
         special: of_block(|c| c.lane_special),
-        barriers: of_block(|c| c.barriers) / f64::from(warps),
+        barriers: of_block(|c| c.path_barriers),
     };
     // The blocks of a head walk its tokens together: what one of them has read, the others find in the second-level cache.
     let loaded =
@@ -377,7 +381,7 @@ fn launch(
         .min(loaded * f64::from(kernel.blocks_per_head));
     let stored = counted.sequence(problem.tokens, |c| 32 * c.store_sectors);
     let dram_bytes = heads as f64 * (loaded + stored);
-    Launch { blocks, warps, resident, dram_bytes, work }
+    Launch { blocks, resident, dram_bytes, work }
 }
 
 /// Bytes that all copies of the tensors have together, at least: several times the second-level cache.

@@ -46,6 +46,7 @@ pub fn rows(benches: &[Bench]) -> String {
         "conflicts",
         "barriers/chunk",
         "instructions",
+        "in a row",
         "registers",
         "spilled",
         "blocks/SM",
@@ -63,7 +64,7 @@ pub fn rows(benches: &[Bench]) -> String {
     }
     use Align::{Left, Right};
     let mut columns = vec![Left, Left];
-    columns.extend([Right; 12]);
+    columns.extend([Right; 13]);
     columns.extend([Left, Right, Left]);
     columns.extend(measured.then_some(Right));
     table(&columns, &all)
@@ -90,6 +91,7 @@ fn row(b: &Bench, measured: bool) -> Vec<String> {
         number(t.conflicts),
         format!("{:.1}", b.parts.iter().map(|part| part.barriers_per_chunk).sum::<f64>()),
         number(t.instructions),
+        number(t.path),
         b.parts.iter().map(|part| part.resources.registers).max().unwrap_or(0).to_string(),
         b.parts.iter().map(Part::spilled).sum::<u32>().to_string(),
         fewest.map_or(0, |part| part.occupancy.blocks).to_string(),
@@ -150,6 +152,7 @@ fn part_detail(b: &Bench, part: &Part) -> String {
         per_token("shared-memory wavefronts", t.wavefronts, String::new()),
         per_token("  by bank conflicts", t.conflicts, String::new()),
         per_token("warp instructions", t.instructions, String::new()),
+        per_token("one after the other", t.path, String::new()),
         plain("barriers a chunk", format!("{:.1}", part.barriers_per_chunk), &chunks(b)),
         plain(
             "registers",
@@ -273,6 +276,7 @@ mod tests {
             wavefronts: 104.94,
             conflicts: 1.0,
             instructions: 256.0,
+            path: 32.0,
         };
         let work = Work {
             tensor_flops: 145_408.0 * 8192.0,
@@ -280,9 +284,10 @@ mod tests {
             instructions: 256.0 * 8192.0,
             float: 60.0 * 8192.0,
             special: 82.0 * 8192.0,
+            path: 32.0 * 8192.0,
             barriers: 384.0,
         };
-        let launch = Launch { blocks: 64, warps: 8, resident: 1, dram_bytes: 64.0 * 8192.0 * 1032.0, work };
+        let launch = Launch { blocks: 64, resident: 1, dram_bytes: 64.0 * 8192.0 * 1032.0, work };
         Bench {
             rule: "gated_deltanet".into(),
             plan: Plan::Fused,

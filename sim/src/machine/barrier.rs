@@ -29,6 +29,17 @@ pub(crate) struct Arrival {
     pub(crate) lanes: u32,
     /// See `lanes`.
     pub(crate) holding: u32,
+    /// What it has behind it.
+    pub(crate) path: Path,
+}
+
+/// The longest chain of instructions that ends at a point of a warp, through the barriers that it waited at.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub(crate) struct Path {
+    /// Warp instructions.
+    pub(crate) instructions: u64,
+    /// Barriers.
+    pub(crate) barriers: u64,
 }
 
 /// A barrier in use.
@@ -46,6 +57,8 @@ pub(crate) struct Completion {
     pub(crate) lanes: u32,
     /// Threads with the predicate.
     pub(crate) holding: u32,
+    /// The longest of their paths.
+    pub(crate) path: Path,
 }
 
 impl Barrier {
@@ -88,6 +101,7 @@ impl Barrier {
             waited: all.iter().filter(|a| a.waits).map(|a| a.warp).collect(),
             lanes: all.iter().map(|a| a.lanes).sum(),
             holding: all.iter().map(|a| a.holding).sum(),
+            path: all.iter().map(|a| a.path).max().unwrap_or_default(),
         };
         self.arrivals.clear();
         Some(done)
@@ -99,7 +113,14 @@ mod tests {
     use super::*;
 
     fn arrival(warp: u32, threads: Option<u32>, waits: bool) -> Arrival {
-        Arrival { warp, threads, waits, lanes: 32, holding: warp }
+        Arrival {
+            warp,
+            threads,
+            waits,
+            lanes: 32,
+            holding: warp,
+            path: Path { instructions: warp.into(), barriers: 0 },
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! Warps take turns by slices, so that one may spin until another has written. The result of a race-free kernel does not
 //! depend on the turns; what races is found by the clocks of `memory`, not by the order that happens to be run here.
 
-use super::barrier::{self, Barrier};
+use super::barrier::{self, Barrier, Path};
 use super::collective;
 use super::faults;
 use super::grid::Run;
@@ -113,6 +113,8 @@ impl<'a> Block<'a> {
                 }
             }
             if self.warps.iter().all(|warp| warp.state == State::Ended) {
+                let longest = self.warps.iter().map(|warp| warp.path).max().unwrap_or_default();
+                self.around.tally.path(longest);
                 return Ok(());
             }
             if !moved {
@@ -140,6 +142,7 @@ impl<'a> Block<'a> {
             let lanes = (threads - 32 * warp.index).min(32);
             warp.splits.start(u32::MAX >> (32 - lanes));
             warp.state = State::Ready;
+            warp.path = Path::default();
         }
     }
 

@@ -9,7 +9,7 @@
 //! Who takes part is settled before (see `warp`): `mask` is all members that have not ended. A shuffle that reads a lane
 //! outside of it reads nothing that the ISA defines: a fault.
 
-use super::barrier::{Arrival, COUNT, Completion};
+use super::barrier::{Arrival, COUNT, Completion, Path};
 use super::block::Surroundings;
 use super::registers::{Longs, lane_list, lanes};
 use super::splits::Split;
@@ -145,7 +145,8 @@ fn reduce(kind: ReduceOp, signed: bool, values: impl Iterator<Item = u32>) -> u3
 
 /// A warp arrives at a barrier of the block: all of its lanes, in one split or in several.
 pub(crate) fn arrive(warp: &mut Warp, around: &mut Surroundings<'_>, splits: &[Split]) -> Result<(), Fault> {
-    let mut arrival = Arrival { warp: warp.index, threads: None, waits: true, lanes: 0, holding: 0 };
+    let mut arrival =
+        Arrival { warp: warp.index, threads: None, waits: true, lanes: 0, holding: 0, path: warp.path };
     let mut at = None;
     let code = &around.run.program.kernel.code;
     for split in splits {
@@ -205,6 +206,7 @@ fn alike(warp: &Warp, source: Src32, mask: u32, what: &str) -> Result<u32, Fault
 /// A barrier is complete, and a warp that waited at it goes on.
 pub(crate) fn pass(warp: &mut Warp, around: &Surroundings<'_>, done: &Completion) {
     warp.state = State::Ready;
+    warp.path = Path { barriers: done.path.barriers + 1, ..done.path }.max(warp.path);
     for split in std::mem::take(&mut warp.splits.held) {
         let code = &around.run.program.kernel.code;
         match code.get(split.pc as usize).map(|instruction| &instruction.op) {

@@ -8,6 +8,7 @@
 //!
 //! All rows are sums of integers; that of a launch is the same whatever the order of its blocks.
 
+use super::barrier::Path;
 use crate::count::{Counters, Report};
 use crate::decode::op::{Float, FloatOp, Multiplier, Op};
 use crate::decode::{Instruction, Kernel};
@@ -78,22 +79,33 @@ impl Row {
 pub(crate) struct Tally {
     /// By index of the instruction.
     pub(crate) rows: Vec<Row>,
+    /// The longest paths of all blocks, added up.
+    path: Path,
 }
 
 impl Tally {
     /// All zero.
     pub(crate) fn new(instructions: usize) -> Tally {
-        Tally { rows: vec![Row::default(); instructions] }
+        Tally { rows: vec![Row::default(); instructions], path: Path::default() }
     }
 
     /// Adds the counts of other blocks.
     pub(crate) fn add(&mut self, other: &Tally) {
         self.rows.iter_mut().zip(&other.rows).for_each(|(to, from)| to.add(from));
+        self.path(other.path);
+    }
+
+    /// Adds the longest path of a block.
+    pub(crate) fn path(&mut self, path: Path) {
+        self.path.instructions += path.instructions;
+        self.path.barriers += path.barriers;
     }
 
     /// The counts of a launch.
     pub(crate) fn report(&self, kernel: &Kernel, by_line: bool) -> Report {
         let mut report = Report::default();
+        report.total.path = self.path.instructions;
+        report.total.path_barriers = self.path.barriers;
         for (row, instruction) in self.rows.iter().zip(&kernel.code).filter(|(row, _)| row.executed != 0) {
             let counters = counters(row, instruction);
             report.total += counters;

@@ -13,6 +13,7 @@
 //! alone: barriers, matrix instructions). Its members that have not ended have to be there together. Those that are there
 //! early wait while the rest of the warp runs; when nothing can run any more, lanes are missing for good: a fault.
 
+use super::barrier::Path;
 use super::block::Surroundings;
 use super::collective;
 use super::execute;
@@ -57,6 +58,8 @@ pub(crate) struct Warp {
     pub(crate) splits: Splits,
     /// Room for matrices.
     pub(crate) fragments: Fragments,
+    /// The longest chain of instructions behind it.
+    pub(crate) path: Path,
 }
 
 /// Runs a warp for at most `slice` instructions.
@@ -75,6 +78,7 @@ pub(crate) fn run(warp: &mut Warp, around: &mut Surroundings<'_>, slice: u32) ->
         let mask = guarded(warp, instruction);
         around.pc = pc;
         around.executed += 1;
+        warp.path.instructions += 1;
         let row = &mut around.tally.rows[pc as usize];
         row.executed += 1;
         // Counting bits takes a dozen instructions on hosts that are not asked what they have.

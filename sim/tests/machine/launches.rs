@@ -232,6 +232,40 @@ fn counts_by_source_line() {
     assert_eq!(report.lines[&(1, 13)].global_store_bytes, 256);
 }
 
+/// What warp 0 does before a barrier and warp 1 after it is one chain; without the barrier they are two, side by side.
+#[test]
+fn the_longest_path_goes_through_barriers() {
+    let path = |barrier: &str, before: u32, after: u32| {
+        let body = format!(
+            "setp.ge.u32 %p0, %r0, 32;
+            mov.u32 %r2, {before};
+            @%p0 bra MEET;
+            BEFORE: sub.u32 %r2, %r2, 1; setp.ne.u32 %p1, %r2, 0; @%p1 bra BEFORE;
+            MEET: {barrier}
+            mov.u32 %r2, {after};
+            @!%p0 bra DONE;
+            AFTER: sub.u32 %r2, %r2, 1; setp.ne.u32 %p1, %r2, 0; @%p1 bra AFTER;
+            DONE: mov.u32 %r1, 1;"
+        );
+        let kernel = Module::parse(&module("", "", &body)).unwrap().kernel("test").unwrap();
+        let mut memory = Global::new();
+        let out = memory.alloc_named(4 * 64 * 3, 256, "out").unwrap();
+        let arguments = Arguments::new().pointer(out);
+        let launch = Launch::linear(3, 64);
+        let total = kernel.run(&launch, &arguments, &mut memory, &Options::default()).unwrap().total;
+        (total.path, total.path_barriers)
+    };
+    let with = path("bar.sync 0;", 10, 20);
+    assert_eq!(with.1, 3, "one barrier in each of three blocks");
+    // Three blocks, three instructions a round.
+    assert_eq!(path("bar.sync 0;", 11, 20).0, with.0 + 9);
+    assert_eq!(path("bar.sync 0;", 10, 21).0, with.0 + 9);
+    let without = path("", 10, 20);
+    assert_eq!(without.1, 0);
+    assert_eq!(path("", 11, 20).0, without.0);
+    assert_eq!(path("", 10, 21).0, without.0 + 9);
+}
+
 #[test]
 fn variables_of_a_module_keep_what_kernels_write() {
     let text = module(".global .u32 total = 5;", "", "atom.global.add.u32 %r1, [total], 1;");
