@@ -1,5 +1,5 @@
 // States that mix. Between a write at token s and a read at a later token t stands the product of the matrices of the tokens
-// between them, STATES x STATES numbers each. It is made as decays by channel are (see decay_reads): s and t have one length
+// between them, STATES x STATES numbers each. It is made as decays by channel are (see decay_since): s and t have one length
 // such that both lie in a run of twice as many tokens, s in its first half and t in its second. The read's row of the product
 // since the run's middle, times the write's column of the product until there, is one number: products and sums of what the
 // rule says, nothing is divided.
@@ -8,16 +8,18 @@
 // the end (of writes) of its run of 2^l tokens; the last level is that of the chunk. `runs` holds the tokens' matrices, row
 // after row; while runs grow, the last token of a run holds its product.
 
-// Level `level + 1` of the table of reads. For one warp.
-template <int TOKENS, int SLOTS, int STATES>
-__device__ __forceinline__ void mix_reads(float *table, const float *runs, int level) {
+// Level `level + 1` of a table, of writes or of reads: a row takes the matrix of the half of its run that it is not in, where that
+// stands between the row and the run's begin (of reads) or end (of writes). For one warp.
+template <int TOKENS, int SLOTS, int STATES, bool WRITES>
+__device__ __forceinline__ void mix_rows(float *table, const float *runs, int level) {
     constexpr int ROWS = TOKENS * SLOTS;
     const int half = 1 << level;
     const float *from = table + level * STATES * ROWS;
     float *to = table + (level + 1) * STATES * ROWS;
     for (int row = threadIdx.x % 32; row < ROWS; row += 32) {
         const int t = row / SLOTS;
-        const float *by = runs + ((t | (2 * half - 1)) - half) * STATES * STATES;
+        const float *by = runs + ((t | (2 * half - 1)) - (WRITES ? 0 : half)) * STATES * STATES;
+        const bool stands = WRITES ? !(t & half) : t & half;
         float x[STATES];
 #pragma unroll
         for (int i = 0; i < STATES; ++i) x[i] = from[i * ROWS + row];
@@ -25,31 +27,8 @@ __device__ __forceinline__ void mix_reads(float *table, const float *runs, int l
         for (int j = 0; j < STATES; ++j) {
             float y = 0.0f;
 #pragma unroll
-            for (int i = 0; i < STATES; ++i) y = fmaf(x[i], by[i * STATES + j], y);
-            to[j * ROWS + row] = t & half ? y : x[j];
-        }
-    }
-}
-
-// Level `level + 1` of the table of writes. For one warp.
-template <int TOKENS, int SLOTS, int STATES>
-__device__ __forceinline__ void mix_writes(float *table, const float *runs, int level) {
-    constexpr int ROWS = TOKENS * SLOTS;
-    const int half = 1 << level;
-    const float *from = table + level * STATES * ROWS;
-    float *to = table + (level + 1) * STATES * ROWS;
-    for (int row = threadIdx.x % 32; row < ROWS; row += 32) {
-        const int t = row / SLOTS;
-        const float *by = runs + (t | (2 * half - 1)) * STATES * STATES;
-        float x[STATES];
-#pragma unroll
-        for (int i = 0; i < STATES; ++i) x[i] = from[i * ROWS + row];
-#pragma unroll
-        for (int j = 0; j < STATES; ++j) {
-            float y = 0.0f;
-#pragma unroll
-            for (int i = 0; i < STATES; ++i) y = fmaf(by[j * STATES + i], x[i], y);
-            to[j * ROWS + row] = t & half ? x[j] : y;
+            for (int i = 0; i < STATES; ++i) y = fmaf(x[i], by[WRITES ? j * STATES + i : i * STATES + j], y);
+            to[j * ROWS + row] = stands ? y : x[j];
         }
     }
 }

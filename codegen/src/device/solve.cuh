@@ -193,9 +193,11 @@ __device__ __forceinline__ void decay_pair(Split<COLUMNS> to, Split<COLUMNS> fro
     if (SPLIT) *reinterpret_cast<unsigned *>(to.low.at(row, column)) = low;
 }
 
-// Multiplies the read keys of each run's tokens, SLOTS a token, by the decays since the run's begin.
-template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, int COLUMNS>
-__device__ __forceinline__ void decay_reads(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
+// Multiplies the keys of each run's tokens, SLOTS a token, by the decays since the run's begin, as reads need them; with LIFT it
+// divides by them instead, for writes of runs in which a declared range proves that decays do not vanish; where that range is
+// not kept, results are finite.
+template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, bool LIFT, int COLUMNS>
+__device__ __forceinline__ void decay_since(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
                                             int period) {
     constexpr int PAIRS = COLUMNS / 2;
     for (int item = threadIdx.x; item < PAIRS * (TOKENS / period); item += THREADS) {
@@ -207,7 +209,8 @@ __device__ __forceinline__ void decay_reads(Split<COLUMNS> to, Split<COLUMNS> fr
             const float2 after = make_float2(since.x * here.x, since.y * here.y);
 #pragma unroll
             for (int slot = 0; slot < SLOTS; ++slot) {
-                const float2 by = AFTER >> slot & 1u ? after : since;
+                float2 by = AFTER >> slot & 1u ? after : since;
+                if (LIFT) by = make_float2(__frcp_rn(fmaxf(by.x, 1e-27f)), __frcp_rn(fmaxf(by.y, 1e-27f)));
                 decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, by);
             }
             since = after;
@@ -215,9 +218,9 @@ __device__ __forceinline__ void decay_reads(Split<COLUMNS> to, Split<COLUMNS> fr
     }
 }
 
-// Multiplies the write keys of each run's tokens by the decays until the run's end; see decay_reads.
+// Multiplies the write keys of each run's tokens by the decays until the run's end; see decay_since.
 template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, int COLUMNS>
-__device__ __forceinline__ void decay_writes(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
+__device__ __forceinline__ void decay_until(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
                                              int period) {
     constexpr int PAIRS = COLUMNS / 2;
     for (int item = threadIdx.x; item < PAIRS * (TOKENS / period); item += THREADS) {
@@ -233,29 +236,6 @@ __device__ __forceinline__ void decay_writes(Split<COLUMNS> to, Split<COLUMNS> f
                 decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, by);
             }
             until = before;
-        }
-    }
-}
-
-// Divides the write keys of each run's tokens by the decays since the run's begin. For runs in which a declared range proves
-// that decays do not vanish; where it is not kept, results are finite.
-template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, int COLUMNS>
-__device__ __forceinline__ void lift_writes(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int length) {
-    constexpr int PAIRS = COLUMNS / 2;
-    for (int item = threadIdx.x; item < PAIRS * (TOKENS / length); item += THREADS) {
-        const int column = item % PAIRS * 2, first = item / PAIRS * length;
-        float2 since = make_float2(1.0f, 1.0f);
-#pragma unroll 4
-        for (int t = first; t < first + length; ++t) {
-            const float2 here = *reinterpret_cast<const float2 *>(decay + t * COLUMNS + column);
-            const float2 after = make_float2(since.x * here.x, since.y * here.y);
-#pragma unroll
-            for (int slot = 0; slot < SLOTS; ++slot) {
-                const float2 by = AFTER >> slot & 1u ? after : since;
-                const float2 lift = make_float2(__frcp_rn(fmaxf(by.x, 1e-27f)), __frcp_rn(fmaxf(by.y, 1e-27f)));
-                decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, lift);
-            }
-            since = after;
         }
     }
 }

@@ -319,9 +319,11 @@ __device__ __forceinline__ void multiply_lower(float (&d)[N][4], const unsigned 
     }
 }
 
-// d[16 x 8 N] += a[16 x 16 K] B, where the rows of B are the tile's.
-template <typename E, int N, int K, int COLUMNS>
-__device__ __forceinline__ void multiply_columns(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> b) {
+// d[16 x 8 N] += a[16 x 16 K] B, where the rows of B are the tile's; with the smaller parts of `a`, where it has any, so that each
+// fragment of B is loaded once.
+template <typename E, int N, int K, int COLUMNS, typename... PARTS>
+__device__ __forceinline__ void multiply_columns(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> b,
+                                                 const PARTS &...smaller) {
     const int lane = threadIdx.x % 32;
     const char *at = b.at(lane % 16, lane / 16 * 8);
 #pragma unroll
@@ -330,28 +332,9 @@ __device__ __forceinline__ void multiply_columns(float (&d)[N][4], const unsigne
         for (int n = 0; n < N; n += 2) {
             unsigned x[4];
             load_transposed(x, at + k * 16 * b.PITCH + n * 16);
+            ((E::mma(d[n], smaller[k], x[0], x[1]), E::mma(d[n + 1], smaller[k], x[2], x[3])), ...);
             E::mma(d[n], a[k], x[0], x[1]);
             E::mma(d[n + 1], a[k], x[2], x[3]);
-        }
-    }
-}
-
-// The same with `a` in two parts.
-template <typename E, int N, int K, int COLUMNS>
-__device__ __forceinline__ void multiply_columns_split(float (&d)[N][4], const unsigned (&high)[K][4], const unsigned (&low)[K][4],
-                                                       Tile<COLUMNS> b) {
-    const int lane = threadIdx.x % 32;
-    const char *at = b.at(lane % 16, lane / 16 * 8);
-#pragma unroll
-    for (int k = 0; k < K; ++k) {
-#pragma unroll
-        for (int n = 0; n < N; n += 2) {
-            unsigned x[4];
-            load_transposed(x, at + k * 16 * b.PITCH + n * 16);
-            E::mma(d[n], low[k], x[0], x[1]);
-            E::mma(d[n + 1], low[k], x[2], x[3]);
-            E::mma(d[n], high[k], x[0], x[1]);
-            E::mma(d[n + 1], high[k], x[2], x[3]);
         }
     }
 }

@@ -49,10 +49,9 @@ pub(super) fn cumulative(fused: &Fused<'_>, w: &mut Writer) {
         let head = format!("for (int {level} = 0; {level} < {}; ++{level})", tokens.ilog2());
         w.block(head, |w| {
             for (table, name) in mixing.tables.iter().zip(&names.tables) {
-                let function = if table.writes { "mix_writes" } else { "mix_reads" };
-                let slots = table.slots;
+                let (slots, writes) = (table.slots, table.writes);
                 w.line(format_args!(
-                    "{function}<{tokens}, {slots}, {states}>({name}, {}, {level});",
+                    "mix_rows<{tokens}, {slots}, {states}, {writes}>({name}, {}, {level});",
                     names.runs
                 ));
             }

@@ -364,10 +364,9 @@ impl Warp<'_, '_> {
         let (e, tile) = (fused.operand(), fused.state_keys(keys));
         match (&packed.low, &tile.low) {
             // Each fragment of the keys is loaded once.
-            (Some(low), None) if split => w.line(format_args!(
-                "multiply_columns_split<{e}>({s}, {}, {low}, {});",
-                packed.high, tile.high
-            )),
+            (Some(low), None) if split => {
+                w.line(format_args!("multiply_columns<{e}>({s}, {}, {}, {low});", packed.high, tile.high))
+            }
             _ => {
                 let packed = Packed { low: packed.low.filter(|_| split), ..packed };
                 fused.product((&format!("multiply_columns<{e}>"), s, ""), &packed, &tile, w);

@@ -88,10 +88,7 @@ fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
     if span > 1 {
         w.comment("Pairs within a run, whose decays are proven not to vanish, in one product");
         for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
-            match decayed.writes {
-                true => decay_by(fused, "lift_writes", decayed, tile, &span.to_string(), w),
-                false => decay(fused, decayed, tile, &format!("0, {span}, {span}"), w),
-            }
+            decay_since(fused, decayed, tile, &format!("0, {span}, {span}"), w);
         }
         fused.barrier(w);
         add_grams(fused, all, true, &span.to_string(), w);
@@ -130,15 +127,25 @@ fn add_grams(fused: &Fused<'_>, all: &[Rows<'_>], run: bool, length: &str, w: &m
     }
 }
 
-/// Decays keys in runs: `begin, length, period`.
+/// Decays keys in runs, `begin, length, period`: reads since the begin, writes until the end.
 fn decay(fused: &Fused<'_>, decayed: &Decayed, tile: &TileName, runs: &str, w: &mut Writer) {
-    let function = if decayed.writes { "decay_writes" } else { "decay_reads" };
-    decay_by(fused, function, decayed, tile, runs, w);
+    if decayed.writes {
+        walk(fused, ("decay_until", ""), decayed, tile, runs, w);
+    } else {
+        decay_since(fused, decayed, tile, runs, w);
+    }
 }
 
-fn decay_by(
+/// Multiplies reads by the decays since the begin of runs, and divides writes by them.
+fn decay_since(fused: &Fused<'_>, decayed: &Decayed, tile: &TileName, runs: &str, w: &mut Writer) {
+    let lift = if decayed.writes { ", true" } else { ", false" };
+    walk(fused, ("decay_since", lift), decayed, tile, runs, w);
+}
+
+/// The call of one of both, with the last template argument where it has one.
+fn walk(
     fused: &Fused<'_>,
-    function: &str,
+    (function, last): (&str, &str),
     decayed: &Decayed,
     tile: &TileName,
     runs: &str,
@@ -148,7 +155,7 @@ fn decay_by(
     let Some((_, ClockNames::ByChannel { decay, .. })) = fused.clock(keys.state) else { return };
     let columns = fused.plan.operands[decayed.operand].columns;
     w.line(format_args!(
-        "{function}<{}, {}, {}, {}, {}u, {}>({}, {}, {decay}, {runs});",
+        "{function}<{}, {}, {}, {}, {}u, {}{last}>({}, {}, {decay}, {runs});",
         fused.operand(),
         fused.plan.split,
         fused.plan.tokens,
