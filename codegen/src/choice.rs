@@ -58,70 +58,88 @@ pub struct Choice {
     pub piece: Option<usize>,
 }
 
-/// What the choice needs to know of a rule at some sizes and of some type. Deriving it takes milliseconds: keep it.
+/// What the choice among some plans needs to know of a rule at some sizes and of some type. Deriving it takes milliseconds: keep
+/// it. One plan alone is not compared with anything, so that nothing is derived but how it is cut.
 #[derive(Clone, Debug)]
 pub struct Costs {
-    /// Tokens of a chunk, and the value columns; `None` where the rule has no fused kernel.
-    fused: Option<(usize, usize)>,
-    /// Whether the split plan has kernels.
+    /// The plans.
+    plans: Vec<Plan>,
+    /// Value columns, padded; `None` where states are vectors.
+    values: Option<usize>,
+    /// Tokens of a chunk; `None` where the rule has no fused kernel, or none that would be compared.
+    chunk: Option<usize>,
+    /// Whether the split plan has kernels, and would be compared.
     split: bool,
-    /// `None` where pieces do not compose.
+    /// `None` where pieces do not compose, and where they are not asked for.
     segmented: Option<Cost>,
 }
 
 impl Costs {
-    /// Derives them.
-    pub fn of(timeline: &Timeline, spec: &Spec, arch: Arch) -> Costs {
-        let fused = fused::choose(timeline, spec, arch).ok().map(|plan| {
-            let values = spec.sizes.get(plan.dims.1.index()).copied().unwrap_or(1);
-            (plan.tokens as usize, values.next_multiple_of(16))
-        });
+    /// Derives them for some plans.
+    pub fn of(timeline: &Timeline, spec: &Spec, arch: Arch, plans: &[Plan]) -> Costs {
+        let compared = plans.len() > 1;
+        let chunkwise = compared && plans.iter().any(|plan| *plan != Plan::Recurrent);
+        let chunk = chunkwise.then(|| fused::choose(timeline, spec, arch).ok()).flatten();
+        let segmented = plans.contains(&Plan::Segmented) && (chunk.is_some() || !compared);
+        let value = timeline.forms.iter().find_map(|form| form.value);
         Costs {
-            fused,
-            split: fused::has_split(timeline, spec, arch),
-            segmented: Cost::of(timeline, spec, arch).ok(),
+            plans: plans.to_vec(),
+            values: value.map(|v| spec.sizes.get(v.index()).map_or(1, |size| size.next_multiple_of(16))),
+            split: chunk.is_some() && plans.contains(&Plan::Split) && fused::has_split(timeline, spec, arch),
+            chunk: chunk.map(|plan| plan.tokens as usize),
+            segmented: segmented.then(|| Cost::of(timeline, spec, arch).ok()).flatten(),
         }
     }
 
-    /// The fastest of some plans; the first of them where the rule has none.
-    pub fn choose(&self, plans: &[Plan], shape: Shape) -> Choice {
-        let timed = plans.iter().filter_map(|plan| self.time(*plan, shape));
-        let best = timed.min_by(|(x, _), (y, _)| x.total_cmp(y)).map(|(_, choice)| choice);
-        let first = plans.first().copied().unwrap_or(Plan::Recurrent);
-        best.unwrap_or(Choice { plan: first, columns: fused::COLUMNS[0], piece: None })
+    /// The fastest of the plans; the first of them where the rule has none.
+    pub fn choose(&self, shape: Shape) -> Choice {
+        let timed = self.plans.iter().filter_map(|plan| Some((self.time(*plan, shape)?, *plan)));
+        let best = timed.min_by(|(x, _), (y, _)| x.total_cmp(y)).map(|(_, plan)| plan);
+        let plan = best.or(self.plans.first().copied()).unwrap_or(Plan::Recurrent);
+        let (columns, piece) = match plan {
+            Plan::Fused => (self.columns(shape), None),
+            Plan::Segmented => (fused::COLUMNS[0], self.pays(shape).map(|(piece, _)| piece)),
+            Plan::Recurrent | Plan::Split => (fused::COLUMNS[0], None),
+        };
+        Choice { plan, columns, piece }
     }
 
-    /// How long a plan takes.
-    fn time(&self, plan: Plan, shape: Shape) -> Option<(f64, Choice)> {
+    /// How long a plan takes; `None` where it is not known to have kernels.
+    fn time(&self, plan: Plan, shape: Shape) -> Option<f64> {
         let Shape { sequences, tokens, heads, multiprocessors } = shape;
         let (pairs, machine) = (sequences * heads, multiprocessors.max(1));
-        let choice = Choice { plan, columns: fused::COLUMNS[0], piece: None };
         if plan == Plan::Recurrent {
-            let rounds = pairs.div_ceil(machine);
-            return Some(((tokens * rounds) as f64 / LOOP_TOKENS as f64, choice));
+            return Some((tokens * pairs.div_ceil(machine)) as f64 / LOOP_TOKENS as f64);
         }
-        let (chunk, values) = self.fused?;
+        let (chunk, values) = (self.chunk?, self.values?);
         let chunks = tokens.div_ceil(chunk) as f64;
         let whole = fused::chunk_cost(values, fused::COLUMNS[0], 1, usize::MAX) as f64;
-        let cost = |columns: &usize| fused::chunk_cost(values, *columns, pairs, machine);
-        let columns = fused::COLUMNS.into_iter().min_by_key(cost).unwrap_or(choice.columns);
-        let fused = chunks * cost(&columns) as f64 / whole;
+        let fused = chunks * fused::chunk_cost(values, self.columns(shape), pairs, machine) as f64 / whole;
         match plan {
             Plan::Recurrent => None,
-            Plan::Fused => Some((fused, Choice { columns, ..choice })),
+            Plan::Fused => Some(fused),
             Plan::Split => self.split.then(|| {
                 let blocks = pairs * values.div_ceil(CARRY_BLOCK.0);
                 let rounds = blocks.div_ceil(CARRY_BLOCK.1 * machine);
                 let aside = ASIDE * pairs as f64 / machine as f64;
-                (chunks * (CARRY * rounds as f64 + aside) + 2.0 * LAUNCH, choice)
+                chunks * (CARRY * rounds as f64 + aside) + 2.0 * LAUNCH
             }),
-            Plan::Segmented => {
-                let pays = self.segmented.as_ref()?.pays(sequences, tokens, heads, machine);
-                // Asked for by name, it is chosen where it does not pay as well.
-                let (piece, gain) = pays.map_or((None, 0.1), |(piece, gain)| (Some(piece), gain));
-                Some((fused / gain, Choice { piece, ..choice }))
-            }
+            // Where pieces do not pay, another plan is better.
+            Plan::Segmented => self.segmented.map(|_| fused / self.pays(shape).map_or(0.1, |(_, gain)| gain)),
         }
+    }
+
+    /// The value columns of the fused plan's blocks.
+    fn columns(&self, shape: Shape) -> usize {
+        let (values, pairs) = (self.values.unwrap_or(1), shape.sequences * shape.heads);
+        let cost = |columns: &usize| fused::chunk_cost(values, *columns, pairs, shape.multiprocessors);
+        fused::COLUMNS.into_iter().min_by_key(cost).unwrap_or(fused::COLUMNS[0])
+    }
+
+    /// Tokens of a piece, and how many times less time they take than no pieces; `None` where they do not pay.
+    fn pays(&self, shape: Shape) -> Option<(usize, f64)> {
+        let Shape { sequences, tokens, heads, multiprocessors } = shape;
+        self.segmented.as_ref()?.pays(sequences, tokens, heads, multiprocessors.max(1))
     }
 }
 
@@ -134,7 +152,7 @@ mod tests {
     const CURVED: &str = "s *= exp(g); s += outer(beta * k, v - tanh(s.read(k))); s.read(q)";
     const LOOP: &str = "s = tanh(s + outer(beta * exp(g) * k, v)); s.read(q)";
 
-    fn costs(body: &str) -> Costs {
+    fn costs(body: &str, plans: &[Plan]) -> Costs {
         let kind = if body == LOOP { "#[rule(recurrent)]" } else { "#[rule]" };
         let text = format!(
             "{kind} fn f(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar, beta: Scalar) -> \
@@ -143,13 +161,15 @@ mod tests {
         let rule = chunkwise_dsl::parse_file(&text).unwrap().remove(0);
         let spec = Spec::new(vec![128, 128], DType::BF16);
         match &rule.timeline {
-            Ok(timeline) => Costs::of(timeline, &spec, Arch::Sm90),
-            Err(_) => Costs { fused: None, split: false, segmented: None },
+            Ok(timeline) => Costs::of(timeline, &spec, Arch::Sm90, plans),
+            Err(_) => {
+                Costs { plans: plans.to_vec(), values: None, chunk: None, split: false, segmented: None }
+            }
         }
     }
 
     fn chosen(body: &str, sequences: usize, tokens: usize, heads: usize) -> Choice {
-        costs(body).choose(&Plan::ALL, Shape { sequences, tokens, heads, multiprocessors: 132 })
+        costs(body, &Plan::ALL).choose(Shape { sequences, tokens, heads, multiprocessors: 132 })
     }
 
     #[test]
@@ -171,8 +191,27 @@ mod tests {
     fn what_is_asked_for_is_chosen() {
         let shape = Shape { sequences: 0, tokens: 0, heads: 0, multiprocessors: 0 };
         for plan in Plan::ALL {
-            assert_eq!(costs(LINEAR).choose(&[plan], shape).plan, plan);
-            assert_eq!(costs(LOOP).choose(&[plan], shape).plan, plan);
+            assert_eq!(costs(LINEAR, &[plan]).choose(shape).plan, plan);
+            assert_eq!(costs(LOOP, &[plan]).choose(shape).plan, plan);
         }
+    }
+
+    #[test]
+    fn a_plan_alone_is_cut_as_among_others() {
+        for (tokens, heads) in [(1, 32), (8192, 64), (4096, 512), (32768, 4)] {
+            let shape = Shape { sequences: 1, tokens, heads, multiprocessors: 132 };
+            let among = costs(LINEAR, &Plan::ALL).choose(shape);
+            assert_eq!(costs(LINEAR, &[among.plan]).choose(shape), among);
+        }
+    }
+
+    #[test]
+    fn a_plan_alone_is_compared_with_nothing() {
+        for plan in [Plan::Recurrent, Plan::Fused, Plan::Split] {
+            let Costs { chunk, split, segmented, .. } = costs(LINEAR, &[plan]);
+            assert_eq!((chunk, split, segmented), (None, false, None));
+        }
+        assert!(costs(LINEAR, &[Plan::Segmented]).segmented.is_some());
+        assert!(costs(LINEAR, &[Plan::Recurrent, Plan::Fused]).segmented.is_none());
     }
 }

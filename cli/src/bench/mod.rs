@@ -208,7 +208,7 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
     let multiprocessors = setup.gpu.multiprocessors as usize;
     let spec = Spec::new(sizes.to_vec(), setup.dtype);
     let shape = Shape { sequences: batch, tokens, heads, multiprocessors };
-    let chosen = rule.timeline.as_ref().map(|t| Costs::of(t, &spec, setup.arch).choose(&[plan], shape));
+    let chosen = rule.timeline.as_ref().map(|t| Costs::of(t, &spec, setup.arch, &[plan]).choose(shape));
     let (columns, piece) = chosen.map_or((spec.columns, None), |choice| (choice.columns, choice.piece));
     let columns = setup.columns.unwrap_or(columns);
     let spec = Spec { columns, ..spec };

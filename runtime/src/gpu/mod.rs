@@ -51,12 +51,12 @@ pub(crate) struct Gpu<D: Driver> {
     jit: Option<Arc<Jit>>,
     /// Kernels that were loaded, those of a plan for each set of sizes and types seen so far.
     loaded: Arc<Mutex<LoadedKernels<D>>>,
-    /// What plans cost, for each set of sizes and types seen so far.
+    /// What plans cost, for each set of sizes, types and plans seen so far.
     costs: Arc<Mutex<KnownCosts>>,
 }
 
 /// Costs by what they were derived for; few as well.
-type KnownCosts = Vec<(Spec, Arc<Costs>)>;
+type KnownCosts = Vec<(Spec, &'static [Plan], Arc<Costs>)>;
 
 /// Kernels by what they were made for; few, so a list will do.
 type LoadedKernels<D> = Vec<(Plan, Spec, Arc<Loaded<D>>)>;
@@ -175,7 +175,7 @@ impl<D: Driver> Gpu<D> {
                 // A plan that rounds no operand must not stand in for one that was asked to round little.
                 let all = spec.precision == Precision::High && plans.contains(&Plan::Recurrent);
                 let plans = if all { &Plan::CHUNKWISE } else { plans };
-                self.costs(&spec).choose(plans, shape(&problem, self.driver.multiprocessors()))
+                self.costs(&spec, plans).choose(shape(&problem, self.driver.multiprocessors()))
             }
         };
         spec.columns = options.columns.unwrap_or(choice.columns);
@@ -184,13 +184,13 @@ impl<D: Driver> Gpu<D> {
     }
 
     /// What plans cost at these sizes and types, derived once.
-    fn costs(&self, spec: &Spec) -> Arc<Costs> {
+    fn costs(&self, spec: &Spec, plans: &'static [Plan]) -> Arc<Costs> {
         let mut all = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, found)) = all.iter().find(|(known, _)| known == spec) {
+        if let Some((.., found)) = all.iter().find(|(known, among, _)| (known, *among) == (spec, plans)) {
             return found.clone();
         }
-        let costs = Arc::new(Costs::of(&self.timeline, spec, self.driver.arch()));
-        all.push((spec.clone(), costs.clone()));
+        let costs = Arc::new(Costs::of(&self.timeline, spec, self.driver.arch(), plans));
+        all.push((spec.clone(), plans, costs.clone()));
         costs
     }
 
