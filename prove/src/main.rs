@@ -11,7 +11,7 @@
 
 use chunkwise::{Device, Error};
 use chunkwise_prove::gpu::Gpu;
-use chunkwise_prove::kernels::case::Case;
+use chunkwise_prove::kernels::case::{Case, Way};
 use chunkwise_prove::kernels::{Asked, prove, report, unexpected_refusals};
 use chunkwise_prove::micro;
 use chunkwise_prove::micro::run::{Simulator, compare};
@@ -97,6 +97,12 @@ struct Which {
     /// This rule alone
     #[arg(long)]
     rule: Option<String>,
+    /// Of all, this plan alone: recurrent, fused, fused-high, split, segmented
+    #[arg(long, requires = "all")]
+    plan: Option<Way>,
+    /// Of all, those with dims of these sizes alone
+    #[arg(long, value_delimiter = ',', requires = "all", value_parser = clap::value_parser!(u16).range(1..=256))]
+    sizes: Vec<u16>,
     /// This kernel alone, as failures name it: gla/bf16/K=64,V=100/7, gla/fused/bf16/K=64,V=100/7
     #[arg(long)]
     case: Option<Case>,
@@ -169,8 +175,9 @@ fn all(device: &Device, which: Which, out: &Path, inputs: Option<&Path>) -> Outc
 
 fn kernels(device: &Device, which: Which, out: Option<&Path>) -> Outcome {
     let nvrtc = Nvrtc::find()?;
-    let Which { all, few, seed, rule, case } = which;
-    let asked = Asked { device: device.clone(), all, few, seed, rule, case };
+    let Which { all, few, seed, rule, plan, sizes, case } = which;
+    let sizes = sizes.into_iter().map(usize::from).collect();
+    let asked = Asked { device: device.clone(), all, few, seed, rule, plan, sizes, case };
     let cases = asked.cases().map_err(|what| Error::mistake(what, "`chunkwise list` names the rules"))?;
     let bar = report::bar(cases.len());
     let verdicts = prove(&asked, &cases, &nvrtc, |case| {

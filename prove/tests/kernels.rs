@@ -10,8 +10,7 @@ use chunkwise_runtime::nvrtc::Nvrtc;
 #[test]
 fn every_kernel() {
     let nvrtc = Nvrtc::find().unwrap_or_else(|error| panic!("{error}"));
-    let asked =
-        Asked { device: Device::sim(Arch::Sm80), all: false, few: false, seed: 1, rule: None, case: None };
+    let asked = asked();
     let cases = asked.cases().unwrap();
     assert!(cases.len() >= 90, "only {} kernels", cases.len());
     let verdicts = prove(&asked, &cases, &nvrtc, |_| {});
@@ -20,6 +19,22 @@ fn every_kernel() {
     assert!(failures.is_empty(), "\n{failures}");
     let missing = unexpected_refusals(&verdicts);
     assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// A sample.
+fn asked() -> Asked {
+    let device = Device::sim(Arch::Sm80);
+    Asked { device, all: false, few: false, seed: 1, rule: None, plan: None, sizes: Vec::new(), case: None }
+}
+
+#[test]
+fn all_of_a_plan_and_some_sizes() {
+    let split = Some(Way::Split);
+    let asked =
+        Asked { all: true, rule: Some("gla".to_owned()), plan: split, sizes: vec![16, 100], ..asked() };
+    let labels: Vec<String> = asked.cases().unwrap().iter().map(|case| case.to_string()).collect();
+    assert_eq!(labels.len(), 3 * 4);
+    assert!(labels.contains(&"gla/split/f16/K=16,V=100/1".to_owned()), "{labels:?}");
 }
 
 #[test]
@@ -48,7 +63,7 @@ fn a_sample_has_every_size_and_type() {
         assert!(count >= 30, "{count} dims of size {size}");
     }
     // Sizes of two dims, by each plan in three types, and in two with operands in two parts.
-    assert_eq!(product(&rules()[..1], 1).len(), 100 * (4 * 3 + 2));
+    assert_eq!(product(&rules()[..1], &Way::ALL, &case::SIZES, 1).len(), 100 * (4 * 3 + 2));
     for way in Way::ALL {
         let count = cases.iter().filter(|case| case.way == way).count();
         assert!(count >= 4, "{count} kernels of {}", way.name());

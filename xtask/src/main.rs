@@ -56,7 +56,7 @@ fn print_help() -> ExitCode {
     for step in suite::ALL {
         println!("                    {:<12} {}", step.name, step.purpose);
     }
-    println!("  prove [--all] [--seed N] [--rule NAME] [--case LABEL]");
+    println!("  prove [--all [--plan NAME] [--sizes N,..]] [--seed N] [--rule NAME] [--case LABEL]");
     println!(
         "                  kernels in the simulator against the token loop in f64: some of each rule, or all"
     );

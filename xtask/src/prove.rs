@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo xtask prove                                   some kernels of each rule
-//! cargo xtask prove --all                             every rule, plan, element type and size; hours
+//! cargo xtask prove --all                             every rule, plan, element type and size; half a day
+//! cargo xtask prove --all --plan split --sizes 64,128 those of one plan, with dims of these sizes alone
 //! cargo xtask prove --rule gla --seed 7
 //! cargo xtask prove --case gla/bf16/K=64,V=100/7      one kernel, as a failure names it: of the token loop, or of
 //! cargo xtask prove --case gla/fused/bf16/K=64,V=100/7   another plan

@@ -78,6 +78,15 @@ impl Way {
     }
 }
 
+impl FromStr for Way {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Way, String> {
+        let names = Way::ALL.map(Way::name).join(", ");
+        Way::ALL.into_iter().find(|way| way.name() == text).ok_or_else(|| format!("the plans are {names}"))
+    }
+}
+
 /// Whether a rule has kernels of this way at all, asked for small ones.
 pub fn has(rule: &Rule, way: Way) -> bool {
     let sizes = vec![16; rule.signature.dims.len()];
@@ -145,7 +154,7 @@ impl FromStr for Case {
             [name, way, dtype, sizes, seed] => (name, way, dtype, sizes, seed),
             _ => return Err(wrong("it has neither four parts nor five")),
         };
-        let way = Way::ALL.into_iter().find(|w| w.name() == way).ok_or_else(|| wrong("no such plan"))?;
+        let way = way.parse().map_err(|_| wrong("no such plan"))?;
         let rule = rule(name).ok_or_else(|| wrong("there is no such rule"))?;
         let dtype = DTYPES.into_iter().find(|d| d.name() == dtype).ok_or_else(|| wrong("no such type"))?;
         let given: Vec<(&str, usize)> = sizes
@@ -203,18 +212,18 @@ pub fn frames(rule: &Rule, way: Way) -> Vec<Frame> {
     all
 }
 
-/// Every kernel of the given rules.
-pub fn product(rules: &[&Rule], seed: u64) -> Vec<Case> {
+/// Every kernel of the given rules and ways, each dim of each of the given sizes.
+pub fn product(rules: &[&Rule], ways: &[Way], sizes: &[usize], seed: u64) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (rule, way) in rules.iter().flat_map(|rule| Way::ALL.map(|way| (rule, way))) {
+    for (rule, &way) in rules.iter().flat_map(|rule| ways.iter().map(move |way| (rule, way))) {
         if !has(rule, way) {
             continue;
         }
         let dims = rule.signature.dims.len();
         for &dtype in way.dtypes() {
-            for index in 0..SIZES.len().pow(dims as u32) {
+            for index in 0..sizes.len().pow(dims as u32) {
                 let sizes =
-                    (0..dims as u32).map(|d| SIZES[index / SIZES.len().pow(d) % SIZES.len()]).collect();
+                    (0..dims as u32).map(|d| sizes[index / sizes.len().pow(d) % sizes.len()]).collect();
                 cases.push(Case { rule: rule.signature.name.clone(), way, dtype, sizes, seed });
             }
         }

@@ -8,7 +8,7 @@ pub mod case;
 pub mod report;
 pub mod run;
 
-use case::{Case, Way, product, rules, sample};
+use case::{Case, SIZES, Way, product, rules, sample};
 use chunkwise::{Device, Rule};
 use chunkwise_runtime::nvrtc::Nvrtc;
 use rayon::prelude::*;
@@ -27,6 +27,10 @@ pub struct Asked {
     pub seed: u64,
     /// This rule alone.
     pub rule: Option<String>,
+    /// This plan alone, of all kernels.
+    pub plan: Option<Way>,
+    /// Dims of these sizes alone, of all kernels; of every size where there is none.
+    pub sizes: Vec<usize>,
     /// This kernel alone.
     pub case: Option<Case>,
 }
@@ -48,7 +52,11 @@ impl Asked {
             }
         }
         Ok(match (self.all, self.few) {
-            (true, _) => product(&chosen, self.seed),
+            (true, _) => {
+                let ways = self.plan.map_or(Way::ALL.to_vec(), |way| vec![way]);
+                let sizes = if self.sizes.is_empty() { &SIZES } else { self.sizes.as_slice() };
+                product(&chosen, &ways, sizes, self.seed)
+            }
             (false, true) => chosen.iter().flat_map(|rule| case::small(rule, self.seed)).collect(),
             (false, false) => sample(&chosen, self.seed),
         })
