@@ -40,7 +40,7 @@ struct Fine {
             x[e][0] = E::low(high[e]) + E::low(low[e]);
             x[e][1] = E::high(high[e]) + E::high(low[e]);
         }
-        row += threadIdx.x % 32 / 4;
+        row += this_thread() % 32 / 4;
         *at(row, column / 16) = round_four(x[0][0], x[0][1], x[2][0], x[2][1]);
         *at(row + 8, column / 16) = round_four(x[1][0], x[1][1], x[3][0], x[3][1]);
     }
@@ -49,7 +49,7 @@ struct Fine {
 // 16 rows of a matrix.
 template <int N, int COLUMNS>
 __device__ __forceinline__ void store_fine(Fine<COLUMNS> to, const float (&d)[N][4], int row) {
-    row += threadIdx.x % 32 / 4;
+    row += this_thread() % 32 / 4;
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
         *to.at(row, n / 2) = round_four(d[n][0], d[n][1], d[n + 1][0], d[n + 1][1]);
@@ -61,7 +61,7 @@ __device__ __forceinline__ void store_fine(Fine<COLUMNS> to, const float (&d)[N]
 // blocks above are not read. The order of columns inside a group of 16 is any, as long as it is that of both operands.
 template <int READS, int WRITES, int N, int K, int COLUMNS>
 __device__ __forceinline__ void multiply_fine(float (&d)[N][4], const float (&a)[K][4], Fine<COLUMNS> l) {
-    const int row = threadIdx.x % 32 / 4;
+    const int row = this_thread() % 32 / 4;
     // Every row of a lane has one parity: groups of even and of odd number each have one place to start from.
     const float *even = reinterpret_cast<const float *>(l.at(row, 0));
     const float *odd = reinterpret_cast<const float *>(l.at(row, 1)) - 16;

@@ -18,7 +18,7 @@ template <int ROWS, int BYTES, int PITCH, int READS, int WRITES, int GROUP, int 
 __device__ __forceinline__ void fetch_rows(char *to, const char *from, int step, int left) {
     constexpr int SIZE = BYTES % 16 == 0 ? 16 : 4, PIECES = BYTES / SIZE;
 #pragma unroll 4
-    for (int piece = threadIdx.x; piece < ROWS * PIECES; piece += THREADS) {
+    for (int piece = this_thread(); piece < ROWS * PIECES; piece += THREADS) {
         const int row = piece / PIECES, at = piece % PIECES * SIZE;
         if (!crosses<BYTES, READS, WRITES, GROUP>(row, at)) continue;
         copy_async<SIZE>(to + row * PITCH + at, at < left ? from + row * step + at : from, at < left);
@@ -30,7 +30,7 @@ template <int ROWS, int BYTES, int PITCH, int READS, int WRITES, int GROUP, int 
 __device__ __forceinline__ void send_rows(char *to, int step, const char *from) {
     constexpr int SIZE = BYTES % 16 == 0 ? 16 : 4, PIECES = BYTES / SIZE;
 #pragma unroll 4
-    for (int piece = threadIdx.x; piece < ROWS * PIECES; piece += THREADS) {
+    for (int piece = this_thread(); piece < ROWS * PIECES; piece += THREADS) {
         const int row = piece / PIECES, at = piece % PIECES * SIZE;
         if (!crosses<BYTES, READS, WRITES, GROUP>(row, at)) continue;
         char *const there = to + row * step + at;
@@ -46,7 +46,7 @@ __device__ __forceinline__ void send_rows(char *to, int step, const char *from) 
 // An operand of a warp, as it lies in its registers.
 template <int K>
 __device__ __forceinline__ void give_operand(char *to, const unsigned (&a)[K][4]) {
-    uint4 *const at = reinterpret_cast<uint4 *>(to) + threadIdx.x % 32;
+    uint4 *const at = reinterpret_cast<uint4 *>(to) + this_thread() % 32;
 #pragma unroll
     for (int k = 0; k < K; ++k) at[k * 32] = make_uint4(a[k][0], a[k][1], a[k][2], a[k][3]);
 }
@@ -54,7 +54,7 @@ __device__ __forceinline__ void give_operand(char *to, const unsigned (&a)[K][4]
 // The inverse of give_operand.
 template <int K>
 __device__ __forceinline__ void take_operand(unsigned (&a)[K][4], const char *from) {
-    const uint4 *const at = reinterpret_cast<const uint4 *>(from) + threadIdx.x % 32;
+    const uint4 *const at = reinterpret_cast<const uint4 *>(from) + this_thread() % 32;
 #pragma unroll
     for (int k = 0; k < K; ++k) {
         const uint4 x = at[k * 32];
@@ -68,7 +68,7 @@ __device__ __forceinline__ void take_operand(unsigned (&a)[K][4], const char *fr
 // Accumulators of a warp, as they lie in its registers.
 template <int N>
 __device__ __forceinline__ void give_rows(char *to, const float (&d)[N][4]) {
-    float4 *const at = reinterpret_cast<float4 *>(to) + threadIdx.x % 32;
+    float4 *const at = reinterpret_cast<float4 *>(to) + this_thread() % 32;
 #pragma unroll
     for (int n = 0; n < N; ++n) at[n * 32] = make_float4(d[n][0], d[n][1], d[n][2], d[n][3]);
 }
@@ -76,7 +76,7 @@ __device__ __forceinline__ void give_rows(char *to, const float (&d)[N][4]) {
 // The inverse of give_rows.
 template <int N>
 __device__ __forceinline__ void take_rows(float (&d)[N][4], const char *from) {
-    const float4 *const at = reinterpret_cast<const float4 *>(from) + threadIdx.x % 32;
+    const float4 *const at = reinterpret_cast<const float4 *>(from) + this_thread() % 32;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
         const float4 x = at[n * 32];

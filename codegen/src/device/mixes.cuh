@@ -16,7 +16,7 @@ __device__ __forceinline__ void mix_rows(float *table, const float *runs, int le
     const int half = 1 << level;
     const float *from = table + level * STATES * ROWS;
     float *to = table + (level + 1) * STATES * ROWS;
-    for (int row = threadIdx.x % 32; row < ROWS; row += 32) {
+    for (int row = this_thread() % 32; row < ROWS; row += 32) {
         const int t = row / SLOTS;
         const float *by = runs + ((t | (2 * half - 1)) - (WRITES ? 0 : half)) * STATES * STATES;
         const bool stands = WRITES ? !(t & half) : t & half;
@@ -36,7 +36,7 @@ __device__ __forceinline__ void mix_rows(float *table, const float *runs, int le
 // Joins runs of 2^level tokens: the later one's matrix times the earlier one's. For one warp.
 template <int TOKENS, int STATES>
 __device__ __forceinline__ void join_mixes(float *runs, int level) {
-    const int half = 1 << level, last = (threadIdx.x % 32 + 1) * 2 * half - 1;
+    const int half = 1 << level, last = (this_thread() % 32 + 1) * 2 * half - 1;
     __syncwarp();
     if (last < TOKENS) {
         float *later = runs + last * STATES * STATES;
@@ -64,7 +64,7 @@ __device__ __forceinline__ void join_mixes(float *runs, int level) {
 template <int TOKENS, int READS, int WRITES, int STATES, int N>
 __device__ __forceinline__ void mix_between(float (&d)[N][4], const float *reads, const float *writes, const float *own, int row) {
     constexpr int ROWS = TOKENS * READS, COLUMNS = TOKENS * WRITES;
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
 #pragma unroll
@@ -90,7 +90,7 @@ __device__ __forceinline__ void mix_between(float (&d)[N][4], const float *reads
 // used: a warp that has several states has no registers for all of one as an operand. REST takes what rounding loses.
 template <typename E, bool REST, int N, int M, int COLUMNS>
 __device__ __forceinline__ void multiply_state(float (&d)[N][4], const float (&s)[M][4], Tile<COLUMNS> b) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     const char *at = b.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
 #pragma unroll
     for (int k = 0; k < M / 2; ++k) {

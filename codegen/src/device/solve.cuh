@@ -36,7 +36,7 @@ __device__ __forceinline__ void pack_split(unsigned (&high)[4], unsigned (&low)[
 // substitution. For one warp.
 template <int ROWS>
 __device__ __forceinline__ void invert_block(Square<ROWS> m, int block) {
-    const int column = threadIdx.x % 16;
+    const int column = this_thread() % 16;
     __syncwarp();
     float x[16];
 #pragma unroll
@@ -46,7 +46,7 @@ __device__ __forceinline__ void invert_block(Square<ROWS> m, int block) {
         for (int k = 0; k < r; ++k) x[r] = fmaf(*m.at(block + r, block + k), x[k], x[r]);
     }
     __syncwarp();
-    if (threadIdx.x % 32 < 16) {
+    if (this_thread() % 32 < 16) {
 #pragma unroll
         for (int r = 0; r < 16; ++r) *m.at(block + r, block + column) = x[r];
     }
@@ -59,7 +59,7 @@ struct Split {
     // A block of 16 x 16 as operands.
     template <typename E>
     __device__ __forceinline__ void put(int row, int column, const unsigned (&upper)[4], const unsigned (&rest)[4]) const {
-        const int lane = threadIdx.x % 32;
+        const int lane = this_thread() % 32;
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             const int r = row + lane / 4 + e % 2 * 8, c = column + lane % 4 * 2 + e / 2 * 8;
@@ -75,8 +75,8 @@ struct Split {
 template <typename E, int WARPS, typename TO, int ROWS>
 __device__ __forceinline__ void merge_blocks(TO to, Square<ROWS> m) {
     constexpr int BLOCKS = ROWS / 16;
-    const int lane = threadIdx.x % 32;
-    for (int j = threadIdx.x / 32; j < BLOCKS; j += WARPS) {
+    const int lane = this_thread() % 32;
+    for (int j = this_thread() / 32; j < BLOCKS; j += WARPS) {
         unsigned high[BLOCKS][4], low[BLOCKS][4];
         float x[2][4];
 #pragma unroll
@@ -131,7 +131,7 @@ __device__ __forceinline__ float bounded_log2(float x) { return x < -127.0f ? -1
 template <int TOKENS>
 __device__ __forceinline__ void sum_before(float *x) {
     constexpr int EACH = (TOKENS + 31) / 32;
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     float mine[EACH], sum = 0.0f;
 #pragma unroll
     for (int e = 0; e < EACH; ++e) {
@@ -159,7 +159,7 @@ __device__ __forceinline__ void sum_before(float *x) {
 // the chunk's start, `from_start` the decay, `to_end` the decay from the row to the chunk's end. For one warp.
 template <int TOKENS, int SLOTS>
 __device__ __forceinline__ void decay_rows(const float *before, float *cumulative, float *from_start, float *to_end) {
-    for (int row = threadIdx.x % 32; row < TOKENS * SLOTS; row += 32) {
+    for (int row = this_thread() % 32; row < TOKENS * SLOTS; row += 32) {
         const float here = before[row / SLOTS] + cumulative[row];
         cumulative[row] = here;
         from_start[row] = exp2_fast(here);
@@ -200,7 +200,7 @@ template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THR
 __device__ __forceinline__ void decay_since(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
                                             int period) {
     constexpr int PAIRS = COLUMNS / 2;
-    for (int item = threadIdx.x; item < PAIRS * (TOKENS / period); item += THREADS) {
+    for (int item = this_thread(); item < PAIRS * (TOKENS / period); item += THREADS) {
         const int column = item % PAIRS * 2, first = item / PAIRS * period + begin;
         float2 since = make_float2(1.0f, 1.0f);
 #pragma unroll 4
@@ -223,7 +223,7 @@ template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THR
 __device__ __forceinline__ void decay_until(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
                                              int period) {
     constexpr int PAIRS = COLUMNS / 2;
-    for (int item = threadIdx.x; item < PAIRS * (TOKENS / period); item += THREADS) {
+    for (int item = this_thread(); item < PAIRS * (TOKENS / period); item += THREADS) {
         const int column = item % PAIRS * 2, first = item / PAIRS * period + begin;
         float2 until = make_float2(1.0f, 1.0f);
 #pragma unroll 4
@@ -243,7 +243,7 @@ __device__ __forceinline__ void decay_until(Split<COLUMNS> to, Split<COLUMNS> fr
 // The decays of the whole chunk, by channel.
 template <int TOKENS, int THREADS, int COLUMNS>
 __device__ __forceinline__ void decay_chunk(float *all, const float *decay) {
-    for (int column = threadIdx.x; column < COLUMNS; column += THREADS) {
+    for (int column = this_thread(); column < COLUMNS; column += THREADS) {
         float product = 1.0f;
 #pragma unroll 8
         for (int t = 0; t < TOKENS; ++t) product *= decay[t * COLUMNS + column];
@@ -255,7 +255,7 @@ __device__ __forceinline__ void decay_chunk(float *all, const float *decay) {
 // pairs within runs of as many tokens.
 template <typename E, int READS, int WRITES, bool RUN, int N, int COLUMNS>
 __device__ __forceinline__ void add_gram(float (&d)[N][4], Tile<COLUMNS> reads, Tile<COLUMNS> writes, int row, int length) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     const char *left = reads.at(row + lane % 16, lane / 16 * 8);
     const char *right = writes.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
     const int first = row / READS, last = (row + 15) / READS;
@@ -263,7 +263,7 @@ __device__ __forceinline__ void add_gram(float (&d)[N][4], Tile<COLUMNS> reads, 
     for (int n = 0; n < N; n += 2) {
         const int begin = n * 8 / WRITES, end = (n * 8 + 15) / WRITES;
         // Some write comes before some read of the same run; where blocks are whole in a half, in the right halves.
-        bool meets = begin <= last && end / (RUN ? length : 2 * length) >= first / (RUN ? length : 2 * length);
+        bool meets = begin <= last && (end | ((RUN ? length : 2 * length) - 1)) >= first;
         if (!RUN && 16 % READS == 0 && 16 % WRITES == 0) meets = meets && (last & length) && !(begin & length);
         if (!meets) continue;
         float part[2][4] = {};
@@ -279,8 +279,8 @@ __device__ __forceinline__ void add_gram(float (&d)[N][4], Tile<COLUMNS> reads, 
         for (int e = 0; e < 8; ++e) {
             const int t = (row + lane / 4 + e / 2 % 2 * 8) / READS;
             const int s = (n * 8 + e / 4 * 8 + lane % 4 * 2 + e % 2) / WRITES;
-            const bool halves = t / (2 * length) == s / (2 * length) && (t & length) && !(s & length);
-            const bool pair = RUN ? t / length == s / length && s < t : halves;
+            const bool halves = (t & length) && (t ^ s) >= length && (t ^ s) < 2 * length;
+            const bool pair = RUN ? s < t && (t ^ s) < length : halves;
             d[n + e / 4][e % 4] += pair ? part[e / 4][e % 4] : 0.0f;
         }
     }
@@ -289,7 +289,7 @@ __device__ __forceinline__ void add_gram(float (&d)[N][4], Tile<COLUMNS> reads, 
 // Adds what reads find of writes of their own token: WRITES numbers a read row.
 template <int READS, int WRITES, int N>
 __device__ __forceinline__ void add_own(float (&d)[N][4], const float *own, int row) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
 #pragma unroll
@@ -303,7 +303,7 @@ __device__ __forceinline__ void add_own(float (&d)[N][4], const float *own, int 
 // Signs of decays: replaces each by the product of those before it; `x[TOKENS]` becomes the product of all. For one warp.
 template <int TOKENS>
 __device__ __forceinline__ void signs_before(float *x) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     float carry = 1.0f;
     for (int base = 0; base < TOKENS; base += 32) {
         const float mine = base + lane < TOKENS ? x[base + lane] : 1.0f;
@@ -324,7 +324,7 @@ __device__ __forceinline__ void signs_before(float *x) {
 // Puts the signs of rows, SLOTS a token, beside their decays; see decay_rows. For one warp.
 template <int TOKENS, int SLOTS>
 __device__ __forceinline__ void sign_rows(const float *before, float *sign, float *from_start, float *to_end) {
-    for (int row = threadIdx.x % 32; row < TOKENS * SLOTS; row += 32) {
+    for (int row = this_thread() % 32; row < TOKENS * SLOTS; row += 32) {
         const float here = before[row / SLOTS] * sign[row];
         sign[row] = here;
         from_start[row] *= here;
@@ -335,7 +335,7 @@ __device__ __forceinline__ void sign_rows(const float *before, float *sign, floa
 // Multiplies by the signs between each write and each read.
 template <int N>
 __device__ __forceinline__ void sign_between(float (&d)[N][4], const float *reads, const float *writes, int row) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     const float upper = reads[row + lane / 4], lower = reads[row + lane / 4 + 8];
 #pragma unroll
     for (int n = 0; n < N; ++n) {

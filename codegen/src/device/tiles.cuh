@@ -3,6 +3,14 @@
 // A fragment of accumulators `c[n][4]` is 16 rows by 8 n columns: lane l holds columns 8 n + 2 (l % 4) and the next, of row
 // l / 4 in c[n][0..2] and of row l / 4 + 8 in c[n][2..4]. Packed in pairs, two neighbours n are one operand of 16 x 16.
 
+// The number of this thread, as if it were new each time. What follows from it, addresses above all, is then computed where it
+// is used; the compiler would otherwise compute it once, before the loop over chunks, and keep it in registers that states need.
+__device__ __forceinline__ int this_thread() {
+    int thread = threadIdx.x;
+    asm volatile("" : "+r"(thread));
+    return thread;
+}
+
 // bf16 operands, two in a register, the one at the lower address in the lower half.
 struct bf16_pair {
     static __device__ __forceinline__ unsigned of(float low, float high) {
@@ -133,7 +141,7 @@ __device__ __forceinline__ void wait_copies() {
 template <int TOKENS, int SLOTS, int RUN, int LANES, int WARPS, int COLUMNS, typename T>
 __device__ __forceinline__ void fetch_tile(Tile<COLUMNS> to, const T *from, i64 step, i64 entry, int count, int left) {
     constexpr int ROUNDS = (TOKENS + WARPS * (32 / LANES) - 1) / (WARPS * (32 / LANES));
-    const int group = threadIdx.x / LANES, member = threadIdx.x % LANES;
+    const int group = this_thread() / LANES, member = this_thread() % LANES;
 #pragma unroll 4
     for (int row = 0; row < ROUNDS * SLOTS; ++row) {
         const int t = group + row / SLOTS * (WARPS * (32 / LANES)), slot = row % SLOTS;
@@ -156,7 +164,7 @@ __device__ __forceinline__ void fetch_tile(Tile<COLUMNS> to, const T *from, i64 
 // of its group; groups of one lane are the tokens of one warp.
 template <int TOKENS, int SLOTS, int LANES, int WARPS>
 __device__ __forceinline__ void fetch_numbers(float *to, const f32 *from, i64 step, i64 entry, int count) {
-    const int group = WARPS == 1 ? threadIdx.x % 32 : threadIdx.x / LANES, member = threadIdx.x % LANES;
+    const int group = WARPS == 1 ? this_thread() % 32 : this_thread() / LANES, member = this_thread() % LANES;
     for (int t = group; t < TOKENS; t += WARPS * (32 / LANES)) {
         for (int slot = member; slot < SLOTS; slot += LANES) {
             const bool there = t < count;
@@ -170,7 +178,7 @@ template <typename E, int TOKENS, int SLOTS, int RUN, int LANES, int WARPS, int 
 __device__ __forceinline__ void fetch_split(Tile<COLUMNS> high, Tile<COLUMNS> low, const f32 *from, i64 step, i64 entry,
                                             int count, int left) {
     constexpr int ROUNDS = (TOKENS + WARPS * (32 / LANES) - 1) / (WARPS * (32 / LANES));
-    const int group = threadIdx.x / LANES, member = threadIdx.x % LANES;
+    const int group = this_thread() / LANES, member = this_thread() % LANES;
 #pragma unroll 4
     for (int row = 0; row < ROUNDS * SLOTS; ++row) {
         const int t = group + row / SLOTS * (WARPS * (32 / LANES)), slot = row % SLOTS;
@@ -195,7 +203,7 @@ __device__ __forceinline__ void fetch_split(Tile<COLUMNS> high, Tile<COLUMNS> lo
 // Zeros in every column of ROWS rows.
 template <int ROWS, int THREADS, int COLUMNS>
 __device__ __forceinline__ void clear_tile(Tile<COLUMNS> to) {
-    for (int piece = threadIdx.x; piece < ROWS * COLUMNS / 8; piece += THREADS) {
+    for (int piece = this_thread(); piece < ROWS * COLUMNS / 8; piece += THREADS) {
         *reinterpret_cast<uint4 *>(to.at(piece / (COLUMNS / 8), piece % (COLUMNS / 8) * 8)) = make_uint4(0, 0, 0, 0);
     }
 }
@@ -280,7 +288,7 @@ __device__ __forceinline__ void pack_rest(unsigned (&a)[N / 2][4], const float (
 // d[16 x 8 N] += a[16 x 16 K] B^T, where the rows of B are the tile's.
 template <typename E, int N, int K, int COLUMNS>
 __device__ __forceinline__ void multiply_rows(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> b) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     const char *at = b.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
 #pragma unroll
     for (int k = 0; k < K; ++k) {
@@ -304,7 +312,7 @@ __device__ constexpr int blocks_before(int block) {
 // the blocks above are not read.
 template <typename E, int READS, int WRITES, int N, int K, int COLUMNS>
 __device__ __forceinline__ void multiply_lower(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> l) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     const char *at = l.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
@@ -324,7 +332,7 @@ __device__ __forceinline__ void multiply_lower(float (&d)[N][4], const unsigned 
 template <typename E, int N, int K, int COLUMNS, typename... PARTS>
 __device__ __forceinline__ void multiply_columns(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> b,
                                                  const PARTS &...smaller) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     const char *at = b.at(lane % 16, lane / 16 * 8);
 #pragma unroll
     for (int k = 0; k < K; ++k) {
@@ -342,7 +350,7 @@ __device__ __forceinline__ void multiply_columns(float (&d)[N][4], const unsigne
 // The 16 x 8 N products of read rows `row`.. with all write rows that any of them can see.
 template <typename E, int READS, int WRITES, int N, int COLUMNS>
 __device__ __forceinline__ void gram(float (&d)[N][4], Tile<COLUMNS> reads, Tile<COLUMNS> writes, int row) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     const char *left = reads.at(row + lane % 16, lane / 16 * 8);
     const char *right = writes.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
     const int blocks = blocks_before<READS, WRITES>(row / 16);
@@ -372,7 +380,7 @@ __device__ __forceinline__ bool is_before(int s, int t) {
 // Keeps the products of writes that come before the read.
 template <int READS, int WRITES, unsigned SAME, int N>
 __device__ __forceinline__ void mask_later(float (&d)[N][4], int row) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
 #pragma unroll
@@ -386,7 +394,7 @@ __device__ __forceinline__ void mask_later(float (&d)[N][4], int row) {
 // Multiplies by the decay from each write to each read, 2^(read - write), where both are cumulative.
 template <int N>
 __device__ __forceinline__ void decay_between(float (&d)[N][4], const float *reads, const float *writes, int row) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     const float upper = reads[row + lane / 4], lower = reads[row + lane / 4 + 8];
 #pragma unroll
     for (int n = 0; n < N; ++n) {
@@ -401,7 +409,7 @@ __device__ __forceinline__ void decay_between(float (&d)[N][4], const float *rea
 // d += diag(c) x, of rows `row`..
 template <int N>
 __device__ __forceinline__ void add_scaled_rows(float (&d)[N][4], const float (&x)[N][4], const float *c, int row) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     const float upper = c[row + lane / 4], lower = c[row + lane / 4 + 8];
 #pragma unroll
     for (int n = 0; n < N; ++n) {
@@ -413,7 +421,7 @@ __device__ __forceinline__ void add_scaled_rows(float (&d)[N][4], const float (&
 // Each column times a number.
 template <int N>
 __device__ __forceinline__ void scale_columns(float (&d)[N][4], const float *c) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
         const float2 by = *reinterpret_cast<const float2 *>(c + n * 8 + lane % 4 * 2);
@@ -447,7 +455,7 @@ __device__ __forceinline__ void scale_all(float (&d)[N][4], float by) {
 // The transpose of 16 columns of a tile, from `column` on.
 template <typename E, int N, int COLUMNS>
 __device__ __forceinline__ void load_columns(float (&d)[N][4], Tile<COLUMNS> from, int column) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     const char *at = from.at(lane % 8 + lane / 16 * 8, column + lane / 8 % 2 * 8);
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
@@ -476,7 +484,7 @@ __device__ __forceinline__ void add_columns(float (&d)[N][4], Tile<COLUMNS> from
 // The inverse of load_columns, rounded.
 template <typename E, int N, int COLUMNS>
 __device__ __forceinline__ void store_columns(Tile<COLUMNS> to, const float (&d)[N][4], int column) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     char *at = to.at(lane / 4, column + lane % 4 * 2);
 #pragma unroll
     for (int n = 0; n < N; ++n) {
@@ -488,7 +496,7 @@ __device__ __forceinline__ void store_columns(Tile<COLUMNS> to, const float (&d)
 // 16 rows of a matrix, rounded.
 template <typename E, int N, int COLUMNS>
 __device__ __forceinline__ void store_rows(Tile<COLUMNS> to, const float (&d)[N][4], int row) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     char *at = to.at(row + lane / 4, lane % 4 * 2);
 #pragma unroll
     for (int n = 0; n < N; ++n) {
@@ -500,7 +508,7 @@ __device__ __forceinline__ void store_rows(Tile<COLUMNS> to, const float (&d)[N]
 // 16 rows of a matrix. In one instruction for each pair: the compiler would part the first one, whose halves meet in a bank.
 template <int N, int COLUMNS>
 __device__ __forceinline__ void store_square(Square<COLUMNS> to, const float (&d)[N][4], int row) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
     const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(to.at(row + lane / 4, lane % 4 * 2)));
 #pragma unroll
     for (int n = 0; n < N; ++n) {
@@ -516,7 +524,7 @@ template <int TOKENS, int SLOTS, int RUN, typename T, int COLUMNS>
 __device__ __forceinline__ void send_columns(T *to, i64 step, Tile<COLUMNS> from, int slot, int column, int count, int left) {
     constexpr int PIECES = 16 / RUN;
 #pragma unroll 4
-    for (int piece = threadIdx.x % 32; piece < TOKENS * PIECES; piece += 32) {
+    for (int piece = this_thread() % 32; piece < TOKENS * PIECES; piece += 32) {
         // Of eight rows the even ones first: with two pieces each they are in different banks.
         const int row = piece / PIECES, t = row / 8 * 8 + row % 4 * 2 + row / 4 % 2;
         const int at = column + piece % PIECES * RUN;
@@ -530,7 +538,7 @@ __device__ __forceinline__ void send_columns(T *to, i64 step, Tile<COLUMNS> from
 // 16 columns of a state, transposed, from `column` on; what is outside the state is zero.
 template <int K, int V, int N>
 __device__ __forceinline__ void load_state(float (&s)[N][4], const f32 *from, int column) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
 #pragma unroll
@@ -544,7 +552,7 @@ __device__ __forceinline__ void load_state(float (&s)[N][4], const f32 *from, in
 // 16 columns of the identity of K rows, transposed, from `column` on; see load_state.
 template <int K, int N>
 __device__ __forceinline__ void set_identity(float (&s)[N][4], int column) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
 #pragma unroll
@@ -558,7 +566,7 @@ __device__ __forceinline__ void set_identity(float (&s)[N][4], int column) {
 // The inverse of load_state.
 template <int K, int V, int N>
 __device__ __forceinline__ void store_state(f32 *to, const float (&s)[N][4], int column) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
 #pragma unroll
@@ -572,7 +580,7 @@ __device__ __forceinline__ void store_state(f32 *to, const float (&s)[N][4], int
 // The transpose of accumulators as 16 columns of rows of float.
 template <int N, int COLUMNS>
 __device__ __forceinline__ void store_wide(Wide<COLUMNS> to, const float (&d)[N][4], int column) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
 #pragma unroll
@@ -620,7 +628,7 @@ __device__ __forceinline__ void store_floats(float *to, const float (&from)[N], 
 // The one column of a vector state: numbers as the first row of a fragment, the other rows zero.
 template <int N>
 __device__ __forceinline__ void load_numbers(float (&d)[N][4], const float *from) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
         const float2 at = *reinterpret_cast<const float2 *>(from + n * 8 + lane % 4 * 2);
@@ -633,7 +641,7 @@ __device__ __forceinline__ void load_numbers(float (&d)[N][4], const float *from
 // The first row of a fragment as numbers.
 template <int N>
 __device__ __forceinline__ void store_numbers(float *to, const float (&d)[N][4]) {
-    const int lane = threadIdx.x % 32;
+    const int lane = this_thread() % 32;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
         if (lane < 4) *reinterpret_cast<float2 *>(to + n * 8 + lane * 2) = make_float2(d[n][0], d[n][1]);

@@ -362,16 +362,13 @@ impl Warp<'_, '_> {
             self.fade(w);
         }
         let (e, tile) = (fused.operand(), fused.state_keys(keys));
-        match (&packed.low, &tile.low) {
-            // Each fragment of the keys is loaded once.
-            (Some(low), None) if split => {
-                w.line(format_args!("multiply_columns<{e}>({s}, {}, {}, {low});", packed.high, tile.high))
-            }
-            _ => {
-                let packed = Packed { low: packed.low.filter(|_| split), ..packed };
-                fused.product((&format!("multiply_columns<{e}>"), s, ""), &packed, &tile, w);
-            }
+        let Packed { high, low } = &packed;
+        if let Some(rest) = &tile.low {
+            w.line(format_args!("multiply_columns<{e}>({s}, {high}, {rest});"));
         }
+        // Each fragment of the keys is loaded once.
+        let low = low.as_ref().filter(|_| split).map_or(String::new(), |low| format!(", {low}"));
+        w.line(format_args!("multiply_columns<{e}>({s}, {high}, {}{low});", tile.high));
     }
 
     /// The decay of the whole chunk.
