@@ -14,7 +14,13 @@ mod inner {
     use chunkwise::rule;
 
     #[rule]
-    pub(crate) fn decayed(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, r#type: Scalar) -> Vector<V> {
+    pub(crate) fn decayed(
+        mut s: State<K, V>,
+        q: Vector<K>,
+        k: Vector<K>,
+        v: Vector<V>,
+        r#type: Scalar,
+    ) -> Vector<V> {
         s *= sigmoid(r#type);
         s += outer(k, v);
         s.read(q)
@@ -33,7 +39,8 @@ macro_rules! delta {
 
 delta!(delta, key, 1.0 + 1.0);
 
-fn main() {
+#[test]
+fn rules_and_their_inputs() {
     #[rule(recurrent)]
     fn squashed(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>) -> Vector<V> {
         s = tanh(s + outer(k, v));
@@ -49,12 +56,19 @@ fn main() {
     assert_eq!(inner::decayed().signature.params[3].name, "type");
     // `2 * q`, with the precedence that the macro's caller gave it.
     assert_eq!(delta().body.outputs.len(), 1);
-    assert!(delta().body.graph.values().any(|v| delta().body.graph.literal(v) == Some(2.0)), "{}", delta().source);
+    assert!(
+        delta().body.graph.values().any(|v| delta().body.graph.literal(v) == Some(2.0)),
+        "{}",
+        delta().source
+    );
 
     let x = Tensor::new([1, 1, 1, 1], vec![1.0f64]).expect("one number");
     let names = |bindings: Bindings| bindings.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
     assert_eq!(names(linear::Inputs { q: &x, k: &x, v: &x }.bind()), ["q", "k", "v"]);
-    assert_eq!(names(inner::decayed::Inputs { q: &x, k: &x, v: &x, r#type: &x }.bind()), ["q", "k", "v", "type"]);
+    assert_eq!(
+        names(inner::decayed::Inputs { q: &x, k: &x, v: &x, r#type: &x }.bind()),
+        ["q", "k", "v", "type"]
+    );
     assert_eq!(names(delta::Inputs { q: &x, key: &x, v: &x }.bind()), ["q", "key", "v"]);
     assert_eq!(names(squashed::Inputs { q: &x, k: &x, v: &x }.bind()), ["q", "k", "v"]);
 }
