@@ -27,6 +27,7 @@ mod mixes;
 mod plan;
 mod shared;
 mod substitution;
+mod teams;
 mod verify;
 mod work;
 

@@ -36,5 +36,6 @@ mod product;
 mod ranges;
 mod segmented;
 mod split;
+mod teams;
 mod texts;
 mod work;

@@ -1,6 +1,7 @@
 //! Rules that nobody tuned for: written here, in the shapes that the class of the plan allows and the catalogue does not have.
 
 use crate::case::parse;
+use crate::teams;
 use chunkwise::Rule;
 use std::sync::Arc;
 
@@ -368,6 +369,8 @@ pub(crate) fn rules() -> Vec<Arc<Rule>> {
         .chain(SUBSTITUTED)
         .chain(CHANNELS)
         .chain(MIXES)
+        .chain(teams::SHAPES)
+        .chain(teams::TEAMS)
         .map(|text| parse(&format!("#[rule]\n{text}")))
         .collect()
 }

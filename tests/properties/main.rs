@@ -16,12 +16,14 @@
 //! | stages | verifiers accept every rule, printers print it |
 //! | fused | its fused kernel, where it has one, or pieces of sequences composed, gives in the simulator what the token loop gives |
 //! | simulated | its kernel, in the simulator, gives what the token loop gives, in f32, f16 and bf16 |
+//! | coverage | no fewer of them than before have kernels of the chunkwise plans |
 //! | large | so does its kernel at sizes whose states lie in memory |
 
 mod ast;
 #[path = "../reference/compare.rs"]
 mod compare;
 mod complete;
+mod coverage;
 mod fused;
 mod generate;
 mod interpret;
@@ -117,4 +119,17 @@ fn fused_kernels() {
         }
     }
     panic!("of {most} rules fewer than {wanted} have a fused kernel");
+}
+
+/// What random rules show of the plans' limitations: most of those that have a chunk program have kernels.
+#[test]
+fn coverage() {
+    let first = variable("CHUNKWISE_SEED", 1);
+    let tallies = coverage::tally(first..first + 400).unwrap_or_else(|message| panic!("{message}"));
+    for ((plan, _), tally) in coverage::PLANS.iter().zip(&tallies) {
+        println!("{plan}: {tally}");
+    }
+    for ((plan, least), tally) in coverage::PLANS.iter().zip(&tallies) {
+        assert!(100 * tally.kernels >= least * tally.rules, "{plan}: {tally}");
+    }
 }

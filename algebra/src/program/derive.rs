@@ -320,7 +320,7 @@ fn together(free: &mut [(StateId, Vec<usize>)], fed: &mut [(StateId, Vec<usize>)
 }
 
 /// The reads that a value is made of, in order.
-pub(super) fn reads_of(t: &Timeline, v: Value) -> Vec<ReadId> {
+pub fn reads_of(t: &Timeline, v: Value) -> Vec<ReadId> {
     let live = t.graph.reachable([v]);
     let read = |v: Value| match t.graph.expr(v) {
         Expr::Read(r) => Some(r),

@@ -40,7 +40,7 @@ mod verify;
 mod walk;
 mod work;
 
-pub use derive::derive;
+pub use derive::{derive, reads_of};
 pub use evaluate::{Walk, forward, run};
 pub use phases::{Phase, phases};
 pub use print::print;
@@ -180,6 +180,17 @@ pub struct System {
     pub members: Vec<Member>,
     /// The reads that the rows use.
     pub sought: Vec<Sought>,
+}
+
+impl System {
+    /// Which reads find which rows: the positions of both, and their gram.
+    pub fn pairs(&self) -> impl Iterator<Item = (usize, usize, NodeId)> + '_ {
+        let of = |(s, sought): (usize, &Sought)| {
+            let grams: Vec<_> = sought.grams.iter().enumerate().map(|(m, gram)| (s, m, *gram)).collect();
+            grams.into_iter().filter_map(|(s, m, gram)| Some((s, m, gram?)))
+        };
+        self.sought.iter().enumerate().flat_map(of)
+    }
 }
 
 /// The writes of one state in a system.

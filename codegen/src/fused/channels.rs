@@ -152,10 +152,19 @@ impl Plan {
         let (chunk, t) = (&self.chunk, &self.chunk.timeline);
         for clock in &self.channel_clocks {
             let of_state = |keys: KeysId| chunk.keys(keys).state == clock.state;
+            if self.team(clock.state).len() > 1 {
+                return not_fused(
+                    t,
+                    "decays value channels of a state and stores reads of it in another, or of another in it",
+                );
+            }
             for (at, system) in chunk.systems.iter().enumerate() {
                 let Some(substitution) = self.substitutions.get(at) else { continue };
                 if !system.members.iter().any(|m| of_state(m.keys)) {
                     continue;
+                }
+                if system.members.len() + system.sought.len() > 2 {
+                    return not_fused(t, "decays value channels of states that share feedback");
                 }
                 if substitution.mixes {
                     return not_fused(t, "decays value channels and has feedback in which they meet");
@@ -183,8 +192,10 @@ impl Plan {
 
     /// By step of a substitution that is a read or a row: whether it stands after the decay of value channels.
     pub fn after_by_step(&self, system: SystemId) -> Vec<bool> {
-        let (member, sought) = self.pair(system);
         let substitution = &self.substitutions[system.index()];
+        // The state is alone, so that there is one of each.
+        let system = self.chunk.system(system);
+        let (member, sought) = (&system.members[0], &system.sought[0]);
         let (reads, writes) = (self.after(sought.keys), self.after(member.keys));
         let after = |step: &Step| match step {
             Step::Define(id) => match substitution.program.node(*id).op {
@@ -194,7 +205,7 @@ impl Plan {
                 }
                 _ => None,
             },
-            Step::Output { index, .. } => Some(writes >> index & 1 == 1),
+            Step::Output { index, .. } => Some(writes >> substitution.places[*index].1 & 1 == 1),
             _ => None,
         };
         substitution.program.steps.iter().filter_map(after).collect()

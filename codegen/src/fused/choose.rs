@@ -2,9 +2,10 @@
 
 use super::channels::with_grams;
 use super::cut::{Cut, WHOLE};
-use super::mixes::{self, group_of};
+use super::mixes;
 use super::plan::{Owner, Plan, WARP_COLUMNS};
 use super::substitution;
+use super::teams::team_of;
 use crate::arch::Arch;
 use crate::dtype::DType;
 use crate::kernel::{Ends, Limitation, Precision, Spec};
@@ -193,10 +194,11 @@ pub(super) fn with_tokens(
         decay_roots: Vec::new(),
         layout: token_layout(&chunk.timeline, spec, dims, (warps, value_warps), blocks),
     };
+    plan.settle_keys();
     plan.take_inputs(spec)?;
     plan.take_substitutions()?;
     plan.take_operands();
-    plan.take_clocks()?;
+    plan.take_clocks();
     plan.take_channel_clocks()?;
     plan.take_mixings();
     plan.take_squares();
@@ -243,19 +245,19 @@ fn mixes_rows(chunk: &Program) -> bool {
     class::classify(&chunk.timeline).feedback == Feedback::RowMixing
 }
 
-/// Each matrix state has warps of its own, 16 value columns each; states that meet share them.
+/// Each matrix state has warps of its own, 16 value columns each; the states of a team share them.
 pub(super) fn owners(timeline: &Timeline, value_warps: u32) -> Vec<Owner> {
-    let mut groups: Vec<Vec<StateId>> = Vec::new();
+    let mut teams: Vec<Vec<StateId>> = Vec::new();
     let owner = |state: StateId| {
         let value = timeline.form(state).value;
         if value.is_none() {
             return Owner { state, first: 0, warps: 1, value };
         }
-        let group = group_of(timeline, state);
-        if !groups.contains(&group) {
-            groups.push(group.clone());
+        let team = team_of(timeline, state);
+        if !teams.contains(&team) {
+            teams.push(team.clone());
         }
-        let at = groups.iter().position(|g| *g == group).unwrap_or(0) as u32;
+        let at = teams.iter().position(|t| *t == team).unwrap_or(0) as u32;
         Owner { state, first: at * value_warps, warps: value_warps, value }
     };
     timeline.signature.state_ids().map(owner).collect()
@@ -268,19 +270,19 @@ pub(super) fn not_fused<T>(timeline: &Timeline, why: &str) -> Result<T, Limitati
     )))
 }
 
-/// What the printer can say of a chunk program: each state on its own, or with those that it meets.
+/// What the printer can say of a chunk program: what a state stores, and what is read of it, is made of its team's states.
 pub(super) fn supported(chunk: &Program) -> Result<(), Limitation> {
     let t = &chunk.timeline;
     substitution::supported(chunk)?;
     mixes::supported(chunk)?;
     let alone = |node: NodeId, state: StateId| {
-        let group = group_of(t, state);
-        states_of(chunk, node).iter().all(|s| group.contains(s))
+        let team = team_of(t, state);
+        states_of(chunk, node).iter().all(|s| team.contains(s))
     };
     let deposits = chunk.deposits.iter().all(|d| alone(d.values, chunk.keys(d.keys).state));
     match deposits && chunk.reads.iter().all(|(r, found)| alone(found.node, t.read(*r).state)) {
         true => Ok(()),
-        false => not_fused(t, "stores reads of one state in another"),
+        false => not_fused(t, "stores reads of a vector state in a matrix, or the other way round"),
     }
 }
 

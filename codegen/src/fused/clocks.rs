@@ -2,11 +2,9 @@
 
 use super::bounds::bounds;
 use super::channels::{factors, product};
-use super::choose::not_fused;
 use super::plan::{Clock, ClockKind, Decayed, Own, Plan};
 use crate::dtype::DType;
-use crate::kernel::Limitation;
-use chunkwise_algebra::program::{Keys, KeysId, NodeId, Op, Slot};
+use chunkwise_algebra::program::{KeysId, NodeId, Op, Slot};
 use chunkwise_dsl::graph::{Binary, Shape, StateId, Value};
 use chunkwise_dsl::timeline::Factor;
 
@@ -15,7 +13,7 @@ const LARGEST_LOG: f64 = 60.0;
 
 impl Plan {
     /// A clock for all states whose decays are the same.
-    pub(super) fn take_clocks(&mut self) -> Result<(), Limitation> {
+    pub(super) fn take_clocks(&mut self) {
         let coupled = self.chunk.timeline.coupled();
         let mut alike: Vec<(Vec<StateId>, Vec<Factor>)> = Vec::new();
         for state in self.chunk.timeline.signature.state_ids().filter(|s| !coupled[s.index()]) {
@@ -30,11 +28,51 @@ impl Plan {
             let g = &self.chunk.timeline.graph;
             let kind = match factors.iter().any(|f| g.shape(f.value()) != Shape::Scalar) {
                 false => self.scalar_clock(&states, factors),
-                true => self.clock_by_channel(&states, &factors)?,
+                true => self.clock_by_channel(&states, &factors),
             };
             self.clocks.push(Clock { states, kind });
         }
-        Ok(())
+    }
+
+    /// Where a state decays by channel, keys stand at their token's begin or end: a product of decays of the token takes them there
+    /// that stand between, reads to the begin and writes to the end. What reads find of their own token is said here, pair by pair.
+    pub(super) fn settle_keys(&mut self) {
+        let coupled = self.chunk.timeline.coupled();
+        for state in self.chunk.timeline.signature.state_ids().filter(|s| !coupled[s.index()]) {
+            let (factors, _) = factors(&self.chunk.timeline, state);
+            let g = &self.chunk.timeline.graph;
+            if factors.iter().all(|f| g.shape(f.value()) == Shape::Scalar) {
+                continue;
+            }
+            for at in 0..self.chunk.nodes.len() {
+                if let Op::Gram(reads, writes) = self.chunk.nodes[at].op
+                    && self.chunk.keys(reads).state == state
+                {
+                    let values = self.own_pairs(reads, writes, &factors);
+                    self.own.push(Own { gram: NodeId(at as u32), values });
+                }
+            }
+            for at in 0..self.chunk.keys.len() {
+                if self.chunk.keys[at].state == state {
+                    self.settle(at, &factors);
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, at: usize, factors: &[Factor]) {
+        let writes = self.chunk.deposits.iter().any(|d| d.keys.index() == at);
+        let (key, g) = (Shape::of(Some(self.dims.0), None), &mut self.chunk.timeline.graph);
+        let between = |slot: &&mut Slot| slot.place != 0 && slot.place != factors.len();
+        for slot in self.chunk.keys[at].slots.iter_mut().filter(between) {
+            let (crossed, place) = match writes {
+                true => (&factors[slot.place..], factors.len()),
+                false => (&factors[..slot.place], 0),
+            };
+            let by = product(g, crossed, key);
+            slot.key = slot.key.and_then(|key| g.binary(Binary::Mul, key, by));
+            slot.place = place;
+        }
     }
 
     pub(super) fn scalar_clock(&self, states: &[StateId], factors: Vec<Factor>) -> ClockKind {
@@ -51,20 +89,7 @@ impl Plan {
         ClockKind::Scalar { factors, places, signed }
     }
 
-    pub(super) fn clock_by_channel(
-        &mut self,
-        states: &[StateId],
-        factors: &[Factor],
-    ) -> Result<ClockKind, Limitation> {
-        // The walk over runs of tokens, which multiplies the decays, is that of what is written.
-        if !self.chunk.deposits.iter().any(|d| states.contains(&self.chunk.keys(d.keys).state)) {
-            return not_fused(&self.chunk.timeline, "decays by channel what it never writes to");
-        }
-        let mine = |k: &&Keys| states.contains(&k.state);
-        let mut places = self.chunk.keys.iter().filter(mine).flat_map(|k| k.slots.iter().map(|s| s.place));
-        if places.any(|place| place != 0 && place != factors.len()) {
-            return not_fused(&self.chunk.timeline, "reads or writes between two decays by channel");
-        }
+    pub(super) fn clock_by_channel(&mut self, states: &[StateId], factors: &[Factor]) -> ClockKind {
         let key = Shape::of(Some(self.dims.0), None);
         let decay = product(&mut self.chunk.timeline.graph, factors, key);
         let ids = (0..self.chunk.keys.len() as u32).map(KeysId);
@@ -76,16 +101,8 @@ impl Plan {
             let operand = self.operand_of(&rows).unwrap_or(0);
             self.decayed.push(Decayed { keys, operand, writes, after });
         }
-        for at in 0..self.chunk.nodes.len() {
-            if let Op::Gram(reads, writes) = self.chunk.nodes[at].op
-                && states.contains(&self.chunk.keys(reads).state)
-            {
-                let values = self.own_pairs(reads, writes, decay);
-                self.own.push(Own { gram: NodeId(at as u32), values });
-            }
-        }
         let span = self.span_of(factors);
-        Ok(ClockKind::ByChannel { decay, columns: self.columns(self.dims.0), span })
+        ClockKind::ByChannel { decay, columns: self.columns(self.dims.0), span }
     }
 
     /// Tokens of a run in which the decays of one channel, multiplied, are proven to stay where an operand can say them and
@@ -106,17 +123,18 @@ impl Plan {
         [16, 8, 4, 2].into_iter().find(|span| of_token * f64::from(*span) <= widest).unwrap_or(1)
     }
 
-    /// `b . a`, with the token's decay where it stands between the two.
-    pub(super) fn own_pairs(&mut self, reads: KeysId, writes: KeysId, decay: Value) -> Vec<Option<Value>> {
+    /// `b . a`, with those of the token's decays that stand between the two.
+    fn own_pairs(&mut self, reads: KeysId, writes: KeysId, factors: &[Factor]) -> Vec<Option<Value>> {
         let (reads, writes) = (self.chunk.keys(reads).slots.clone(), self.chunk.keys(writes).slots.clone());
-        let g = &mut self.chunk.timeline.graph;
+        let (key, g) = (Shape::of(Some(self.dims.0), None), &mut self.chunk.timeline.graph);
         let mut pair = |read: &Slot, write: &Slot| {
             let (b, mut a) = (read.key?, write.key?);
             if write.event > read.event {
                 return None;
             }
-            if write.place == 0 && read.place > 0 {
-                a = g.binary(Binary::Mul, a, decay)?;
+            if write.place < read.place {
+                let between = product(g, &factors[write.place..read.place], key);
+                a = g.binary(Binary::Mul, a, between)?;
             }
             Some(g.contract(b, a, Shape::Scalar))
         };

@@ -112,7 +112,7 @@ impl Plan {
     pub(super) fn keeps(&self, region: Region) -> bool {
         match region {
             Region::Exact | Region::Own(_) | Region::Number(_) => self.computes(Phase::Before),
-            Region::Found(_) | Region::Solved(_) | Region::Vector(_) => self.computes(Phase::Carry),
+            Region::Found(..) | Region::Solved(..) | Region::Vector(_) => self.computes(Phase::Carry),
             Region::Output | Region::Read(_) => self.computes(Phase::After),
             Region::Input(at, _) => self.cut.keeps.contains(&Region::Input(at, Part::High)),
             _ => self.computes(Phase::Before) || self.cut.keeps.contains(&high(region)),
@@ -241,9 +241,10 @@ impl Plan {
                     false => Transfer { lower: lower(32), ..tile },
                 })
             }
-            Region::Diagonal(at) => {
-                let (member, sought) = self.pair(self.substitutions[at].system);
-                let (reads, writes) = (sought.reads.len() as u32, member.values.len() as u32);
+            Region::Diagonal(at, sought, member) => {
+                let system = self.chunk.system(self.substitutions[at].system);
+                let reads = system.sought[sought].reads.len() as u32;
+                let writes = system.members[member].values.len() as u32;
                 let (bytes, pitch) = (16 * writes * 4, (16 * writes + 8) * 4);
                 Some(Transfer { rows: self.tokens * reads, pitch, ..flat(bytes) })
             }
@@ -422,9 +423,9 @@ impl Walk<'_> {
         }
     }
 
-    /// Whose warps hold a state: states that meet are the first one's.
+    /// Whose warps hold a state: a team's are the first one's.
     fn holder(&self, state: StateId) -> StateId {
-        self.plan.mixing_of(state).map_or(state, |(_, mixing)| mixing.states[0])
+        self.plan.team(state)[0]
     }
 
     /// What a read can find of the chunk's first states.
@@ -480,11 +481,13 @@ impl Walk<'_> {
     /// Rows with feedback that is not linear.
     fn system(&mut self, state: StateId, system: SystemId) {
         let plan = self.plan;
-        let (_, sought) = plan.pair(system);
-        self.rows(state, sought.found, false);
-        sought.grams.iter().flatten().for_each(|gram| self.square(*gram));
+        for sought in &plan.chunk.system(system).sought {
+            self.rows(state, sought.found, false);
+            sought.grams.iter().flatten().for_each(|gram| self.square(*gram));
+        }
         for (at, substitution) in plan.substitutions.iter().enumerate().filter(|(_, s)| s.system == system) {
-            self.used.push(Region::Diagonal(at));
+            let pairs = plan.chunk.system(system).pairs();
+            self.used.extend(pairs.map(|(sought, member, _)| Region::Diagonal(at, sought, member)));
             self.used.extend(self.coefficient(&substitution.numbers));
             for row in substitution.rows() {
                 self.used.extend(plan.operand_of(&[Some(row)]).map(|o| plan.tile_of_operand(o)));

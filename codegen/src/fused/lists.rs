@@ -218,11 +218,6 @@ impl Plan {
             self.output = self.operands.iter().position(fits);
             return Ok(());
         }
-        for output in &t.signature.outputs {
-            if output.shape.dims().any(|dim| dim != self.dims.1) {
-                return not_fused(t, "has an output of another dim than the states' values");
-            }
-        }
         let roots: Vec<(Value, &str)> =
             t.outputs.iter().zip(&t.signature.outputs).map(|(v, o)| (*v, o.name.as_str())).collect();
         let program = program::expressions(t, &roots)?;

@@ -45,7 +45,7 @@ pub struct Table {
 }
 
 /// The states that meet, directly or through others; each list in order.
-pub(super) fn groups(t: &Timeline) -> Vec<Vec<StateId>> {
+fn groups(t: &Timeline) -> Vec<Vec<StateId>> {
     let (coupled, reaches) = (t.coupled(), reaches(t));
     let mut groups: Vec<Vec<StateId>> = Vec::new();
     for state in t.signature.state_ids().filter(|s| coupled[s.index()]) {
@@ -56,11 +56,6 @@ pub(super) fn groups(t: &Timeline) -> Vec<Vec<StateId>> {
     }
     groups.iter_mut().for_each(|group| group.sort());
     groups
-}
-
-/// The states that share a state's warps: those that it meets, or itself.
-pub(super) fn group_of(t: &Timeline, state: StateId) -> Vec<StateId> {
-    groups(t).into_iter().find(|g| g.contains(&state)).unwrap_or_else(|| vec![state])
 }
 
 /// What the plan cannot say of states that meet.

@@ -19,7 +19,7 @@ use crate::kernel::Ends;
 use crate::layout::Layout;
 use crate::program;
 use crate::schedule::Unit;
-use chunkwise_algebra::program::{Deposit, Found, KeysId, Member, NodeId, Op, Program, Sought, SystemId};
+use chunkwise_algebra::program::{Deposit, Found, KeysId, NodeId, Op, Program};
 use chunkwise_dsl::graph::{Dim, ParamId, StateId, Value};
 use chunkwise_dsl::timeline::Factor;
 
@@ -313,12 +313,6 @@ impl Plan {
     pub fn output_rows(&self) -> u32 {
         let rows = |(_, found): &(_, Found)| self.rows(self.chunk.slots(self.chunk.node(found.node).rows));
         self.chunk.reads.iter().map(rows).max().unwrap_or(0)
-    }
-
-    /// The one member of a system, and its one list of reads; see [`Substitution`].
-    pub fn pair(&self, system: SystemId) -> (&Member, &Sought) {
-        let system = self.chunk.system(system);
-        (&system.members[0], &system.sought[0])
     }
 
     /// The operand with these rows.

@@ -28,12 +28,12 @@ pub enum Region {
     Coefficient(usize),
     /// Pairs within tokens.
     Own(usize),
-    /// A block's reads, where feedback is not linear, by position in [`Plan::substitutions`].
-    Found(usize),
-    /// A block's rows.
-    Solved(usize),
-    /// The blocks of the diagonal of their square.
-    Diagonal(usize),
+    /// A block's reads, where feedback is not linear, by position in [`Plan::substitutions`] and of what is sought.
+    Found(usize, usize),
+    /// A block's rows, by member.
+    Solved(usize, usize),
+    /// The blocks of the diagonal of their square, by what is sought and by member.
+    Diagonal(usize, usize, usize),
     /// A vector state between chunks, by position in [`Plan::owners`].
     Vector(usize),
     /// A part of a clock.
@@ -119,12 +119,14 @@ impl Plan {
             all.extend(tables.map(|(t, table)| (Region::Table(at, t), self.table_floats(mixing, table) * 4)));
         }
         for (at, substitution) in self.substitutions.iter().enumerate() {
-            let (member, sought) = self.pair(substitution.system);
-            let (reads, writes) = (sought.reads.len() as u32, member.values.len() as u32);
+            let system = self.chunk.system(substitution.system);
+            let reads = |sought: usize| system.sought[sought].reads.len() as u32;
+            let writes = |member: usize| system.members[member].values.len() as u32;
             let row = 16 * wide_pitch(self.columns(self.dims.1)) * 4;
-            all.push((Region::Found(at), reads * row));
-            all.push((Region::Solved(at), writes * row));
-            all.push((Region::Diagonal(at), self.tokens * reads * (16 * writes + 8) * 4));
+            all.extend((0..system.sought.len()).map(|s| (Region::Found(at, s), reads(s) * row)));
+            all.extend((0..system.members.len()).map(|m| (Region::Solved(at, m), writes(m) * row)));
+            let diagonal = |s: usize, m: usize| self.tokens * reads(s) * (16 * writes(m) + 8) * 4;
+            all.extend(system.pairs().map(|(s, m, _)| (Region::Diagonal(at, s, m), diagonal(s, m))));
         }
         let vectors = self.owners.iter().enumerate().filter(|(_, o)| o.value.is_none());
         all.extend(vectors.map(|(at, _)| (Region::Vector(at), self.columns(self.dims.0) * 4)));

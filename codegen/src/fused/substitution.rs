@@ -10,21 +10,22 @@
 //! Source: `math/substitution.py` of the design.
 
 use super::choose::not_fused;
-use super::mixes::group_of;
-use super::plan::{Plan, WARP_COLUMNS};
+use super::plan::{Owner, Plan, WARP_COLUMNS};
 use crate::kernel::Limitation;
 use crate::layout::{Axis, Layout, Side};
 use crate::program::{self, Program};
-use chunkwise_algebra::program::{Program as Chunk, System, SystemId};
+use chunkwise_algebra::program::{KeysId, Member, Program as Chunk, System, SystemId};
 use chunkwise_dsl::graph::{Dim, Expr, Shape, Value};
 
 /// How a system's rows are made.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Substitution {
-    /// The system: one state's reads and writes.
+    /// The system.
     pub system: SystemId,
-    /// A token's rows, in order; its outputs are write slots.
+    /// A token's rows, as its outputs.
     pub program: Program,
+    /// Whose rows these are: members of the system, and their slots, in the order of the token's events.
+    pub places: Vec<(usize, usize)>,
     /// What [`program::Op::Kept`] is, by number.
     pub kept: Vec<Kept>,
     /// Scalars that are computed before: the slots of a coefficient.
@@ -44,24 +45,16 @@ pub enum Kept {
     Row(Value),
 }
 
-/// Whether a system is of one matrix state: its reads find its own rows and nothing of other systems.
+/// Whether a system is of matrix states alone.
 pub(super) fn supported(chunk: &Chunk) -> Result<(), Limitation> {
     let t = &chunk.timeline;
+    let is_vector = |keys: KeysId| t.form(chunk.keys(keys).state).value.is_none();
     for system in &chunk.systems {
-        let ([member], [sought]) = (&system.members[..], &system.sought[..]) else {
-            return not_fused(t, "has feedback that is not linear and uses reads of several states");
-        };
-        let state = chunk.keys(member.keys).state;
-        if !group_of(t, state).contains(&chunk.keys(sought.keys).state)
-            || sought.grams.iter().any(Option::is_none)
-        {
-            return not_fused(t, "has feedback that is not linear and uses reads of another state");
-        }
-        if !chunk.keys(member.keys).slots.is_sorted_by_key(|slot| slot.event) {
-            return not_fused(t, "has writes with feedback that is not linear out of their order");
-        }
-        if t.form(state).value.is_none() {
+        if system.members.iter().any(|m| is_vector(m.keys)) {
             return not_fused(t, "has feedback of a vector state that is not linear");
+        }
+        if system.sought.iter().any(|s| is_vector(s.keys)) {
+            return not_fused(t, "has feedback that is not linear and uses reads of a vector state");
         }
     }
     Ok(())
@@ -94,7 +87,8 @@ impl Plan {
     pub(super) fn is_crowded(&self) -> bool {
         let columns = self.columns(self.dims.0);
         let rows = self.substitutions.iter().any(|s| s.mixes) && columns > 64;
-        rows || self.mixings.iter().any(|mixing| mixing.states.len() as u32 * columns > 128)
+        let team = |owner: &Owner| self.team(owner.state).len() as u32;
+        rows || self.owners.iter().any(|owner| team(owner) > 1 && team(owner) * columns > 128)
     }
 
     pub(super) fn take_substitutions(&mut self) -> Result<(), Limitation> {
@@ -107,18 +101,21 @@ impl Plan {
 
     fn substitution(&self, id: SystemId) -> Result<Substitution, Limitation> {
         let t = &self.chunk.timeline;
-        let (member, sought) = self.pair(id);
+        let system = self.chunk.system(id);
         let mut before = Before { plan: self, tainted: tainted(&self.chunk), values: Vec::new() };
-        for value in &member.values {
-            before.visit(*value)?;
-        }
-        let scales = sought.reads.iter().map(|(_, scale)| *scale);
+        let slots = |(m, member): (usize, &Member)| (0..member.values.len()).map(move |slot| (m, slot));
+        let mut places: Vec<(usize, usize)> = system.members.iter().enumerate().flat_map(slots).collect();
+        places.sort_by_key(|(m, slot)| self.chunk.keys(system.members[*m].keys).slots[*slot].event);
+        let row = |(m, slot): &(usize, usize)| system.members[*m].values[*slot];
+        places.iter().map(row).try_for_each(|value| before.visit(value))?;
+        let scales = system.sought.iter().flat_map(|s| s.reads.iter().map(|(_, scale)| *scale));
         for scale in scales.filter(|s| t.graph.literal(*s) != Some(1.0)) {
             before.keep(scale);
         }
         let values = before.values;
-        let name = format!("{}_value", t.signature.state(self.chunk.keys(member.keys).state).name);
-        let roots: Vec<(Value, &str)> = member.values.iter().map(|v| (*v, name.as_str())).collect();
+        let name = |m: &Member| format!("{}_value", t.signature.state(self.chunk.keys(m.keys).state).name);
+        let names: Vec<String> = system.members.iter().map(name).collect();
+        let roots: Vec<(Value, &str)> = places.iter().map(|p| (row(p), names[p.0].as_str())).collect();
         let program = program::expressions_of(t, &roots, &values)?;
         let mixes = program.nodes.iter().any(|node| node.op.is_reduction());
         let is_number = |v: &Value| t.graph.shape(*v) == Shape::Scalar;
@@ -129,7 +126,7 @@ impl Plan {
         };
         let kept = values.iter().map(kept).collect();
         let layout = self.row_layout(mixes);
-        Ok(Substitution { system: id, program, kept, numbers, mixes, layout })
+        Ok(Substitution { system: id, program, places, kept, numbers, mixes, layout })
     }
 
     /// A lane a channel, or a warp a row: runs of one number, so that lanes' accesses lie side by side.

@@ -204,7 +204,7 @@ fn lower_blocks(rows: u32, columns: u32, reads: u32, writes: u32) -> u64 {
 struct Warp<'a> {
     plan: &'a Plan,
     state: StateId,
-    /// The state and those that it meets; of them the first has them all.
+    /// The state's team; of it the first has them all.
     states: Vec<StateId>,
     blocks: u64,
     /// Of them in tf32.
@@ -216,8 +216,7 @@ struct Warp<'a> {
 impl Warp<'_> {
     /// What one warp of a state multiplies.
     fn of<'a>(plan: &'a Plan, owner: &Owner) -> Warp<'a> {
-        let mixing = plan.mixing_of(owner.state).map(|(_, mixing)| mixing.states.clone());
-        let states = mixing.unwrap_or_else(|| vec![owner.state]);
+        let states = plan.team(owner.state);
         let mut warp = Warp { plan, state: owner.state, states, blocks: 0, fine: 0, known: Vec::new() };
         if warp.states[0] != owner.state {
             return warp;
@@ -232,7 +231,7 @@ impl Warp<'_> {
             warp.matrix(deposit.values);
             let from = plan.chunk.keys(deposit.keys).state;
             let split = plan.deposit_split(deposit);
-            (0..warp.meeting(|to| (from, to))).for_each(|_| warp.with_state(deposit.keys, split));
+            (0..warp.meeting(from, |to| (from, to))).for_each(|_| warp.with_state(deposit.keys, split));
         }
         for (read, found) in &plan.chunk.reads {
             if warp.states.contains(&plan.chunk.timeline.read(*read).state) && warp.is_wanted(found.node) {
@@ -260,7 +259,12 @@ impl Warp<'_> {
         }
         self.known.push(node);
         match self.plan.chunk.node(node).op {
-            Op::Solved(system, _) => self.solve(system),
+            Op::Solved(system, _) => {
+                let solved =
+                    |node: &NodeId| matches!(self.plan.chunk.node(*node).op, Op::Solved(s, _) if s == system);
+                self.known.extend((0..self.plan.chunk.nodes.len() as u32).map(NodeId).filter(solved));
+                self.solve(system);
+            }
             _ => self.accumulate(node, true),
         }
     }
@@ -276,9 +280,9 @@ impl Warp<'_> {
                 self.matrix(*right);
                 self.product(*left, *right);
             }
-            Op::Tap(keys) if self.states.len() > 1 => {
+            Op::Tap(keys) if plan.table_of(*keys).is_some() => {
                 let to = plan.chunk.keys(*keys).state;
-                (0..self.meeting(|from| (from, to))).for_each(|_| self.with_state(*keys, plan.split));
+                (0..self.meeting(to, |from| (from, to))).for_each(|_| self.with_state(*keys, plan.split));
             }
             Op::Tap(keys) if fresh || !self.is_scaled(*keys) => self.with_state(*keys, plan.split),
             Op::Scale(_, x) if fresh => self.accumulate(*x, true),
@@ -287,14 +291,16 @@ impl Warp<'_> {
         }
     }
 
-    /// How many of the states stand so to each other that what is put into the first can come to stand in the second.
-    fn meeting(&self, pair: impl Fn(StateId) -> (StateId, StateId)) -> usize {
+    /// How many of the states that a state meets stand so to each other that what is put into the first can come to stand in the
+    /// second.
+    fn meeting(&self, state: StateId, pair: impl Fn(StateId) -> (StateId, StateId)) -> usize {
         let reaches = reaches(&self.plan.chunk.timeline);
+        let mixed = self.plan.mixing_of(state).map(|(_, mixing)| mixing.states.clone());
         let meets = |state: &&StateId| {
             let (from, to) = pair(**state);
             reaches[from.index()][to.index()]
         };
-        self.states.iter().filter(meets).count()
+        mixed.unwrap_or_else(|| vec![state]).iter().filter(meets).count()
     }
 
     /// Rows and reads of a state whose value channels decay; see `channels.cuh`.
@@ -357,11 +363,13 @@ impl Warp<'_> {
     /// What the rows of earlier blocks of 16 tokens leave in each block's reads; those rows come in two parts.
     fn solve(&mut self, system: SystemId) {
         let plan = self.plan;
-        let (member, sought) = plan.pair(system);
-        self.accumulate(sought.found, true);
-        let gram = sought.grams.first().copied().flatten();
-        let split = plan.squares.iter().any(|s| Some(s.node) == gram && plan.square_split(s));
-        let of_block = |block: u32| (sought.reads.len() * member.values.len()) as u64 * u64::from(block);
-        self.blocks += Plan::passes(true, split) * (0..plan.tokens / 16).map(of_block).sum::<u64>();
+        let system = plan.chunk.system(system);
+        system.sought.iter().for_each(|sought| self.accumulate(sought.found, true));
+        for (sought, member, gram) in system.pairs() {
+            let split = plan.squares.iter().any(|s| s.node == gram && plan.square_split(s));
+            let slots = system.sought[sought].reads.len() * system.members[member].values.len();
+            let of_block = |block: u32| slots as u64 * u64::from(block);
+            self.blocks += Plan::passes(true, split) * (0..plan.tokens / 16).map(of_block).sum::<u64>();
+        }
     }
 }

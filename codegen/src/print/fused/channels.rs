@@ -67,12 +67,13 @@ pub(super) fn print(warp: &mut Warp<'_, '_>, clock: usize, w: &mut Writer) {
         walk.earlier(&rows, &reads, w);
         for row in &rows {
             let Some(system) = row.system else { continue };
-            let found = reads.iter().find(|r| r.system == Some(system)).map_or("", |r| &r.name);
+            let found =
+                reads.iter().find(|r| r.system == Some(system)).map_or(String::new(), |r| r.name.clone());
             substitution::block(
                 fused,
                 (warp.owner, &walk.column),
                 system,
-                (found, &row.name, &walk.block),
+                (found, row.name.clone(), &walk.block),
                 w,
             );
         }

@@ -58,8 +58,11 @@ fn store(fused: &Fused<'_>, context: &Context<'_>, index: usize, value: NodeId, 
         w.line(format_args!("float {}[{}];", fused.line, axis.registers));
         w.unrolled(i, axis.registers, format_args!("{}[{i}] = {text};", fused.line));
         let to = format!("{at} + {} * {}", names.member, axis.run);
+        // What is of no value column is every block's that shares the head: the first one stores it.
+        let shared = fused.plan.blocks > 1 && dim != fused.plan.dims.1;
+        let mine = if shared { format!(" && {} == 0", fused.column) } else { String::new() };
         w.line(format_args!(
-            "if ({}) {}",
+            "if ({}{mine}) {}",
             fused.there,
             memory::moved(context, "store", dim, &to, &fused.line)
         ));

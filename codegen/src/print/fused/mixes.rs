@@ -13,7 +13,7 @@ use super::{Fused, TileName, registers};
 use crate::fused::{Mixing, Root};
 use crate::print::Context;
 use crate::writer::Writer;
-use chunkwise_algebra::program::{KeysId, NodeId, Op, Phase, reaches};
+use chunkwise_algebra::program::{KeysId, NodeId, Op, reaches};
 use chunkwise_dsl::graph::StateId;
 
 /// An entry of a token's matrix, or a number of a vector; after the sequence's end a token leaves states as they are.
@@ -113,14 +113,7 @@ pub(super) fn tap(warp: &Warp<'_, '_>, keys: KeysId, into: &str, w: &mut Writer)
         w.block("", |w| {
             let part = fused.fresh("part");
             w.line(format_args!("float {part}[{}][4] = {{}};", fused.eighths(plan.chunk.keys(keys).stack)));
-            match plan.computes(Phase::Carry) {
-                true => of_registers(fused, *from, (&part, &fused.keys(keys)), w),
-                false => {
-                    let (state, head) =
-                        (warp.first_state(*from, w), format!("multiply_rows<{}>", fused.operand()));
-                    fused.product((&head, &part, ""), &state, &fused.keys(keys), w);
-                }
-            }
+            warp.multiply_first(*from, &part, &fused.keys(keys), w);
             w.line(format_args!("scale_columns({part}, {});", of_chunk(fused, mixing, (m, table), at)));
             w.line(format_args!("add_to({into}, {part});"));
         });
@@ -128,7 +121,12 @@ pub(super) fn tap(warp: &Warp<'_, '_>, keys: KeysId, into: &str, w: &mut Writer)
 }
 
 /// `part += S^T B^T` for a state in registers, which becomes an operand where it is used.
-fn of_registers(fused: &Fused<'_>, state: StateId, (part, tile): (&str, &TileName), w: &mut Writer) {
+pub(super) fn of_registers(
+    fused: &Fused<'_>,
+    state: StateId,
+    (part, tile): (&str, &TileName),
+    w: &mut Writer,
+) {
     let (state, e) = (registers(fused, state), fused.operand());
     if fused.plan.split {
         w.line(format_args!("multiply_state<{e}, true>({part}, {state}, {});", tile.high));

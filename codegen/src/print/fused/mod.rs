@@ -315,7 +315,7 @@ fn pointers(fused: &Fused<'_>, used: &[ParamId], w: &mut Writer) {
     }
     for (output, own) in context.timeline.signature.outputs.iter().zip(&names.outputs) {
         let dim = output.shape.dims().next();
-        let column = dim.map_or(String::new(), |_| format!(" + {}", fused.column));
+        let column = if dim == Some(plan.dims.1) { format!(" + {}", fused.column) } else { String::new() };
         let size = memory::row_size(context, dim);
         let head = memory::times(&format!("i64({})", names.head), size);
         w.line(format_args!(

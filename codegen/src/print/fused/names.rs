@@ -305,9 +305,14 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
             params: params.clone(),
             output: spec.dtype,
         },
-        found: n.fresh("found"),
-        solved: n.fresh("solved"),
-        diagonal: n.fresh("diagonal"),
+        found: plan.chunk.system(s.system).sought.iter().map(|_| n.fresh("found")).collect(),
+        solved: plan.chunk.system(s.system).members.iter().map(|_| n.fresh("solved")).collect(),
+        diagonals: plan
+            .chunk
+            .system(s.system)
+            .pairs()
+            .map(|(r, m, _)| ((r, m), n.fresh("diagonal")))
+            .collect(),
     };
     let substitutions = plan.substitutions.iter().map(substitution).collect();
     let vectors =

@@ -1,7 +1,7 @@
 //! What a warp does for its 16 value columns: reads, the solve, outputs, the next state. Everything is transposed: rows are
 //! value columns, columns are rows of stacks. No barrier.
 
-use super::{ClockNames, Fused, Packed, channels, handed, mixes, registers, substitution};
+use super::{ClockNames, Fused, Packed, TileName, channels, handed, mixes, registers, substitution};
 use crate::fused::{Held, Owner, copy_run};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{Columns, Deposit, Found, KeysId, NodeId, Op, Phase, SystemId};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 pub(super) struct Warp<'a, 'b> {
     pub(super) fused: &'a Fused<'b>,
     pub(super) owner: &'a Owner,
-    /// The states: the owner's, and those that it meets.
+    /// The states: the owner's team.
     pub(super) states: Vec<StateId>,
     /// The state as an operand; of several each is packed where it is read.
     state: Option<Packed>,
@@ -31,9 +31,8 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     w.comment("This warp's value columns");
     handed::registers_row(fused, w);
     for (at, owner) in plan.owners.iter().enumerate() {
-        let mixing = plan.mixing_of(owner.state).map(|(_, mixing)| mixing);
-        let states = mixing.map_or_else(|| vec![owner.state], |mixing| mixing.states.clone());
-        // States that meet are the first one's.
+        let states = plan.team(owner.state);
+        // A team's states are the first one's.
         if states[0] != owner.state {
             continue;
         }
@@ -53,7 +52,7 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
                 w.line(format_args!("float {s}[{}][4];", fused.key_eighths()));
                 w.line(format_args!("load_numbers({s}, {});", fused.vectors[at]));
             }
-            let state = mixing.is_none().then(|| first_state(fused, owner.state, (owner, &column), w));
+            let state = (states.len() == 1).then(|| first_state(fused, owner.state, (owner, &column), w));
             let (known, packed) = (BTreeMap::new(), BTreeMap::new());
             Warp { fused, owner, states, state, column, known, packed }.print(w);
             if numbers {
@@ -125,20 +124,30 @@ impl Warp<'_, '_> {
         self.state.clone().unwrap_or_else(|| pack(w))
     }
 
+    /// States that meet first, since what they are left is taken from copies of rows.
     fn next_state(&mut self, deposits: &[&Deposit], w: &mut Writer) {
-        if self.states.len() > 1 {
-            mixes::mix(self.fused, self.owner.state, w);
-            for deposit in deposits {
-                mixes::deposit(self, deposit.keys, deposit.values, w);
+        let plan = self.fused.plan;
+        let state_of = |deposit: &Deposit| plan.chunk.keys(deposit.keys).state;
+        let (meeting, alone): (Vec<StateId>, _) =
+            self.states.iter().partition(|state| plan.mixing_of(**state).is_some());
+        for state in &meeting {
+            if plan.mixing_of(*state).is_some_and(|(_, mixing)| mixing.states[0] == *state) {
+                mixes::mix(self.fused, *state, w);
             }
-            return;
         }
-        for (at, deposit) in deposits.iter().enumerate() {
-            self.deposit(deposit, at == 0, w);
+        for deposit in deposits.iter().filter(|d| meeting.contains(&state_of(d))) {
+            mixes::deposit(self, deposit.keys, deposit.values, w);
         }
-        // A state that nothing is written to fades all the same.
-        if deposits.is_empty() {
-            self.fade(w);
+        for state in alone {
+            let mine: Vec<_> = deposits.iter().filter(|d| state_of(d) == state).collect();
+            for (at, deposit) in mine.iter().enumerate() {
+                let others = deposits.iter().filter(|d| d.values == deposit.values).count() > 1;
+                self.deposit(deposit, (at == 0, others), w);
+            }
+            // A state that nothing is written to fades all the same.
+            if mine.is_empty() {
+                self.fade(state, w);
+            }
         }
     }
 
@@ -228,29 +237,49 @@ impl Warp<'_, '_> {
         if let Some(name) = self.known.get(&node) {
             return name.clone();
         }
-        let name = self.fused.fresh(wish);
-        let rows = self.fused.eighths(self.fused.plan.chunk.node(node).rows);
-        w.line(format_args!("float {name}[{rows}][4] = {{}};"));
-        match (handed::taken(self.fused, self.owner, Held::Rows, node), &self.fused.plan.chunk.node(node).op)
-        {
-            (Some(hand), _) => handed::take_rows(self.fused, &hand, (self.owner, &self.column), &name, w),
-            (None, Op::Solved(system, _)) => self.solve(node, *system, &name, w),
-            (None, _) => self.accumulate(node, &name, true, w),
+        let hand = handed::taken(self.fused, self.owner, Held::Rows, node);
+        if let (None, Op::Solved(system, member)) = (hand, &self.fused.plan.chunk.node(node).op) {
+            return self.solve(*system, wish, w).swap_remove(*member);
+        }
+        let name = self.rows_of(node, wish, w);
+        match hand {
+            Some(hand) => handed::take_rows(self.fused, &hand, (self.owner, &self.column), &name, w),
+            None => self.accumulate(node, &name, true, w),
         }
         self.known.insert(node, name.clone());
         name
     }
 
-    /// Rows with feedback that is not linear.
-    fn solve(&mut self, node: NodeId, system: SystemId, name: &str, w: &mut Writer) {
+    /// Accumulators for a matrix, zero.
+    fn rows_of(&self, node: NodeId, wish: &str, w: &mut Writer) -> String {
+        let (name, rows) =
+            (self.fused.fresh(wish), self.fused.eighths(self.fused.plan.chunk.node(node).rows));
+        w.line(format_args!("float {name}[{rows}][4] = {{}};"));
+        name
+    }
+
+    /// Rows with feedback that is not linear, by member.
+    fn solve(&mut self, id: SystemId, wish: &str, w: &mut Writer) -> Vec<String> {
         let fused = self.fused;
-        let (_, sought) = fused.plan.pair(system);
-        let found = fused.fresh("found");
-        let eighths = fused.eighths(fused.plan.chunk.node(sought.found).rows);
-        w.line(format_args!("float {found}[{eighths}][4] = {{}};"));
-        self.accumulate(sought.found, &found, true, w);
-        let packed = substitution::print(fused, (self.owner, &self.column), system, (&found, name), w);
-        self.packed.insert(node, packed);
+        let (chunk, system) = (&fused.plan.chunk, fused.plan.chunk.system(id));
+        let node = |member: usize| {
+            chunk.deposits.iter().map(|d| d.values).find(|n| chunk.node(*n).op == Op::Solved(id, member))
+        };
+        // What a member writes stays in its state.
+        let members: Vec<NodeId> = (0..system.members.len()).filter_map(node).collect();
+        let into: Vec<String> = members.iter().map(|node| self.rows_of(*node, wish, w)).collect();
+        let mut found = Vec::new();
+        for sought in &system.sought {
+            let name = self.rows_of(sought.found, "found", w);
+            self.accumulate(sought.found, &name, true, w);
+            found.push(name);
+        }
+        let packed = substitution::print(fused, (self.owner, &self.column), id, (&found, &into), w);
+        for ((node, name), packed) in members.into_iter().zip(&into).zip(packed) {
+            self.known.insert(node, name.clone());
+            self.packed.insert(node, packed);
+        }
+        into
     }
 
     /// A matrix as the left operand of a product, in two parts where `split`.
@@ -301,11 +330,9 @@ impl Warp<'_, '_> {
                     fused.product((&format!("multiply_lower<{e}, {slots}>"), into, ""), &packed, tile, w);
                 }
             }
-            Op::Tap(keys) if self.state.is_none() => mixes::tap(self, *keys, into, w),
+            Op::Tap(keys) if fused.plan.table_of(*keys).is_some() => mixes::tap(self, *keys, into, w),
             Op::Tap(keys) if fresh || fused.decays(*keys).is_none() => {
-                let head = format!("multiply_rows<{e}>");
-                let Some(state) = &self.state else { return };
-                fused.product((&head, into, ""), state, &fused.state_keys(*keys), w);
+                self.multiply_first(fused.plan.chunk.keys(*keys).state, into, &fused.state_keys(*keys), w);
                 if let Some(rows) = fused.decays(*keys) {
                     w.line(format_args!("scale_columns({into}, {});", rows.from_start));
                 }
@@ -345,21 +372,37 @@ impl Warp<'_, '_> {
         (at, slots)
     }
 
-    /// `S^T <- decay S^T + U^T (decay * A)`
-    fn deposit(&mut self, deposit: &Deposit, first: bool, w: &mut Writer) {
+    /// `into += S^T B^T` for a state as the chunk begins; one of several becomes an operand where it is used.
+    pub(super) fn multiply_first(&self, state: StateId, into: &str, tile: &TileName, w: &mut Writer) {
+        let (fused, head) = (self.fused, format!("multiply_rows<{}>", self.fused.operand()));
+        match &self.state {
+            Some(packed) => fused.product((&head, into, ""), packed, tile, w),
+            None if fused.plan.computes(Phase::Carry) => mixes::of_registers(fused, state, (into, tile), w),
+            None => fused.product((&head, into, ""), &self.first_state(state, w), tile, w),
+        }
+    }
+
+    /// `S^T <- decay S^T + U^T (decay * A)`; the first one of a state lets it decay, and others may store the same rows.
+    fn deposit(&mut self, deposit: &Deposit, (first, others): (bool, bool), w: &mut Writer) {
         let (fused, Deposit { keys, values }) = (self.fused, *deposit);
-        let s = registers(fused, fused.plan.chunk.keys(keys).state);
+        let state = fused.plan.chunk.keys(keys).state;
+        let s = registers(fused, state);
         let split = fused.plan.deposit_split(deposit);
         let packed = match fused.decays(keys) {
             None => self.operand(values, split, w),
             Some(rows) => {
-                let u = self.matrix(values, "u", w);
+                let mut u = self.matrix(values, "u", w);
+                if others {
+                    let part = self.rows_of(values, "part", w);
+                    w.line(format_args!("add_to({part}, {u});"));
+                    u = part;
+                }
                 w.line(format_args!("scale_columns({u}, {});", rows.to_end));
                 self.pack(&u, values, split, w)
             }
         };
         if first {
-            self.fade(w);
+            self.fade(state, w);
         }
         let (e, tile) = (fused.operand(), fused.state_keys(keys));
         let Packed { high, low } = &packed;
@@ -372,14 +415,14 @@ impl Warp<'_, '_> {
     }
 
     /// The decay of the whole chunk.
-    fn fade(&self, w: &mut Writer) {
+    fn fade(&self, state: StateId, w: &mut Writer) {
         let fused = self.fused;
-        let (s, last) = (registers(fused, self.owner.state), fused.plan.tokens);
-        if let Some((clock, _)) = fused.plan.channel_clock(self.owner.state) {
+        let (s, last) = (registers(fused, state), fused.plan.tokens);
+        if let Some((clock, _)) = fused.plan.channel_clock(state) {
             let blocks = last / 16;
             w.line(format_args!("decay_state<{blocks}>({s}, {}, {});", fused.channels[clock], self.column));
         }
-        match fused.clock(self.owner.state) {
+        match fused.clock(state) {
             Some((_, ClockNames::ByChannel { all, .. })) => {
                 w.line(format_args!("scale_columns({s}, {all});"))
             }

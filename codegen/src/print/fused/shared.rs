@@ -70,14 +70,16 @@ pub(super) fn region_name<'a>(fused: &'a Fused<'_>, region: Region) -> (Option<T
             };
             (columns, &fused.reads[at])
         }
-        Region::Found(at) | Region::Solved(at) => {
-            let names = &fused.substitutions[at];
-            let name = if region == Region::Found(at) { &names.found } else { &names.solved };
-            (Some(Type::Wide(plan.columns(plan.dims.1))), name)
+        Region::Found(at, sought) => {
+            (Some(Type::Wide(plan.columns(plan.dims.1))), &fused.substitutions[at].found[sought])
         }
-        Region::Diagonal(at) => {
-            let writes = plan.pair(plan.substitutions[at].system).0.values.len() as u32;
-            (Some(Type::Square(16 * writes)), &fused.substitutions[at].diagonal)
+        Region::Solved(at, member) => {
+            (Some(Type::Wide(plan.columns(plan.dims.1))), &fused.substitutions[at].solved[member])
+        }
+        Region::Diagonal(at, sought, member) => {
+            let system = plan.chunk.system(plan.substitutions[at].system);
+            let writes = system.members[member].values.len() as u32;
+            (Some(Type::Square(16 * writes)), fused.substitutions[at].diagonal(sought, member))
         }
         Region::Number(at) => (None, &fused.numbers[at]),
         Region::Coefficient(at) => (None, &fused.coefficients[at]),

@@ -60,7 +60,7 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
 /// The Gram matrices of states that decay by channel, and then their keys as products with the state take them.
 fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
     let plan = fused.plan;
-    if plan.decayed.is_empty() {
+    if !plan.clocks.iter().any(|clock| matches!(clock.kind, ClockKind::ByChannel { .. })) {
         return;
     }
     for rows in all.iter_mut() {
@@ -74,6 +74,31 @@ fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
             rows.grams.push((own.gram, name));
         }
     }
+    if !plan.decayed.is_empty() {
+        pairs_by_channel(fused, all, w);
+    }
+    for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
+        decay(fused, decayed, tile, &format!("0, {}, {}", plan.tokens, plan.tokens), w);
+    }
+    for (clock, names) in plan.clocks.iter().zip(&fused.clocks) {
+        if let (ClockKind::ByChannel { columns, .. }, ClockNames::ByChannel { decay, all }) =
+            (&clock.kind, names)
+        {
+            w.line(format_args!(
+                "decay_chunk<{}, {}, {columns}>({all}, {decay});",
+                plan.tokens,
+                fused.threads()
+            ));
+        }
+    }
+    if all.is_empty() {
+        fused.barrier(w);
+    }
+}
+
+/// Pairs of tokens, length by length.
+fn pairs_by_channel(fused: &Fused<'_>, all: &[Rows<'_>], w: &mut Writer) {
+    let plan = fused.plan;
     let (half, span) = (fused.fresh("half"), plan.span());
     let lengths = format!("for (int {half} = {}; {half} >= {span}; {half} /= 2)", plan.tokens / 2);
     w.block(lengths, |w| {
@@ -92,23 +117,6 @@ fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
         }
         fused.barrier(w);
         add_grams(fused, all, true, &span.to_string(), w);
-        fused.barrier(w);
-    }
-    for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
-        decay(fused, decayed, tile, &format!("0, {}, {}", plan.tokens, plan.tokens), w);
-    }
-    for (clock, names) in plan.clocks.iter().zip(&fused.clocks) {
-        if let (ClockKind::ByChannel { columns, .. }, ClockNames::ByChannel { decay, all }) =
-            (&clock.kind, names)
-        {
-            w.line(format_args!(
-                "decay_chunk<{}, {}, {columns}>({all}, {decay});",
-                plan.tokens,
-                fused.threads()
-            ));
-        }
-    }
-    if all.is_empty() {
         fused.barrier(w);
     }
 }

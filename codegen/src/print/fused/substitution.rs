@@ -17,19 +17,27 @@ use crate::print::names::{DimNames, Names};
 use crate::print::{Context, express, token};
 use crate::program::{NodeId, Op, Step};
 use crate::writer::Writer;
-use chunkwise_algebra::program::{NodeId as Matrix, SystemId};
+use chunkwise_algebra::program::{NodeId as Matrix, Sought, System, SystemId};
 use chunkwise_dsl::graph::ReadId;
+use std::collections::BTreeMap;
 
 /// What one substitution is called.
 pub(super) struct SubstitutionNames<'a> {
     /// What prints the expressions of rows: its `member` is a value column.
     pub(super) context: Context<'a>,
-    /// Rows of a block's reads.
-    pub(super) found: String,
-    /// Rows of a block.
-    pub(super) solved: String,
-    /// The blocks of the diagonal.
-    pub(super) diagonal: String,
+    /// Rows of a block's reads, by state that they read.
+    pub(super) found: Vec<String>,
+    /// Rows of a block, by member.
+    pub(super) solved: Vec<String>,
+    /// The blocks of the diagonal, by reads and member.
+    pub(super) diagonals: BTreeMap<(usize, usize), String>,
+}
+
+impl SubstitutionNames<'_> {
+    /// The blocks of the diagonal of what these reads find of a member's rows.
+    pub(super) fn diagonal(&self, sought: usize, member: usize) -> &str {
+        self.diagonals.get(&(sought, member)).map_or("", String::as_str)
+    }
 }
 
 /// Names for a row's expressions: each lane has value columns of its own.
@@ -65,18 +73,20 @@ pub(super) fn position<'a>(fused: &'a Fused<'_>) -> Vec<(&'a str, String)> {
 /// A square is a system's: the blocks of its diagonal are needed as they are.
 pub(super) fn keep_diagonal(fused: &Fused<'_>, node: Matrix, (sum, row): (&str, &str), w: &mut Writer) {
     for (substitution, names) in fused.plan.substitutions.iter().zip(&fused.substitutions) {
-        let (_, sought) = fused.plan.pair(substitution.system);
-        if sought.grams.contains(&Some(node)) {
-            let slots = slots(fused, substitution.system);
-            w.line(format_args!("store_diagonal<{slots}>({}, {sum}, {row});", names.diagonal));
+        let system = fused.plan.chunk.system(substitution.system);
+        for (sought, member, _) in system.pairs().filter(|(_, _, gram)| *gram == node) {
+            let slots = slots(system, sought, member);
+            w.line(format_args!(
+                "store_diagonal<{slots}>({}, {sum}, {row});",
+                names.diagonal(sought, member)
+            ));
         }
     }
 }
 
 /// Read and write slots a token, as template arguments.
-fn slots(fused: &Fused<'_>, system: SystemId) -> String {
-    let (member, sought) = fused.plan.pair(system);
-    format!("{}, {}", sought.reads.len(), member.values.len())
+fn slots(system: &System, sought: usize, member: usize) -> String {
+    format!("{}, {}", system.sought[sought].reads.len(), system.members[member].values.len())
 }
 
 /// One system, for one warp.
@@ -87,22 +97,23 @@ struct Rows<'a, 'b> {
     names: &'a SubstitutionNames<'b>,
     /// The number of its barrier.
     barrier: usize,
-    /// The block's number, and the rows of a block that a lane keeps.
+    system: &'a System,
+    /// The block's number, and by member the rows of a block that a lane keeps.
     block: String,
-    rows: String,
+    rows: Vec<String>,
     /// What a channel has decayed since the block's begin.
     since: String,
 }
 
-/// Solves a system: `found`, accumulators of its reads, are used up; its rows are added to `into`. The result is the rows as
-/// an operand.
+/// Solves a system: `found`, accumulators of its reads, are used up; its rows are added to `into`, by member. The results are
+/// the rows as operands.
 pub(super) fn print(
     fused: &Fused<'_>,
     (owner, column): (&Owner, &str),
     system: SystemId,
-    (found, into): (&str, &str),
+    (found, into): (&[String], &[String]),
     w: &mut Writer,
-) -> Packed {
+) -> Vec<Packed> {
     rows(fused, owner, system).print(column, (found, into), w)
 }
 
@@ -111,64 +122,76 @@ pub(super) fn block(
     fused: &Fused<'_>,
     (owner, column): (&Owner, &str),
     system: SystemId,
-    (found, into, block): (&str, &str, &str),
+    (found, into, block): (String, String, &str),
     w: &mut Writer,
 ) {
     let rows = Rows { block: block.to_owned(), ..rows(fused, owner, system) };
-    rows.one(column, (found, into), w);
+    rows.one(column, (&[found], &[into]), w);
 }
 
 fn rows<'a, 'b>(fused: &'a Fused<'b>, owner: &'a Owner, system: SystemId) -> Rows<'a, 'b> {
     let plan = fused.plan;
     let at = plan.substitutions.iter().position(|s| s.system == system).unwrap_or(0);
+    let members = plan.chunk.system(system).members.iter();
     Rows {
         fused,
         owner,
+        system: plan.chunk.system(system),
         substitution: &plan.substitutions[at],
         names: &fused.substitutions[at],
         barrier: at + 1,
         block: fused.fresh("block"),
-        rows: fused.fresh("rows"),
+        rows: members.map(|_| fused.fresh("rows")).collect(),
         since: fused.fresh("since"),
     }
 }
 
 impl Rows<'_, '_> {
-    fn print(&self, column: &str, (found, into): (&str, &str), w: &mut Writer) -> Packed {
-        let (fused, plan, block) = (self.fused, self.fused.plan, &self.block);
-        let (member, sought) = plan.pair(self.substitution.system);
-        let (reads, writes, e) = (sought.reads.len(), member.values.len(), fused.operand());
-        let operands = plan.rows(writes) / 16;
+    fn print(&self, column: &str, (found, into): (&[String], &[String]), w: &mut Writer) -> Vec<Packed> {
+        let (fused, plan, block, system) = (self.fused, self.fused.plan, &self.block, self.system);
+        let e = fused.operand();
         // In two parts, whatever the precision of other products: what is rounded here is fed back.
-        let (high, low) = (fused.fresh("packed"), fused.fresh("packed_low"));
-        w.line(format_args!("unsigned {high}[{operands}][4] = {{}}, {low}[{operands}][4] = {{}};"));
-        let earlier = Packed { high: high.clone(), low: Some(low.clone()) };
-        let gram = sought.grams.first().copied().flatten();
-        let square = plan.squares.iter().position(|s| Some(s.node) == gram).unwrap_or(0);
+        let packed: Vec<[String; 2]> =
+            into.iter().map(|_| ["packed", "packed_low"].map(|wish| fused.fresh(wish))).collect();
+        for ([high, low], member) in packed.iter().zip(&system.members) {
+            let operands = plan.rows(member.values.len()) / 16;
+            w.line(format_args!("unsigned {high}[{operands}][4] = {{}}, {low}[{operands}][4] = {{}};"));
+        }
+        let operand = |[high, low]: &[String; 2]| Packed { high: high.clone(), low: Some(low.clone()) };
         w.line("#pragma unroll");
         w.block(format_args!("for (int {block} = 0; {block} < {}; ++{block})", plan.tokens / 16), |w| {
-            let head = format!("multiply_earlier<{e}, {reads}, {writes}>");
-            fused.product((&head, found, &format!(", {block}")), &earlier, &fused.squares[square], w);
+            for (sought, member, gram) in system.pairs() {
+                let square = plan.squares.iter().position(|s| s.node == gram).unwrap_or(0);
+                let head = format!("multiply_earlier<{e}, {}>", slots(system, sought, member));
+                let tail = format!(", {block}");
+                let earlier = operand(&packed[member]);
+                fused.product((&head, &found[sought], &tail), &earlier, &fused.squares[square], w);
+            }
             self.one(column, (found, into), w);
-            w.line(format_args!("pack_block<{e}, {writes}>({high}, {into}, {block});"));
-            w.line(format_args!("pack_block_rest<{e}, {writes}>({low}, {into}, {block});"));
+            for (([high, low], into), member) in packed.iter().zip(into).zip(&system.members) {
+                let writes = member.values.len();
+                w.line(format_args!("pack_block<{e}, {writes}>({high}, {into}, {block});"));
+                w.line(format_args!("pack_block_rest<{e}, {writes}>({low}, {into}, {block});"));
+            }
         });
-        Packed { high, low: Some(low) }
+        packed.iter().map(operand).collect()
     }
 
     /// The rows of a block, from what its reads find of earlier ones.
-    fn one(&self, column: &str, (found, into): (&str, &str), w: &mut Writer) {
-        let (fused, block) = (self.fused, &self.block);
-        let (member, sought) = fused.plan.pair(self.substitution.system);
-        let (reads, writes) = (sought.reads.len(), member.values.len());
-        w.line(format_args!("store_block<{reads}>({}, {found}, {column}, {block});", self.names.found));
+    fn one(&self, column: &str, (found, into): (&[String], &[String]), w: &mut Writer) {
+        let (fused, block, names) = (self.fused, &self.block, self.names);
+        for ((from, to), sought) in found.iter().zip(&names.found).zip(&self.system.sought) {
+            w.line(format_args!("store_block<{}>({to}, {from}, {column}, {block});", sought.reads.len()));
+        }
         self.meet(w);
         match self.substitution.mixes {
             true => w.block(format_args!("if ({} == {})", fused.warp, self.owner.first), |w| self.each(w)),
             false => w.block("", |w| self.each(w)),
         }
         self.meet(w);
-        w.line(format_args!("load_block<{writes}>({into}, {}, {column}, {block});", self.names.solved));
+        for ((to, from), member) in into.iter().zip(&names.solved).zip(&self.system.members) {
+            w.line(format_args!("load_block<{}>({to}, {from}, {column}, {block});", member.values.len()));
+        }
     }
 
     /// The rows of decays of the state's value channels.
@@ -182,7 +205,9 @@ impl Rows<'_, '_> {
         let names = &self.names.context.names;
         if let Some(decays) = self.decays() {
             let by = format!("*{decays}.at({}, {})", names.token, names.member);
-            w.line(format_args!("decay_kept({}, {}, {by});", self.rows, self.since));
+            self.rows
+                .iter()
+                .for_each(|rows| w.line(format_args!("decay_kept({rows}, {}, {by});", self.since)));
         }
     }
 
@@ -197,10 +222,10 @@ impl Rows<'_, '_> {
     /// The tokens of a block.
     fn each(&self, w: &mut Writer) {
         let (fused, context) = (self.fused, &self.names.context);
-        let (member, _) = fused.plan.pair(self.substitution.system);
         let (t, block) = (&context.names.token, &self.block);
-        if !self.substitution.mixes {
-            w.line(format_args!("float {}[{}] = {{}};", self.rows, 8 * member.values.len()));
+        for (rows, member) in self.rows.iter().zip(&self.system.members).filter(|_| !self.substitution.mixes)
+        {
+            w.line(format_args!("float {rows}[{}] = {{}};", 8 * member.values.len()));
         }
         if self.decays().is_some() {
             w.line(format_args!("float {} = 1.0f;", self.since));
@@ -211,18 +236,19 @@ impl Rows<'_, '_> {
         let head = format!("for (int {t} = {block} * 16; {t} < {block} * 16 + 16; ++{t})");
         w.block(head, |w| {
             w.line(format_args!("const bool {} = {t} < {};", fused.there, fused.count));
-            // How many of the token's own rows are there.
-            let mut done = 0;
+            // How many of the token's own rows are there, by member.
+            let mut done = vec![0; self.rows.len()];
             for step in &context.program.steps {
                 if self.is_placed(step) && places.next() == Some(true) && !decayed {
                     self.decay(w);
                     decayed = true;
                 }
                 match step {
-                    Step::Define(id) => self.define(*id, done, w),
+                    Step::Define(id) => self.define(*id, &done, w),
                     Step::Output { index, value } => {
-                        self.store(*index, *value, w);
-                        done += 1;
+                        let (member, slot) = self.substitution.places[*index];
+                        self.store((member, slot), *value, w);
+                        done[member] += 1;
                     }
                     _ => {}
                 }
@@ -241,7 +267,7 @@ impl Rows<'_, '_> {
         }
     }
 
-    fn define(&self, id: NodeId, done: usize, w: &mut Writer) {
+    fn define(&self, id: NodeId, done: &[usize], w: &mut Writer) {
         let context = &self.names.context;
         match context.program.node(id).op {
             Op::Tap(read) => self.seek(id, read, done, w),
@@ -252,32 +278,36 @@ impl Rows<'_, '_> {
     }
 
     /// What a read finds: that of earlier blocks, and that of earlier rows of this one.
-    fn seek(&self, id: NodeId, read: ReadId, done: usize, w: &mut Writer) {
+    fn seek(&self, id: NodeId, read: ReadId, done: &[usize], w: &mut Writer) {
         let (fused, context) = (self.fused, &self.names.context);
         let name = &context.names.nodes[id.index()];
-        let (member, sought) = fused.plan.pair(self.substitution.system);
-        let Some(slot) = sought.reads.iter().position(|(r, _)| *r == read) else { return };
+        let slot_in = |sought: &Sought| sought.reads.iter().position(|(r, _)| *r == read);
+        let mut all = self.system.sought.iter().enumerate();
+        let Some((at, slot, sought)) = all.find_map(|(at, s)| Some((at, slot_in(s)?, s))) else { return };
         let (axis, slots) = (context.axis(fused.plan.dims.1), sought.reads.len());
         let t = &context.names.token;
         let (here, row) = (tokens::row(&format!("{t} % 16"), slots, slot), tokens::row(t, slots, slot));
         w.line(format_args!("float {name}[{}];", axis.registers));
         w.line(format_args!(
             "load_wide<1, {}>({name}, {}, {here}, {});",
-            axis.stride, self.names.found, context.names.member
+            axis.stride, self.names.found[at], context.names.member
         ));
         if self.decays().is_some() {
             w.line(format_args!("{name}[0] *= {};", self.since));
         }
-        let diagonal = format!("{}.at({row}, 0)", self.names.diagonal);
-        match self.substitution.mixes {
-            false => w.line(format_args!("add_earlier({name}, {diagonal}, {});", self.rows)),
-            true => w.line(format_args!(
-                "add_rows<{}>({name}, {diagonal}, {}, {}, {});",
-                axis.stride,
-                self.names.solved,
-                tokens::row(&format!("{t} % 16"), member.values.len(), done),
-                context.names.member
-            )),
+        for (_, member, _) in self.system.pairs().filter(|(sought, ..)| *sought == at) {
+            let diagonal = format!("{}.at({row}, 0)", self.names.diagonal(at, member));
+            let writes = self.system.members[member].values.len();
+            match self.substitution.mixes {
+                false => w.line(format_args!("add_earlier({name}, {diagonal}, {});", self.rows[member])),
+                true => w.line(format_args!(
+                    "add_rows<{}>({name}, {diagonal}, {}, {}, {});",
+                    axis.stride,
+                    self.names.solved[member],
+                    tokens::row(&format!("{t} % 16"), writes, done[member]),
+                    context.names.member
+                )),
+            }
         }
         let scale = self.substitution.numbers.iter().position(|v| *v == sought.reads[slot].1);
         if let Some(number) = scale {
@@ -308,12 +338,12 @@ impl Rows<'_, '_> {
     }
 
     /// A row is there: the next rows of its block use it from registers, products from shared memory.
-    fn store(&self, slot: usize, value: NodeId, w: &mut Writer) {
+    fn store(&self, (member, slot): (usize, usize), value: NodeId, w: &mut Writer) {
         let (fused, context) = (self.fused, &self.names.context);
         let (dim, lanes) = (fused.plan.dims.1, self.substitution.lanes());
         let (axis, i, line) = (context.axis(dim), context.index(dim), &fused.line);
-        let (member, _) = fused.plan.pair(self.substitution.system);
-        let row = tokens::row(&format!("{} % 16", context.names.token), member.values.len(), slot);
+        let writes = self.system.members[member].values.len();
+        let row = tokens::row(&format!("{} % 16", context.names.token), writes, slot);
         let text = express::value(context, value);
         w.block("", |w| {
             w.line(format_args!("float {line}[{}];", axis.registers));
@@ -323,9 +353,9 @@ impl Rows<'_, '_> {
                 w.line(format_args!("clear_padding<1, {}, 0>({line}, {left});", axis.stride));
             }
             if !self.substitution.mixes {
-                w.line(format_args!("keep_row({}, {line}, {row});", self.rows));
+                w.line(format_args!("keep_row({}, {line}, {row});", self.rows[member]));
             }
-            let to = &self.names.solved;
+            let to = &self.names.solved[member];
             w.line(format_args!(
                 "store_wide_row<{lanes}, {}>({to}, {line}, {row}, {});",
                 axis.stride, context.names.member
