@@ -76,7 +76,7 @@ impl Extent {
     pub fn units(&self, unit: Unit) -> usize {
         match unit {
             Unit::Sequence => self.sequences,
-            Unit::Piece => self.tokens / self.piece.max(1) + self.sequences,
+            Unit::Piece => (self.tokens / self.piece.max(1)).saturating_add(self.sequences),
         }
     }
 }

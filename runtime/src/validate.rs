@@ -172,17 +172,21 @@ fn unsaid_dims(signature: &Signature, found: &Found<'_, '_>) -> Vec<Message> {
     unsaid.map(message).collect()
 }
 
-/// The sequences of a run without `cu_seqlens`. `B` may be anything where `T` is 0, so the memory is asked for kindly.
+/// The sequences of a run without `cu_seqlens`.
 fn one_sequence_a_row(batch: usize, tokens: usize) -> Result<Vec<Range<usize>>> {
+    let sequences = batch.checked_mul(tokens).and_then(|_| cut(batch, |b| b * tokens));
+    sequences.ok_or_else(|| {
+        Error::mistake(format!("B = {batch} sequences do not fit in memory"), "use a smaller batch")
+    })
+}
+
+/// So many sequences, each from one cut to the next. There may be any number of them where tensors are empty or elsewhere, so the
+/// memory is asked for kindly; `None` where it is not there.
+fn cut(count: usize, at: impl Fn(usize) -> usize) -> Option<Vec<Range<usize>>> {
     let mut sequences = Vec::new();
-    if sequences.try_reserve_exact(batch).is_err() {
-        return Err(Error::mistake(
-            format!("B = {batch} sequences do not fit in memory"),
-            "use a smaller batch",
-        ));
-    }
-    sequences.extend((0..batch).map(|b| b * tokens..(b + 1) * tokens));
-    Ok(sequences)
+    sequences.try_reserve_exact(count).ok()?;
+    sequences.extend((0..count).map(|n| at(n)..at(n + 1)));
+    Some(sequences)
 }
 
 /// One dim of one tensor against what most tensors say.
@@ -303,8 +307,11 @@ fn boundaries(
     };
     if tensor.base().is_none() {
         // How many there are is known. Where they begin is not, and nothing that is prepared depends on it.
-        let cut = |n: usize| (tokens as u128 * n as u128 / sequences.max(1) as u128) as usize;
-        return Ok(Some((0..sequences).map(|n| cut(n)..cut(n + 1)).collect()));
+        let at = |n: usize| (tokens as u128 * n as u128 / sequences.max(1) as u128) as usize;
+        return match cut(sequences, at) {
+            None => wrong(format!("the {sequences} sequences of `cu_seqlens` do not fit in memory")),
+            sequences => Ok(sequences),
+        };
     }
     let numbers = tensor.numbers()?;
     let Some(cuts) = numbers.to_i64() else { return Ok(None) };

@@ -88,9 +88,11 @@ impl<'a> View<'a> {
         if range.start > range.end || range.end > size {
             return Err(self.wrong(format!("has no {range:?} on axis {axis}"), format!("it ends at {size}")));
         }
-        // Nothing is read of an empty range, which may begin at the end.
-        self.offset += if range.is_empty() { 0 } else { range.start * self.strides[axis] };
         self.shape[axis] = range.len();
+        // Nothing is read of an empty view: its range may begin at the end, and its strides may be of no tensor.
+        if !self.shape.contains(&0) {
+            self.offset += range.start * self.strides[axis];
+        }
         Ok(self)
     }
 
@@ -167,7 +169,8 @@ impl<'a> View<'a> {
     /// A tensor of these numbers, copied; `None` where they are elsewhere.
     pub fn to_tensor(&self) -> Option<Tensor> {
         let base = self.base?;
-        let count: usize = self.shape.iter().product();
+        // A part of a tensor has no more elements than it.
+        let count = element_count(&self.shape).unwrap_or(0);
         let place = |mut at: usize| {
             let dims = self.shape.iter().zip(&self.strides).rev();
             dims.fold(self.offset, |sum, (size, stride)| {
@@ -250,6 +253,9 @@ mod tests {
         }
         assert!(view().swap(0, 2).is_err() && view().split(1, 0).is_err());
         assert!(view().select(0, usize::MAX).is_err());
+        let empty = Tensor::new([0, 5, usize::MAX, 2], Vec::<i64>::new()).unwrap();
+        let part = View::from(&empty).slice(1, 2..4).and_then(|view| view.slice(2, 7..usize::MAX)).unwrap();
+        assert_eq!((part.offset(), part.to_tensor().unwrap().len()), (0, 0));
         let elsewhere = View::elsewhere(Element::BF16, [4, 2]).unwrap();
         assert_eq!(elsewhere.numbers().unwrap_err().exit_code(), 2);
         assert!(View::elsewhere(Element::BF16, [usize::MAX, 2]).is_err());

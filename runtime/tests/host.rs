@@ -125,3 +125,40 @@ fn a_launch_allocates_nothing_and_asks_for_launches_alone() {
         assert_eq!(jit.compilations(), kernels, "{plan}: compiled again");
     }
 }
+
+#[test]
+fn fewer_tokens_need_no_more_memory() {
+    for plan in [Plan::Split, Plan::Segmented] {
+        let executable = idle(plan, &Arc::new(Jit::new(Nothing, Cache::in_memory())));
+        let mut queue = executable.queue().unwrap();
+        let mut prepared = executable.prepare(like(1, 1000), &mut queue).unwrap();
+        for tokens in (0..=1000).rev() {
+            prepared.resize(1, tokens).unwrap_or_else(|error| panic!("{plan}, {tokens} tokens: {error}"));
+        }
+        assert_eq!(prepared.resize(1, 1 << 20).unwrap_err().exit_code(), 2);
+    }
+}
+
+/// Counts that no machine has are refused, and none of them overflows on the way.
+#[test]
+fn any_size_is_an_answer() {
+    let few = [0, 1, 63, 1 << 31, 1 << 40, i64::MAX as usize, usize::MAX];
+    for plan in [Plan::Fused, Plan::Split, Plan::Segmented] {
+        let executable = idle(plan, &Arc::new(Jit::new(Nothing, Cache::in_memory())));
+        for piece in [None, Some(0), Some(usize::MAX)] {
+            let options = Options { plan: plan.into(), piece, ..Options::default() };
+            let executable = executable.clone().with_options(options);
+            let mut queue = executable.queue().unwrap();
+            let mut prepared = executable.prepare(like(2, 100), &mut queue).unwrap();
+            for (sequences, tokens) in few.into_iter().flat_map(|n| few.map(|t| (n, t))) {
+                if let Err(error) = prepared.resize(sequences, tokens) {
+                    assert!([2, 3].contains(&error.exit_code()), "{error}");
+                }
+            }
+            let cuts = View::elsewhere(Element::I64, [1 << 60]).unwrap();
+            let refused = executable.prepare(like(1, 100).with("cu_seqlens", cuts), &mut queue);
+            assert_eq!(refused.unwrap_err().exit_code(), 2);
+            assert_eq!(queue.allocate("all", &[usize::MAX / 8], Element::F64).unwrap_err().exit_code(), 3);
+        }
+    }
+}

@@ -213,6 +213,9 @@ impl Run<'_> {
     }
 }
 
+/// The most tokens of a piece: more than fit in any memory, few enough that kernels can add them up.
+const LONGEST: usize = 1 << 40;
+
 /// How large a launch is, of so many sequences, tokens and heads.
 pub(super) fn extent(
     schedule: &Schedule,
@@ -221,7 +224,7 @@ pub(super) fn extent(
     piece: Option<usize>,
 ) -> Extent {
     let piece = match (schedule.pieces, piece) {
-        (Pieces::MultipleOf(of), Some(given)) => given.max(1).next_multiple_of(of.max(1) as usize),
+        (Pieces::MultipleOf(of), Some(given)) => given.clamp(1, LONGEST).next_multiple_of(of.max(1) as usize),
         _ => schedule.piece(sequences, tokens, heads, multiprocessors),
     };
     Extent { sequences, tokens, heads, piece }

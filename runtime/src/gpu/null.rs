@@ -1,10 +1,10 @@
 //! A machine that does nothing and counts what it is asked for: what is left of a launch is the host's part, to be measured,
 //! and what a launch asks of a driver, to be held to.
 //!
-//! It loads any binary, has as much memory as it is asked for at addresses that mean nothing, and every result is zero.
+//! It loads any binary, has as much memory as there are addresses, which mean nothing, and every result is zero.
 
 use super::driver::{Call, Driver, Queue};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nvrtc::Binary;
 use chunkwise_codegen::{Arch, Kernel};
 use std::ffi::c_void;
@@ -74,10 +74,17 @@ impl Queue for NullQueue {
         self.allocate(name, bytes.len())
     }
 
-    fn allocate(&mut self, _: &str, bytes: usize) -> Result<u64> {
-        self.requests.allocations += 1;
+    fn allocate(&mut self, name: &str, bytes: usize) -> Result<u64> {
         let address = self.next;
-        self.next += (bytes as u64 + 1).next_multiple_of(256);
+        // No two allocations begin at one address, not even empty ones.
+        let end = address.checked_add(bytes as u64 + 1).and_then(|end| end.checked_next_multiple_of(256));
+        self.next = end.ok_or_else(|| {
+            Error::limitation(
+                format!("no addresses are left for the {bytes} bytes of `{name}`"),
+                "ask for fewer",
+            )
+        })?;
+        self.requests.allocations += 1;
         Ok(address)
     }
 

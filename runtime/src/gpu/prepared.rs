@@ -205,9 +205,7 @@ impl<D: Driver> Prepared<D> {
                 "use smaller tensors",
             )
         })?;
-        let size = (sequences, all, self.heads);
-        let extent = extent(self.launches.schedule(), size, self.multiprocessors, self.piece);
-        self.fits(&extent)?;
+        let extent = self.within((sequences, all, self.heads))?;
         let batch = if self.packed { 1 } else { sequences };
         for (number, input) in self.inputs.iter().enumerate() {
             let (Some(input), Some(argument)) = (input, self.launches.argument(number)) else { continue };
@@ -230,23 +228,30 @@ impl<D: Driver> Prepared<D> {
         Ok(())
     }
 
+    /// A launch of this size with the memory that there is between kernels. Fewer tokens may be cut into more pieces, so where
+    /// those are too many, pieces are as long as those that the memory is for.
+    fn within(&self, size: (usize, usize, usize)) -> Result<Extent> {
+        let chosen = extent(self.launches.schedule(), size, self.multiprocessors, self.piece);
+        let longer = Extent { piece: chosen.piece.max(self.largest.piece), ..chosen };
+        [chosen, longer].into_iter().find(|extent| self.fits(extent)).ok_or_else(|| {
+            let most = &self.largest;
+            Error::mistake(
+                format!(
+                    "{} sequences of {} tokens in all need more memory between kernels than this launch was prepared with, for \
+                     {} sequences of {}",
+                    chosen.sequences, chosen.tokens, most.sequences, most.tokens
+                ),
+                "prepare with the largest shapes, then launch any that need no more",
+            )
+        })
+    }
+
     /// Whether the memory between kernels is enough.
-    fn fits(&self, extent: &Extent) -> Result<()> {
-        let larger = |buffer: &Buffer| {
-            buffer.len(extent).is_none_or(|needed| Some(needed) > buffer.len(&self.largest))
+    fn fits(&self, extent: &Extent) -> bool {
+        let fits = |buffer: &Buffer| {
+            buffer.len(extent).is_some_and(|needed| Some(needed) <= buffer.len(&self.largest))
         };
-        if !self.launches.schedule().buffers.iter().any(larger) {
-            return Ok(());
-        }
-        let (given, most) = (extent, &self.largest);
-        Err(Error::mistake(
-            format!(
-                "{} sequences of {} tokens in all need more memory between kernels than this launch was prepared with, for {} \
-                 sequences of {}",
-                given.sequences, given.tokens, most.sequences, most.tokens
-            ),
-            "prepare with the largest shapes, then launch any that need no more",
-        ))
+        self.launches.schedule().buffers.iter().all(fits)
     }
 
     /// Launches.
