@@ -36,28 +36,36 @@ fn states_may_be_absent_or_shared() {
     // Odd sizes align the least. A sixth of the rules, by the seed, or all.
     let takes = |at: usize| variable("CHUNKWISE_CASES", 1) > 1 || (at as u64 + seed).is_multiple_of(6);
     let cases = fused(24, 33).into_iter().enumerate().filter(|(at, _)| takes(*at)).map(|(_, case)| case);
-    all(cases.collect(), |case| {
-        let mut wrong = Vec::new();
-        for frame in [dense(2, 70, 2), packed(&[3, 0, 66], 1)] {
-            for states in [States::Unwanted, States::Shared] {
-                let found = launch(case, &Frame { initial: true, ..frame.clone() }, states);
-                let found = found.unwrap_or_else(|error| vec![error]);
-                wrong.extend(found.into_iter().map(|what| format!("{states:?}, {}: {what}", frame.name)));
-            }
-        }
-        wrong
-    });
+    all(cases.collect(), |case| launches(case).unwrap_or_else(|error| vec![error]));
 }
 
-fn launch(case: &Case, frame: &Frame, states: States) -> Result<Vec<String>, String> {
+/// Compiles a case once and launches it on every frame, with every way to pass states.
+fn launches(case: &Case) -> Result<Vec<String>, String> {
     let kernel = case.kernel(Arch::Sm80).map_err(|why| why.to_string())?;
     let binary = nvrtc().compile(&kernel.source, &kernel.name, Arch::Sm80, &["-lineinfo".to_owned()]);
     let binary = binary.map_err(|error| error.to_string())?;
     let module = Module::parse(&binary.ptx).map_err(|error| error.to_string())?;
+    let mut wrong = Vec::new();
+    for frame in [dense(2, 70, 2), packed(&[3, 0, 66], 1)] {
+        for states in [States::Unwanted, States::Shared] {
+            let found = launch(case, (&kernel, &module), &Frame { initial: true, ..frame.clone() }, states);
+            let found = found.unwrap_or_else(|error| vec![error]);
+            wrong.extend(found.into_iter().map(|what| format!("{states:?}, {}: {what}", frame.name)));
+        }
+    }
+    Ok(wrong)
+}
+
+fn launch(
+    case: &Case,
+    (kernel, module): (&Kernel, &Module),
+    frame: &Frame,
+    states: States,
+) -> Result<Vec<String>, String> {
     let function = module.kernel(&kernel.name).map_err(|error| error.to_string())?;
     let inputs = case.inputs(frame, 11);
     let mut memory = Global::new();
-    let (arguments, results) = arguments(case, frame, &kernel, &inputs, states, &mut memory)?;
+    let (arguments, results) = arguments(case, frame, kernel, &inputs, states, &mut memory)?;
     let tokens = frame.batch * frame.tokens;
     let extent = Extent { sequences: frame.sequences(), tokens, heads: frame.heads, piece: 0 };
     let blocks = kernel.grid(&extent).ok_or("too many blocks")?;
