@@ -323,6 +323,10 @@ pub struct Bench {
     /// Where to run: sim counts; cuda:0 also measures
     #[arg(long, value_name = "DEVICE", default_value = "sim")]
     pub device: String,
+    /// Times of others to show beside: the `peers.json` of the GPU bundle (cargo xtask gpu-bundle), or a file like it, of these
+    /// tokens, heads, sequences, sizes and type
+    #[arg(long, value_name = "FILE")]
+    pub beside: Option<PathBuf>,
     /// Also write everything to a file, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -334,7 +338,7 @@ pub struct Bench {
     pub targets: bool,
     /// Only how long the first result takes to be ready for launch: derived, printed and compiled, or read from the cache on
     /// disk; at K = V = 64 and 128 where no sizes are given
-    #[arg(long, conflicts_with_all = ["json", "detail", "targets", "tokens", "heads", "batch", "columns", "device"])]
+    #[arg(long, conflicts_with_all = ["beside", "json", "detail", "targets", "tokens", "heads", "batch", "columns", "device"])]
     pub first: bool,
 }
 
@@ -343,6 +347,7 @@ Examples:
   chunkwise bench gated_deltanet
   chunkwise bench gla kda rwkv7 --plan fused --gpu a100 --batch 8 --heads 16
   chunkwise bench my_rule.rs -k 64 -v 64 --detail
+  chunkwise bench gla kda --tokens 8192 --heads 16 --device cuda:0 --beside OUT/peers.json
   chunkwise bench --all --plan fused --targets --json bench.json
   chunkwise bench gla kda --first
   chunkwise bench gated_deltanet --device cuda:0 --gpu h100";

@@ -93,6 +93,8 @@ def time_case(torch, load_file, case, cases):
     rows = []
     for entry in PEERS.get(case["rule"], []):
         row = {"case": case["problem"], "rule": case["rule"], "peer": entry["function"]}
+        # `chunkwise bench --beside` shows a time beside those of its own shape.
+        row |= {key: case[key] for key in ("dtype", "B", "T", "H", "D")}
         try:
             function = getattr(importlib.import_module(entry["module"]), entry["function"])
             with torch.no_grad():

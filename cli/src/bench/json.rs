@@ -17,6 +17,7 @@ pub fn document(setup: &Setup, benches: &[Bench]) -> Value {
         "heads": heads,
         "reference_chunk": REFERENCE_CHUNK,
         "times_are_a_model": true,
+        "beside_gpu": setup.beside.as_ref().and_then(|beside| beside.gpu.as_ref()),
         "plans": benches.iter().map(plan).collect::<Vec<_>>(),
     })
 }
@@ -36,6 +37,9 @@ fn plan(b: &Bench) -> Value {
         "targets_missed": super::text::missed(b),
         "predicted_ms": b.predicted_ms(),
         "measured_ms": b.measured,
+        "beside_ms": b.beside.as_ref().map(|fastest| fastest.ms),
+        "beside_by": b.beside.as_ref().map(|fastest| &fastest.peer),
+        "beside_ratio": b.beside_ratio(),
         "kernels": b.parts.iter().map(kernel).collect::<Vec<_>>(),
     })
 }

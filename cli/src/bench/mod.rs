@@ -10,11 +10,13 @@
 //! least bytes are each input and output once; the reference flops are those of the chunkwise form with chunks of
 //! [`REFERENCE_CHUNK`] (`algebra::explain`), whatever the plan.
 
+pub mod beside;
 pub mod first;
 pub mod inputs;
 pub mod json;
 pub mod text;
 
+use self::beside::{Beside, Fastest};
 use crate::check::element;
 use crate::commands::emit;
 use crate::failure::{Failure, Outcome};
@@ -65,6 +67,8 @@ pub struct Setup {
     pub problem: Problem,
     /// The most value columns of a block, where they are given.
     pub columns: Option<usize>,
+    /// Times of others.
+    pub beside: Option<Beside>,
     /// The compiler.
     pub jit: Arc<Jit>,
 }
@@ -169,6 +173,8 @@ pub struct Bench {
     pub parts: Vec<Part>,
     /// Milliseconds on a GPU: the median.
     pub measured: Option<f64>,
+    /// What others take for the same.
+    pub beside: Option<Fastest>,
 }
 
 impl Bench {
@@ -191,6 +197,11 @@ impl Bench {
     pub fn flop_ratio(&self) -> Option<f64> {
         let flops = self.per_token().tensor_flops;
         (flops > 0.0).then(|| flops / self.least.chunkwise_flops as f64)
+    }
+
+    /// How many times as long as ours, measured, others take.
+    pub fn beside_ratio(&self) -> Option<f64> {
+        Some(self.beside.as_ref()?.ms / self.measured?)
     }
 
     /// The model's milliseconds, one kernel after the other; `None` where one does not fit.
@@ -264,6 +275,10 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
         chunk,
         least,
         parts: schedule.kernels.iter().zip(counted).map(part).collect::<Outcome<_>>()?,
+        beside: match &setup.beside {
+            Some(beside) => beside.fastest(rule, sizes, setup.problem, setup.dtype)?,
+            None => None,
+        },
         measured: on_gpu.map(|executable| measure(setup, &executable, rule, sizes)).transpose()?,
     })
 }

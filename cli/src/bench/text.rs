@@ -23,17 +23,25 @@ pub fn sizes(names: &[String], sizes: &[usize]) -> String {
 /// What is benched, and what the figures mean.
 pub fn header(setup: &Setup) -> String {
     let Problem { batch, tokens, heads } = setup.problem;
+    let beside = setup.beside.as_ref().map_or(String::new(), |beside| {
+        let gpu = beside.gpu.as_ref().map_or(String::new(), |gpu| format!(", measured on {gpu}"));
+        format!("beside: milliseconds of {}, the fastest of each rule{gpu}\n", beside.file)
+    });
     format!(
         "{} kernels for {}, counted in the simulator: a token of one head\n\
          predicted: a model of the {} for B = {batch}, T = {tokens}, HV = {heads}, not a measurement; kernels take 1.2 \
-         to 1.6 times as long\n",
+         to 1.6 times as long\n{beside}",
         setup.dtype, setup.arch, setup.gpu.title
     )
 }
 
 /// One row a rule and plan.
 pub fn rows(benches: &[Bench]) -> String {
-    let measured = benches.iter().any(|b| b.measured.is_some());
+    let shown = Shown {
+        measured: benches.iter().any(|b| b.measured.is_some()),
+        beside: benches.iter().any(|b| b.beside.is_some()),
+        ratio: benches.iter().any(|b| b.beside_ratio().is_some()),
+    };
     let mut header = vec![
         "rule",
         "plan",
@@ -54,24 +62,40 @@ pub fn rows(benches: &[Bench]) -> String {
         "ms",
         "bound by",
     ];
-    header.extend(measured.then_some("measured"));
+    header.extend(shown.of(["measured", "beside", "beside/measured"]));
     let mut all = vec![header.iter().map(|name| (*name).to_owned()).collect()];
     for b in benches {
-        all.push(row(b, measured));
+        all.push(row(b, shown));
         if b.parts.len() > 1 {
-            all.extend(b.parts.iter().map(|part| part_row(b, part, measured)));
+            all.extend(b.parts.iter().map(|part| part_row(b, part, shown)));
         }
     }
     use Align::{Left, Right};
     let mut columns = vec![Left, Left];
     columns.extend([Right; 13]);
     columns.extend([Left, Right, Left]);
-    columns.extend(measured.then_some(Right));
+    columns.extend(shown.of([Right; 3]));
     table(&columns, &all)
 }
 
+/// Columns that are there where they say something.
+#[derive(Clone, Copy)]
+struct Shown {
+    measured: bool,
+    beside: bool,
+    ratio: bool,
+}
+
+impl Shown {
+    /// Those of three cells that are there.
+    fn of<T>(self, cells: [T; 3]) -> impl Iterator<Item = T> {
+        let there = [self.measured, self.beside, self.ratio];
+        cells.into_iter().zip(there).filter(|(_, there)| *there).map(|(cell, _)| cell)
+    }
+}
+
 /// All kernels of a plan together: the most registers, the fewest blocks.
-fn row(b: &Bench, measured: bool) -> Vec<String> {
+fn row(b: &Bench, shown: Shown) -> Vec<String> {
     let t = b.per_token();
     let longest = b.parts.iter().max_by(|x, y| milliseconds_of(x).total_cmp(&milliseconds_of(y)));
     let bound = match longest.map(|part| &part.predicted) {
@@ -99,7 +123,9 @@ fn row(b: &Bench, measured: bool) -> Vec<String> {
         b.predicted_ms().map_or("-".to_owned(), milliseconds),
         bound,
     ];
-    cells.extend(measured.then(|| b.measured.map_or("-".to_owned(), milliseconds)));
+    let (measured, beside) = (b.measured.map(milliseconds), b.beside.as_ref().map(|f| milliseconds(f.ms)));
+    let ratio = b.beside_ratio().map(|ratio| format!("{ratio:.2}"));
+    cells.extend(shown.of([measured, beside, ratio]).map(|cell| cell.unwrap_or("-".to_owned())));
     cells
 }
 
@@ -109,9 +135,9 @@ fn milliseconds_of(part: &Part) -> f64 {
 }
 
 /// One kernel of several, in the same columns.
-fn part_row(b: &Bench, part: &Part, measured: bool) -> Vec<String> {
-    let alone = Bench { parts: vec![part.clone()], measured: None, ..b.clone() };
-    let mut cells = row(&alone, measured);
+fn part_row(b: &Bench, part: &Part, shown: Shown) -> Vec<String> {
+    let alone = Bench { parts: vec![part.clone()], measured: None, beside: None, ..b.clone() };
+    let mut cells = row(&alone, shown);
     cells[0] = format!("  {}", part.name);
     cells[1] = match part.unit {
         Unit::Sequence => "a sequence".to_owned(),
@@ -174,6 +200,8 @@ fn part_detail(b: &Bench, part: &Part) -> String {
         rows.extend(p.alone.iter().map(|(r, ms)| plain(&format!("  {r} alone"), milliseconds(*ms), "")));
     }
     rows.extend(b.measured.filter(|_| alone).map(|ms| plain("measured ms", milliseconds(ms), "")));
+    let beside = b.beside.as_ref().filter(|_| alone);
+    rows.extend(beside.map(|fastest| plain("beside ms", milliseconds(fastest.ms), &fastest.peer)));
     let rows = table(&[Align::Left, Align::Right, Align::Left], &rows);
     let which = if alone { String::new() } else { format!(", kernel {}", part.name) };
     format!("\n{}, {}, {}{which}\n{rows}", b.rule, b.plan, b.sizes)
@@ -256,6 +284,7 @@ fn milliseconds(ms: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::PerToken;
+    use super::super::beside::Fastest;
     use super::*;
     use chunkwise_algebra::explain::Least;
     use chunkwise_codegen::model::{Gpu, Launch, Limit, Occupancy, Work, predict};
@@ -316,6 +345,7 @@ mod tests {
                 predicted: Some(predict(Gpu::named("h200").unwrap(), &launch)),
             }],
             measured: None,
+            beside: None,
         }
     }
 
@@ -328,6 +358,7 @@ mod tests {
             dtype: DType::BF16,
             problem: Problem { batch: 1, tokens: 8192, heads: 64 },
             columns: None,
+            beside: None,
             jit: Arc::new(Jit::user()),
         };
         let [part] = &bench().parts[..] else { panic!("one kernel") };
@@ -335,14 +366,18 @@ mod tests {
         let part = Part { per_token, predicted: None, ..part.clone() };
         let token_loop = Bench { plan: Plan::Recurrent, parts: vec![part], measured: Some(2.5), ..bench() };
         let all = [bench(), token_loop];
+        let fastest = Fastest { peer: "chunk_gated_delta_rule".into(), ms: 6.0 };
+        let beside = all.clone().map(|bench| Bench { beside: Some(fastest.clone()), ..bench });
         let refusal = ("hgrn, fused".to_owned(), Error::limitation("no kernel of it", "take another"));
         let text = format!(
-            "{}\n{}\n{}{}{}{}",
+            "{}\n{}\n{}\n{}\n{}{}{}{}",
             header(&setup),
             rows(&all),
+            rows(&beside),
+            rows(&beside[1..]),
             rows(&all[..1]),
             targets(&all),
-            detail(&all[0]),
+            detail(&beside[0]),
             refused(&[refusal])
         );
         insta::assert_snapshot!(text);

@@ -1,6 +1,7 @@
 //! `chunkwise bench`: what kernels cost, counted, predicted and measured; see [`crate::bench`].
 
 use crate::args::{Bench as Arguments, Dims};
+use crate::bench::beside::Beside;
 use crate::bench::{Bench, Problem, Setup, bench as bench_one, first, json, text};
 use crate::dims;
 use crate::failure::{Failure, Outcome};
@@ -26,11 +27,13 @@ pub fn bench(arguments: &Arguments, output: &mut Output) -> Outcome {
     let rules = rules(arguments)?;
     let setup = setup(arguments)?;
     let plans = plans(arguments);
+    let sized = sized(&rules, &arguments.dims)?;
+    if let Some(beside) = &setup.beside {
+        beside.check(&sized, setup.problem, setup.dtype)?;
+    }
     let bar = progress(rules.len() * plans.len());
     let (mut benches, mut refused): (Vec<Bench>, Vec<(String, Error)>) = (Vec::new(), Vec::new());
-    for found in &rules {
-        let rule = found.rule();
-        let sizes = dims::sizes(&rule.signature, &of_rule(rule, &rules, &arguments.dims), |_| 128)?;
+    for (rule, sizes) in sized {
         for &plan in plans {
             bar.set_message(format!("{}, {plan}", rule.signature.name));
             match bench_one(&setup, rule, plan, &sizes) {
@@ -136,6 +139,13 @@ fn rules(arguments: &Arguments) -> Outcome<Vec<Source>> {
     Ok(chunkwise::catalogue().iter().filter_map(|entry| Some(Source::Catalogue(entry.rule?()))).collect())
 }
 
+/// Each rule with the sizes of its dims.
+fn sized<'a>(rules: &'a [Source], given: &Dims) -> Outcome<Vec<(&'a Rule, Vec<usize>)>> {
+    let of =
+        |rule: &'a Rule| Ok((rule, dims::sizes(&rule.signature, &of_rule(rule, rules, given), |_| 128)?));
+    rules.iter().map(|found| of(found.rule())).collect()
+}
+
 /// The sizes that concern a rule: one that some other rule takes is left out here, one that no rule takes stays a mistake.
 fn of_rule(rule: &Rule, rules: &[Source], given: &Dims) -> Dims {
     let has = |rule: &Rule, name: &str| rule.signature.dims.iter().any(|dim| dim == name);
@@ -172,6 +182,7 @@ fn setup(arguments: &Arguments) -> Outcome<Setup> {
         problem: Problem { batch: arguments.batch, tokens: arguments.tokens, heads: arguments.heads },
         // The targets are those of blocks that hold a head's whole state.
         columns: arguments.columns.or(arguments.targets.then_some(128)),
+        beside: arguments.beside.as_deref().map(Beside::read).transpose()?,
         jit: Arc::new(Jit::user()),
     })
 }

@@ -144,3 +144,30 @@ fn first_results_come_sooner_from_disk() {
     let [emit, compile, first, disk] = times[..] else { panic!("{text}") };
     assert!((emit + compile - first).abs() < 0.16 && emit <= disk, "{text}");
 }
+
+/// The times of others, as the GPU bundle writes them.
+#[test]
+fn times_of_others_stand_beside() {
+    let folder = Folder::new();
+    let peers = r#"{"gpu": "NVIDIA H200", "torch": "2.9", "fla": "0.6.0", "cases": [
+        {"case": "gla-bf16-B1-T64-H2-D16", "rule": "gla", "peer": "chunk_gla", "dtype": "bf16", "B": 1, "T": 64, "H": 2, "D": 16,
+         "o_against_ours": 0.001, "ms": 0.875, "ms_least": 0.75}]}"#;
+    folder.write("peers.json", peers);
+    let call = ["gla", "--plan", "recurrent", "-k", "16", "-v", "16", "-t", "64", "--beside", "peers.json"];
+    let here = [call.as_slice(), &["--heads", "2"]].concat();
+    let [plan] = &plans(&folder, &here)[..] else { panic!("one plan") };
+    assert_eq!((figure(plan, "beside_ms"), plan["beside_by"].as_str()), (0.875, Some("chunk_gla")));
+    assert!(plan["beside_ratio"].is_null());
+    let text = folder.succeed(&[&["bench"], here.as_slice()].concat());
+    assert!(text.contains("peers.json, the fastest of each rule, measured on NVIDIA H200"), "{text}");
+    let lines: Vec<&str> =
+        text.lines().filter(|line| line.ends_with("beside") || line.ends_with("0.875")).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    let other = folder.run(&[&["bench"], call.as_slice(), &["--heads", "4"]].concat());
+    assert_eq!((other.code, other.stdout.as_str()), (Some(2), ""));
+    assert!(
+        other.stderr.contains("--batch 1 --tokens 64 --heads 2 -k 16 -v 16 --dtype bf16"),
+        "{}",
+        other.stderr
+    );
+}
