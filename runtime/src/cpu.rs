@@ -11,9 +11,9 @@
 mod assemble;
 
 use crate::bind::{Bindings, Tensors};
-use crate::device::{Options, PlanChoice};
 use crate::error::{Error, Result};
 use crate::layout::{Layout, output_axes, param_axes, state_axes};
+use crate::options::{Options, PlanChoice};
 use crate::precision::{Computed, Precision, precision, token_vectors};
 use crate::tensor::Element;
 use crate::validate::{Pass, Problem, validate};

@@ -16,6 +16,7 @@ pub mod counters;
 mod cpu;
 mod device;
 mod error;
+mod executable;
 #[cfg(any(feature = "cuda", feature = "sim"))]
 mod gpu;
 pub mod install;
@@ -23,6 +24,7 @@ pub mod io;
 pub mod jit;
 mod layout;
 pub mod nvrtc;
+mod options;
 mod precision;
 #[cfg(any(feature = "cuda", feature = "sim"))]
 mod prepared;
@@ -31,10 +33,12 @@ mod validate;
 mod view;
 
 pub use bind::{Bind, Bindings, Tensors};
-pub use device::{Device, Executable, Options, PlanChoice, Precision, RuleExt};
+pub use device::{Device, RuleExt};
 pub use error::{Error, Message, Messages, Result};
+pub use executable::Executable;
 #[cfg(any(feature = "cuda", feature = "sim"))]
 pub use gpu::null::Requests;
+pub use options::{Options, PlanChoice, Precision};
 #[cfg(any(feature = "cuda", feature = "sim"))]
 pub use prepared::{Prepared, Queue, Slot};
 pub use tensor::{Data, Element, Tensor};

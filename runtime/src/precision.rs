@@ -11,8 +11,8 @@
 //! Inputs are rounded to their type before the run, and results to theirs after it; nothing is rounded in between.
 //! A decay is a parameter that a decay factor of the timeline is made from; a rule without a timeline has none.
 
-use crate::device::Options;
 use crate::error::{Error, Result};
+use crate::options::Options;
 use crate::tensor::{Element, Tensor};
 use crate::validate::Problem;
 use chunkwise_algebra::Real;

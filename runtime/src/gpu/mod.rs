@@ -20,10 +20,10 @@ pub(crate) mod prepared;
 pub(crate) mod sim;
 
 use crate::bind::{Bindings, Tensors};
-use crate::device::Options;
 use crate::error::{Error, Result};
 use crate::jit::{Jit, Source};
 use crate::nvrtc::Binary;
+use crate::options::Options;
 use crate::precision::{precision, token_vectors};
 use crate::tensor::Element;
 use crate::validate::{Pass, Problem, validate};
