@@ -212,6 +212,8 @@ pub enum Begin {
     Zero,
     /// What maps every state to itself: the identity, and ones for a vector, which stands for a diagonal.
     One,
+    /// Ones, every element: what only decays ends with what it multiplies each element by.
+    Ones,
     /// What memory holds: an initial state or a buffer.
     Memory(Role),
 }

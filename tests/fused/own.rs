@@ -371,6 +371,7 @@ pub(crate) fn rules() -> Vec<Arc<Rule>> {
         .chain(MIXES)
         .chain(teams::SHAPES)
         .chain(teams::TEAMS)
+        .chain(teams::COMPOSED)
         .map(|text| parse(&format!("#[rule]\n{text}")))
         .collect()
 }

@@ -105,3 +105,36 @@ pub(crate) const TEAMS: [&str; 6] = [
         r.read(q) + s.read(q) + t.read(k)
     }",
 ];
+
+/// Linear in what they read, so that pieces compose: decays of value channels, states that meet.
+pub(crate) const COMPOSED: [&str; 3] = [
+    // Decays on both sides, without feedback.
+    "fn two_sided(
+        mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Vector<K>, h: Vector<V>, d: Scalar,
+    ) -> Vector<V> {
+        s *= exp(g);
+        s *= exp(h);
+        s *= d;
+        s += outer(k, v);
+        s.read(q)
+    }",
+    // The same with linear feedback, beside a state that keeps everything.
+    "fn value_decay_and_delta(
+        mut s: State<K, V>, mut t: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, h: Vector<V>, beta: Scalar,
+    ) -> Vector<V> {
+        s *= exp(h);
+        s += outer(beta * k, v - s.read(k));
+        t += outer(0.1 * k, v);
+        s.read(q) + t.read(q)
+    }",
+    // Three states in a ring, which take in each other and each other's reads.
+    "fn ring(
+        mut r: State<K, V>, mut s: State<K, V>, mut t: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, x: Scalar,
+    ) -> (Vector<V>, Vector<V>) {
+        r = 0.8 * r + 0.2 * sigmoid(x) * t;
+        let p = r.read(k);
+        s = 0.7 * s + outer(0.3 * k, v - p);
+        t = 0.6 * t + outer(0.3 * q, s.read(k));
+        (t.read(q), r.read(q))
+    }",
+];

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
 
 /// The plans, each with the least part of the rules that has to have it, in hundredths.
-pub(crate) const PLANS: [(Plan, usize); 3] = [(Plan::Fused, 45), (Plan::Split, 45), (Plan::Segmented, 15)];
+pub(crate) const PLANS: [(Plan, usize); 3] = [(Plan::Fused, 45), (Plan::Split, 45), (Plan::Segmented, 70)];
 
 /// What one plan has kernels for.
 #[derive(Default)]

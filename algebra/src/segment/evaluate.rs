@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! each piece:              N from zero, M from the identity     (pieces know nothing of each other)
-//! piece after piece:       S_0 = initial,  S_i = M_i S_(i-1) + N_i
+//! piece after piece:       S_0 = initial,  S_i = M_i S_(i-1) + N_i      (of states that meet a matrix each: a sum of products)
 //! each piece:              the rule itself, from S_i
 //! ```
 
-use super::{Map, Segment};
+use super::{Map, Segment, Start};
 use crate::data::{Inputs, Outputs, Real};
 use crate::eval::len;
 use crate::events;
+use chunkwise_dsl::graph::StateId;
 use chunkwise_dsl::timeline::{Form, Timeline};
 use std::ops::Range;
 
@@ -20,19 +21,31 @@ pub fn run<R: Real>(t: &Timeline, segment: &Segment, inputs: &Inputs<R>, length:
     let wide = Inputs { sizes: &sizes, ..inputs.clone() };
     for first in (0..inputs.tokens).step_by(length.max(1)) {
         let tokens = first..(first + length).min(inputs.tokens);
-        let states = first_states(&segment.local, segment.maps.len(), inputs.sizes);
+        let states = first_states(&segment.local, &segment.local_starts(), inputs.sizes);
         let local = piece(&segment.local, inputs, states, tokens.clone()).states;
-        let transition = segment.transition.as_ref();
-        let transition =
-            transition.map(|m| piece(m, &wide, first_states(m, 0, &sizes), tokens.clone()).states);
+        let of_run = |run: usize| {
+            let rule = segment.transition.as_ref()?;
+            let states = first_states(rule, &segment.transition_starts(run), &sizes);
+            Some(piece(rule, &wide, states, tokens.clone()).states)
+        };
+        let runs: Vec<Vec<Vec<R>>> = (0..segment.runs()).filter_map(of_run).collect();
         let here = piece(t, inputs, all.states.clone(), tokens);
         all.outputs.iter_mut().zip(here.outputs).for_each(|(all, here)| all.extend(here));
+        let elements = |e: &StateId, s: &[R]| -> Vec<R> {
+            local[e.index()].iter().zip(s).map(|(e, s)| *e * *s).collect()
+        };
         let next = |(at, map): (usize, &Map)| {
             let next = match map {
                 Map::Identity => all.states[at].clone(),
                 Map::Diagonal(d) => diagonal(&local[d.index()], &all.states[at]),
-                Map::Matrix(m) => {
-                    product(&transition.as_ref().expect("a matrix has a rule")[m.index()], &all.states[at])
+                Map::Elements(e) => elements(e, &all.states[at]),
+                Map::Matrices { state, from, elements: by } => {
+                    let products = from.iter().zip(&runs);
+                    let products =
+                        products.map(|(from, run)| product(&run[state.index()], &all.states[from.index()]));
+                    let sum = products.reduce(|x, y| x.iter().zip(y).map(|(x, y)| *x + y).collect());
+                    let sum = sum.unwrap_or_default();
+                    by.as_ref().map_or(sum.clone(), |by| elements(by, &sum))
                 }
             };
             next.iter().zip(&local[at]).map(|(s, n)| *s + *n).collect()
@@ -47,15 +60,18 @@ fn piece<R: Real>(t: &Timeline, inputs: &Inputs<R>, states: Vec<Vec<R>>, tokens:
     events::run(t, &Inputs { states, ..inputs.clone() }, tokens, |_, _, _| {}, |_, _, _| {})
 }
 
-/// What a rule of a segment begins with: `zeros` states of the rule itself, behind them maps that change nothing.
-fn first_states<R: Real>(t: &Timeline, zeros: usize, sizes: &[usize]) -> Vec<Vec<R>> {
-    let first = |(at, form): (usize, &Form)| {
+/// What the states of a segment's rule begin as.
+fn first_states<R: Real>(t: &Timeline, starts: &[Start], sizes: &[usize]) -> Vec<Vec<R>> {
+    let first = |(start, form): (&Start, &Form)| {
         let (keys, columns) = (len(form.key_shape(), sizes), len(form.value_shape(), sizes));
-        let diagonal = |i: usize| form.value.is_none() || i / columns == i % columns;
-        let one = |i: usize| if at >= zeros && diagonal(i) { R::one() } else { R::zero() };
+        let one = |i: usize| match start {
+            Start::Ones => R::one(),
+            Start::Identity if i / columns == i % columns => R::one(),
+            _ => R::zero(),
+        };
         (0..keys * columns).map(one).collect()
     };
-    t.forms.iter().enumerate().map(first).collect()
+    starts.iter().zip(&t.forms).map(first).collect()
 }
 
 /// `diag(d) S`

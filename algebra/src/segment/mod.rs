@@ -15,6 +15,14 @@
 //! state feeds back, `M` is diagonal, and a vector that begins as ones ends with it; it goes with the local rule, which has the
 //! same decays. Where nothing decays either, `M` is the identity.
 //!
+//! States that meet in mixes, or store reads of each other, have maps from each to each: the transition runs once for each of
+//! them, from the identity of that one and zeros of the others.
+//!
+//! ```text
+//! m *= eta;  m += outer(k, v - s.read(k));  s = s + m          S <- M_ss S + M_sm M + N_s,  M <- M_ms S + M_mm M + N_m
+//! s *= e (value channels)                                      S <- (M S) * E + N: E from ones, decayed as the state is
+//! ```
+//!
 //! Invariants: the two timelines have no outputs, and inputs, dims and their numbers are the rule's. Feedback that is not linear
 //! has no such map. Source: design, section 2 (composition); Blelloch 1990, prefix sums and their applications.
 
@@ -33,9 +41,9 @@ use std::collections::HashMap;
 /// A segment of tokens, as rules.
 #[derive(Clone, Debug)]
 pub struct Segment {
-    /// Ends with `N` in the rule's states, from zero; behind them the vectors of diagonal maps, from ones.
+    /// Ends with `N` in the rule's states, from zero; behind them what only decays, from ones.
     pub local: Timeline,
-    /// Ends with the maps that are matrices, from the identity; `None` where there is none.
+    /// Ends with the maps that are matrices, from the identity, run by run; `None` where there is none.
     pub transition: Option<Timeline>,
     /// By state of the rule, its map.
     pub maps: Vec<Map>,
@@ -43,15 +51,35 @@ pub struct Segment {
     pub copies: Vec<(Dim, Dim)>,
 }
 
-/// What a segment multiplies a state by, from the left.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What a segment makes of a state, beside what it adds.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Map {
     /// Nothing decays and nothing feeds back.
     Identity,
     /// A number for each key channel: a vector state of [`Segment::local`].
     Diagonal(StateId),
-    /// A matrix: a state of [`Segment::transition`].
-    Matrix(StateId),
+    /// A number for each element, since value channels decay: a state of [`Segment::local`].
+    Elements(StateId),
+    /// A matrix for each state that it is made from.
+    Matrices {
+        /// The state of [`Segment::transition`] that ends with them.
+        state: StateId,
+        /// The states that they multiply, by run of the transition.
+        from: Vec<StateId>,
+        /// What each element is multiplied by after that, where value channels decay: a state of [`Segment::local`].
+        elements: Option<StateId>,
+    },
+}
+
+/// What a state of a segment's rules begins as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// Zeros.
+    Zeros,
+    /// Ones, every element.
+    Ones,
+    /// The identity.
+    Identity,
 }
 
 /// The rules of a segment.
@@ -60,8 +88,8 @@ pub enum Map {
 /// [`Unsupported`]: the rule has no such map, or one that is not built yet.
 pub fn segment(timeline: &Timeline) -> Result<Segment, Unsupported> {
     let writes = writes(timeline)?;
-    let (maps, vectors) = maps(timeline, &writes);
-    let local = checked("local", local(timeline, &writes, &vectors));
+    let (maps, extras) = maps(timeline, &writes);
+    let local = checked("local", local(timeline, &writes, &extras));
     let (transition, copies) = match transition(timeline, &writes, &maps) {
         Some((transition, copies)) => (Some(checked("transition", transition)), copies),
         None => (None, Vec::new()),
@@ -74,6 +102,31 @@ impl Segment {
     pub fn sizes(&self, sizes: &[usize]) -> Vec<usize> {
         let copied = self.copies.iter().map(|(_, of)| sizes[of.index()]);
         sizes.iter().copied().chain(copied).collect()
+    }
+
+    /// How often the transition runs: once for each state of the largest group that meets.
+    pub fn runs(&self) -> usize {
+        let runs = |map: &Map| match map {
+            Map::Matrices { from, .. } => from.len(),
+            _ => 0,
+        };
+        self.maps.iter().map(runs).max().unwrap_or(0)
+    }
+
+    /// What the states of [`Segment::local`] begin as.
+    pub fn local_starts(&self) -> Vec<Start> {
+        let start = |at: usize| if at < self.maps.len() { Start::Zeros } else { Start::Ones };
+        (0..self.local.forms.len()).map(start).collect()
+    }
+
+    /// What the states of [`Segment::transition`] begin as in one of its runs.
+    pub fn transition_starts(&self, run: usize) -> Vec<Start> {
+        let start = |(at, map): (usize, &Map)| match map {
+            Map::Matrices { from, .. } if from.get(run) == Some(&StateId(at as u32)) => Some(Start::Identity),
+            Map::Matrices { .. } => Some(Start::Zeros),
+            _ => None,
+        };
+        self.maps.iter().enumerate().filter_map(start).collect()
     }
 }
 
@@ -104,19 +157,19 @@ fn writes(t: &Timeline) -> Result<Writes, Unsupported> {
     if class::classify(t).passes > 1 {
         return later("it needs more than one pass over the tokens".into());
     }
-    if let Some(s) = t.signature.state_ids().find(|s| t.form(*s).key.is_none()) {
-        return later(format!("`{}` is read whole", state(s)));
-    }
     let mut graph = t.graph.clone();
     let tainted = graph.dependents(|e| matches!(e, Expr::Read(_)));
     let mut terms = Vec::new();
     for (n, event) in t.events.iter().enumerate() {
         let mut here = Vec::new();
         match event {
-            Event::Decay { state: s, factor } if t.side(*s, factor.value()) == Side::Value => {
-                return later(format!("the value channels of `{}` decay", state(*s)));
+            Event::Mix { states, matrix } => {
+                let by_value =
+                    |v: &Value| t.side(states[0], *v) == Side::Value && t.graph.shape(*v) != Shape::Scalar;
+                if matrix.iter().flatten().flatten().any(by_value) {
+                    return later("its states are mixed channel by channel".into());
+                }
             }
-            Event::Mix { .. } => return later("its states are coupled".into()),
             Event::Write { state: s, value, .. } => {
                 let Some(Linear { terms, .. }) = class::linear(&mut graph, *value, &tainted) else {
                     return refuse(format!(
@@ -127,8 +180,14 @@ fn writes(t: &Timeline) -> Result<Writes, Unsupported> {
                 if !matches!(class::feedback_of(t, n), Feedback::None | Feedback::Linear) {
                     return refuse(format!("what is read for `{}` is scaled channel by channel", state(*s)));
                 }
-                if terms.iter().any(|(r, _)| t.read(*r).state != *s) {
-                    return later(format!("`{}` stores reads of another state", state(*s)));
+                let is_alike = |&(r, c): &(ReadId, Value)| {
+                    graph.shape(c) == Shape::Scalar && t.form(t.read(r).state) == t.form(*s)
+                };
+                if !terms.iter().all(is_alike) {
+                    return later(format!("`{}` stores reads of a state of another shape", state(*s)));
+                }
+                if !terms.is_empty() && t.form(*s).key.is_none() {
+                    return later(format!("`{}` is read whole and feeds back", state(*s)));
                 }
                 here = terms;
             }
@@ -136,52 +195,104 @@ fn writes(t: &Timeline) -> Result<Writes, Unsupported> {
         }
         terms.push(here);
     }
-    Ok(Writes { graph, terms })
-}
-
-/// By state its map; and by vector of a diagonal map, a state that decays as it does.
-fn maps(t: &Timeline, writes: &Writes) -> (Vec<Map>, Vec<StateId>) {
-    let (mut maps, mut vectors, mut matrices) = (Vec::new(), Vec::<StateId>::new(), 0);
-    for state in t.signature.state_ids() {
-        let feeds = |(event, terms): (&Event, &Vec<_>)| changes(event, state) && !terms.is_empty();
-        let alike = |s: &StateId| t.form(*s).key == t.form(state).key && decays(t, *s) == decays(t, state);
-        if t.events.iter().zip(&writes.terms).any(feeds) {
-            maps.push(Map::Matrix(StateId(matrices)));
-            matrices += 1;
-        } else if decays(t, state).is_empty() {
-            maps.push(Map::Identity);
-        } else {
-            let at = vectors.iter().position(alike).unwrap_or(vectors.len());
-            if at == vectors.len() {
-                vectors.push(state);
-            }
-            maps.push(Map::Diagonal(StateId((t.forms.len() + at) as u32)));
+    let writes = Writes { graph, terms };
+    for s in t.signature.state_ids().filter(|s| group(t, &writes, *s).len() > 1) {
+        if t.form(s).key.is_none() {
+            return later(format!("`{}` is read whole and coupled", state(s)));
+        }
+        if !decays(t, s, &[Side::Value]).is_empty() {
+            return later(format!(
+                "the value channels of `{}` decay, which another state is made from or into",
+                state(s)
+            ));
         }
     }
-    (maps, vectors)
+    Ok(writes)
 }
 
-/// The rule without outputs, and the vectors of diagonal maps, each with the decays of its state.
-fn local(t: &Timeline, writes: &Writes, vectors: &[StateId]) -> Timeline {
+/// The states that meet a state, in mixes or since one stores reads of the other, directly or through others; in order.
+fn group(t: &Timeline, writes: &Writes, state: StateId) -> Vec<StateId> {
+    let meet = |x: StateId, y: StateId| {
+        t.events.iter().zip(&writes.terms).any(|(event, terms)| match event {
+            Event::Mix { states, .. } => states.contains(&x) && states.contains(&y),
+            event => changes(event, x) && terms.iter().any(|(r, _)| t.read(*r).state == y),
+        })
+    };
+    let mut group = vec![state];
+    loop {
+        let joins = |s: &StateId| !group.contains(s) && group.iter().any(|m| meet(*m, *s) || meet(*s, *m));
+        let Some(next) = t.signature.state_ids().find(joins) else { break };
+        group.push(next);
+    }
+    group.sort();
+    group
+}
+
+/// A state beside the local rule's own, from ones, with decays of one of them.
+struct Extra {
+    of: StateId,
+    form: Form,
+    /// The sides whose decays it has.
+    sides: &'static [Side],
+}
+
+const ALL_SIDES: &[Side] = &[Side::Scalar, Side::Key, Side::Value];
+
+/// By state its map, and the states that the local rule needs for them.
+fn maps(t: &Timeline, writes: &Writes) -> (Vec<Map>, Vec<Extra>) {
+    let (mut maps, mut extras, mut matrices) = (Vec::new(), Vec::<Extra>::new(), 0);
+    let extra = |extras: &mut Vec<Extra>, of: StateId, form: Form, sides: &'static [Side]| {
+        let alike = |e: &Extra| {
+            e.form == form && e.sides == sides && decays(t, e.of, e.sides) == decays(t, of, sides)
+        };
+        let at = extras.iter().position(alike).unwrap_or_else(|| {
+            extras.push(Extra { of, form, sides });
+            extras.len() - 1
+        });
+        StateId((t.forms.len() + at) as u32)
+    };
+    for state in t.signature.state_ids() {
+        let from = group(t, writes, state);
+        let feeds = |(event, terms): (&Event, &Vec<_>)| changes(event, state) && !terms.is_empty();
+        let (form, by_value) = (t.form(state), !decays(t, state, &[Side::Value]).is_empty());
+        maps.push(if from.len() > 1 || t.events.iter().zip(&writes.terms).any(feeds) {
+            matrices += 1;
+            let elements = by_value.then(|| extra(&mut extras, state, form, &[Side::Value]));
+            Map::Matrices { state: StateId(matrices - 1), from, elements }
+        } else if decays(t, state, ALL_SIDES).is_empty() {
+            Map::Identity
+        } else if by_value || form.key.is_none() {
+            Map::Elements(extra(&mut extras, state, form, ALL_SIDES))
+        } else {
+            Map::Diagonal(extra(&mut extras, state, Form { value: None, ..form }, ALL_SIDES))
+        });
+    }
+    (maps, extras)
+}
+
+/// The rule without outputs, and the states beside its own.
+fn local(t: &Timeline, writes: &Writes, extras: &[Extra]) -> Timeline {
     let mut b = Builder::new(t, &t.graph);
     b.timeline.signature.states = t.signature.states.clone();
     b.timeline.forms = t.forms.clone();
-    let maps: Vec<StateId> =
-        vectors.iter().map(|s| b.state(*s, Form { value: None, ..t.form(*s) })).collect();
+    let maps: Vec<StateId> = extras.iter().map(|e| b.state(e.of, e.form)).collect();
     let used: Vec<ReadId> = writes.terms.iter().flatten().map(|(r, _)| *r).collect();
     for event in &t.events {
         match event {
             Event::Decay { state, factor } => {
                 b.decay(*state, *factor);
-                let of_vector = vectors.iter().zip(&maps).filter(|(s, _)| *s == state);
-                of_vector.for_each(|(_, map)| b.decay(*map, *factor));
+                let side = t.side(*state, factor.value());
+                let mine =
+                    extras.iter().zip(&maps).filter(|(e, _)| e.of == *state && e.sides.contains(&side));
+                mine.for_each(|(_, map)| b.decay(*map, *factor));
             }
             Event::Read(r) if used.contains(r) => b.read(*r, t.read(*r).state),
             Event::Write { state, key, value } => {
                 let value = b.take(*value);
                 b.write(*state, *key, value);
             }
-            _ => {}
+            Event::Mix { states, matrix } => b.mix(states.clone(), matrix),
+            Event::Read(_) => {}
         }
     }
     b.timeline
@@ -191,7 +302,7 @@ fn local(t: &Timeline, writes: &Writes, vectors: &[StateId]) -> Timeline {
 fn transition(t: &Timeline, writes: &Writes, maps: &[Map]) -> Option<(Timeline, Vec<(Dim, Dim)>)> {
     let mut b = Builder::new(t, &writes.graph);
     let mut copies: Vec<(Dim, Dim)> = Vec::new();
-    for state in t.signature.state_ids().filter(|s| matches!(maps[s.index()], Map::Matrix(_))) {
+    for state in t.signature.state_ids().filter(|s| matches!(maps[s.index()], Map::Matrices { .. })) {
         let key = t.form(state).key?;
         let known = copies.iter().find(|(_, of)| *of == key).map(|(copy, _)| *copy);
         let columns = known.unwrap_or_else(|| {
@@ -200,16 +311,18 @@ fn transition(t: &Timeline, writes: &Writes, maps: &[Map]) -> Option<(Timeline, 
         });
         b.state(state, Form { key: Some(key), value: Some(columns) });
     }
-    let map = |state: StateId| match maps[state.index()] {
-        Map::Matrix(map) => Some(map),
+    let map = |state: StateId| match &maps[state.index()] {
+        Map::Matrices { state, .. } => Some(*state),
         _ => None,
     };
     let used: Vec<ReadId> = writes.terms.iter().flatten().map(|(r, _)| *r).collect();
     for (event, terms) in t.events.iter().zip(&writes.terms) {
         match event {
-            Event::Decay { state, factor } => {
+            // Value channels are those of the state, which the map multiplies from the left.
+            Event::Decay { state, factor } if t.side(*state, factor.value()) != Side::Value => {
                 map(*state).into_iter().for_each(|map| b.decay(map, *factor));
             }
+            Event::Mix { states, matrix } => b.mix(states.iter().copied().filter_map(map).collect(), matrix),
             Event::Read(r) if used.contains(r) => {
                 map(t.read(*r).state).into_iter().for_each(|map| b.read(*r, map));
             }
@@ -228,12 +341,13 @@ fn changes(event: &Event, state: StateId) -> bool {
     matches!(event, Event::Write { state: s, .. } if *s == state)
 }
 
-fn decays(t: &Timeline, state: StateId) -> Vec<Factor> {
+/// The decays of a state of these sides, in order.
+fn decays(t: &Timeline, state: StateId, sides: &[Side]) -> Vec<Factor> {
     let of_state = |e: &Event| match e {
         Event::Decay { state: s, factor } if *s == state => Some(*factor),
         _ => None,
     };
-    t.events.iter().filter_map(of_state).collect()
+    t.events.iter().filter_map(of_state).filter(|f| sides.contains(&t.side(state, f.value()))).collect()
 }
 
 /// A timeline while it is made of parts of another.
@@ -294,6 +408,13 @@ impl<'a> Builder<'a> {
             Factor::Raw(v) => Factor::Raw(self.take(v)),
         };
         self.timeline.events.push(Event::Decay { state, factor });
+    }
+
+    /// A mix of the other timeline, of states here.
+    fn mix(&mut self, states: Vec<StateId>, matrix: &[Vec<Option<Value>>]) {
+        let rows = matrix.iter().map(|row| row.iter().map(|v| v.map(|v| self.take(v))).collect());
+        let matrix = rows.collect();
+        self.timeline.events.push(Event::Mix { states, matrix });
     }
 
     /// A read of the other timeline, of `state` here.

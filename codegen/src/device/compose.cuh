@@ -12,25 +12,25 @@ struct PieceRange {
     }
 };
 
-// S <- diag(d) S + N, or S + N without `d`, an element a thread; several pieces are read at a time. `N` and `d` are those of
-// this head in the first piece; those of the next lie `step` times their size further on.
-template <int K, int V>
-__device__ __forceinline__ void compose_diagonal(f32 *n, const f32 *d, i64 step, i64 count, const f32 *initial, f32 *end, int at) {
+// S <- d * S + N, or S + N without `d`, an element a thread; a number of `d` is that of OF elements. Several pieces are read at
+// a time. `N` and `d` are those of this head in the first piece; those of the next lie `step` times their size further on.
+template <int SIZE, int OF>
+__device__ __forceinline__ void compose_numbers(f32 *n, const f32 *d, i64 step, i64 count, const f32 *initial, f32 *end, int at) {
     constexpr int BATCH = 4;
-    if (at >= K * V) return;
+    if (at >= SIZE) return;
     float s = initial ? initial[at].wide() : 0.0f;
     for (i64 p = 0; p < count; p += BATCH) {
         float added[BATCH], by[BATCH];
 #pragma unroll
         for (int b = 0; b < BATCH; ++b) {
             const bool there = p + b < count;
-            added[b] = there ? n[(p + b) * step * (K * V) + at].wide() : 0.0f;
-            by[b] = there && d ? d[(p + b) * step * K + at / V].wide() : 1.0f;
+            added[b] = there ? n[(p + b) * step * SIZE + at].wide() : 0.0f;
+            by[b] = there && d ? d[(p + b) * step * (SIZE / OF) + at / OF].wide() : 1.0f;
         }
 #pragma unroll
         for (int b = 0; b < BATCH; ++b) {
             if (p + b >= count) break;
-            n[(p + b) * step * (K * V) + at] = f32::of(s);
+            n[(p + b) * step * SIZE + at] = f32::of(s);
             s = fmaf(by[b], s, added[b]);
         }
     }
@@ -50,74 +50,89 @@ __device__ __forceinline__ void fetch_panel(float *to, const f32 *from, int firs
     close_copies();
 }
 
-// S <- M S + N, 16 columns a block from `column` on; a thread has 4 columns of every 32nd row. M arrives 16 columns at a time,
-// one copy ahead. See compose_diagonal.
-template <int K, int V>
-__device__ __forceinline__ void compose_matrix(f32 *n, const f32 *m, i64 step, i64 count, const f32 *initial, f32 *end, int column) {
+// S_i <- sum_j M_ij S_j + N_i for STATES states, 16 columns a block from `column` on; a thread has 4 columns of every 32nd row.
+// Where value channels decay, `by` multiplies each element of S_j on its way (it is the same in all rows of a column). M arrives 16
+// columns at a time, one copy ahead. See compose_numbers.
+template <int K, int V, int STATES>
+__device__ __forceinline__ void compose_matrices(f32 *const (&n)[STATES], const f32 *const (&m)[STATES * STATES], const f32 *by,
+                                                 i64 step, i64 count, const f32 *const (&initial)[STATES],
+                                                 f32 *const (&end)[STATES], int column) {
     constexpr int THREADS = 128, WIDTH = 16, PITCH = 20, R = (K + 31) / 32, ROWS = R * 32, PANELS = (K + WIDTH - 1) / WIDTH;
     extern __shared__ uint4 memory[];
     float *const panels = reinterpret_cast<float *>(memory), *const state = panels + 2 * ROWS * PITCH;
     const int row = threadIdx.x / 4, c = threadIdx.x % 4 * 4, v = column + c;
-    float s[R][4] = {};
+    float s[STATES][R][4] = {};
 #pragma unroll
-    for (int i = 0; i < R * 4; ++i) {
-        const int k = row + i / 4 * 32, at = v + i % 4;
-        if (initial && k < K && at < V) s[i / 4][i % 4] = initial[k * V + at].wide();
+    for (int i = 0; i < STATES * R * 4; ++i) {
+        const int j = i / (R * 4), r = i / 4 % R, k = row + r * 32, at = v + i % 4;
+        if (initial[j] && k < K && at < V) s[j][r][i % 4] = initial[j][k * V + at].wide();
     }
-    if (count > 0) fetch_panel<K, ROWS, WIDTH, PITCH, THREADS>(panels, m, 0);
+    if (count > 0) fetch_panel<K, ROWS, WIDTH, PITCH, THREADS>(panels, m[0], 0);
     int stage = 0;
-    for (i64 p = 0; p < count; ++p, n += step * (K * V), m += step * (K * K)) {
-        float next[R][4] = {};
+    for (i64 p = 0; p < count; ++p) {
+        const i64 here = p * step * (K * V), maps = p * step * (K * K);
+        float next[STATES][R][4] = {};
 #pragma unroll
-        for (int i = 0; i < R; ++i) {
-            const int k = row + i * 32;
-            *reinterpret_cast<float4 *>(state + k * WIDTH + c) = make_float4(s[i][0], s[i][1], s[i][2], s[i][3]);
+        for (int i = 0; i < STATES * R; ++i) {
+            const int j = i / R, r = i % R, k = row + r * 32;
+            float x[4];
 #pragma unroll
             for (int e = 0; e < 4; ++e) {
-                if (k >= K || v + e >= V) continue;
-                f32 *const at = n + k * V + v + e;
-                next[i][e] = at->wide();
-                *at = f32::of(s[i][e]);
+                const bool inside = k < K && v + e < V;
+                const i64 at = here + k * V + v + e;
+                x[e] = s[j][r][e];
+                if (!inside) continue;
+                next[j][r][e] = n[j][at].wide();
+                n[j][at] = f32::of(x[e]);
+                if (by) x[e] *= by[at].wide();
             }
+            *reinterpret_cast<float4 *>(state + (j * ROWS + k) * WIDTH + c) = make_float4(x[0], x[1], x[2], x[3]);
         }
+#pragma unroll
+        for (int pair = 0; pair < STATES * STATES; ++pair) {
+            const float *const from = state + pair % STATES * ROWS * WIDTH + c;
+            const int to = pair / STATES;
 #pragma unroll 1
-        for (int panel = 0; panel < PANELS; ++panel, stage ^= 1) {
-            wait_copies<0>();
-            __syncthreads();
-            float *const other = panels + (stage ^ 1) * ROWS * PITCH;
-            if (panel + 1 < PANELS) {
-                fetch_panel<K, ROWS, WIDTH, PITCH, THREADS>(other, m, (panel + 1) * WIDTH);
-            } else if (p + 1 < count) {
-                fetch_panel<K, ROWS, WIDTH, PITCH, THREADS>(other, m + step * (K * K), 0);
-            }
-            const float *const left = panels + stage * ROWS * PITCH, *const right = state + panel * WIDTH * WIDTH + c;
+            for (int panel = 0; panel < PANELS; ++panel, stage ^= 1) {
+                wait_copies<0>();
+                __syncthreads();
+                float *const other = panels + (stage ^ 1) * ROWS * PITCH;
+                if (panel + 1 < PANELS) {
+                    fetch_panel<K, ROWS, WIDTH, PITCH, THREADS>(other, m[pair] + maps, (panel + 1) * WIDTH);
+                } else if (pair + 1 < STATES * STATES) {
+                    fetch_panel<K, ROWS, WIDTH, PITCH, THREADS>(other, m[(pair + 1) % (STATES * STATES)] + maps, 0);
+                } else if (p + 1 < count) {
+                    fetch_panel<K, ROWS, WIDTH, PITCH, THREADS>(other, m[0] + maps + step * (K * K), 0);
+                }
+                const float *const left = panels + stage * ROWS * PITCH, *const right = from + panel * WIDTH * WIDTH;
 #pragma unroll
-            for (int k = 0; k < WIDTH; k += 4) {
-                float4 b[4];
+                for (int k = 0; k < WIDTH; k += 4) {
+                    float4 b[4];
 #pragma unroll
-                for (int j = 0; j < 4; ++j) b[j] = *reinterpret_cast<const float4 *>(right + (k + j) * WIDTH);
+                    for (int j = 0; j < 4; ++j) b[j] = *reinterpret_cast<const float4 *>(right + (k + j) * WIDTH);
 #pragma unroll
-                for (int i = 0; i < R; ++i) {
-                    const float4 a = *reinterpret_cast<const float4 *>(left + (row + i * 32) * PITCH + k);
-                    const float by[4] = {a.x, a.y, a.z, a.w};
+                    for (int i = 0; i < R; ++i) {
+                        const float4 a = *reinterpret_cast<const float4 *>(left + (row + i * 32) * PITCH + k);
+                        const float x[4] = {a.x, a.y, a.z, a.w};
 #pragma unroll
-                    for (int j = 0; j < 4; ++j) {
-                        next[i][0] = fmaf(by[j], b[j].x, next[i][0]);
-                        next[i][1] = fmaf(by[j], b[j].y, next[i][1]);
-                        next[i][2] = fmaf(by[j], b[j].z, next[i][2]);
-                        next[i][3] = fmaf(by[j], b[j].w, next[i][3]);
+                        for (int j = 0; j < 4; ++j) {
+                            next[to][i][0] = fmaf(x[j], b[j].x, next[to][i][0]);
+                            next[to][i][1] = fmaf(x[j], b[j].y, next[to][i][1]);
+                            next[to][i][2] = fmaf(x[j], b[j].z, next[to][i][2]);
+                            next[to][i][3] = fmaf(x[j], b[j].w, next[to][i][3]);
+                        }
                     }
                 }
             }
         }
 #pragma unroll
-        for (int i = 0; i < R * 4; ++i) s[i / 4][i % 4] = next[i / 4][i % 4];
-        // The next piece's state takes the place of this one's.
+        for (int i = 0; i < STATES * R * 4; ++i) s[i / (R * 4)][i / 4 % R][i % 4] = next[i / (R * 4)][i / 4 % R][i % 4];
+        // The next piece's states take the place of this one's.
         __syncthreads();
     }
 #pragma unroll
-    for (int i = 0; i < R * 4; ++i) {
-        const int k = row + i / 4 * 32, at = v + i % 4;
-        if (end && k < K && at < V) end[k * V + at] = f32::of(s[i / 4][i % 4]);
+    for (int i = 0; i < STATES * R * 4; ++i) {
+        const int j = i / (R * 4), r = i / 4 % R, k = row + r * 32, at = v + i % 4;
+        if (end[j] && k < K && at < V) end[j][k * V + at] = f32::of(s[j][r][i % 4]);
     }
 }

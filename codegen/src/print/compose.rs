@@ -15,22 +15,27 @@ const COLUMNS: u32 = 16;
 
 /// Prints the kernel.
 pub fn kernel(compose: &Compose) -> Kernel {
-    let ((_, state), (k, v)) = (&compose.state, compose.sizes);
-    let name = format!("{}_compose_{state}", compose.rule);
+    let (k, v) = compose.sizes;
+    let states: Vec<&str> = compose.states.iter().map(|(_, name)| name.as_str()).collect();
+    let name = format!("{}_compose_{}", compose.rule, states.join("_"));
     let (blocks, shared) = match compose.map {
-        Factor::Matrix(_) => (v.div_ceil(COLUMNS), shared(k)),
+        Factor::Matrices(..) => (v.div_ceil(COLUMNS), shared(k, states.len() as u32)),
         _ => ((k * v).div_ceil(THREADS), 0),
     };
     let arguments = arguments(compose);
     let entry = entry(compose, &name, &arguments, blocks);
     let mut w = Writer::default();
-    w.comment(format_args!("{}, {state} of {k} x {v}: what its pieces begin with.", compose.rule));
+    w.comment(format_args!(
+        "{}, {} of {k} x {v}: what pieces begin with.",
+        compose.rule,
+        states.join(" and ")
+    ));
     w.section(&device::embed(&entry));
     w.section(&entry);
     Kernel {
         name,
         source: w.finish(),
-        arguments,
+        arguments: arguments.into_iter().map(|(argument, _)| argument).collect(),
         threads: THREADS,
         shared,
         unit: Unit::Sequence,
@@ -38,69 +43,97 @@ pub fn kernel(compose: &Compose) -> Kernel {
     }
 }
 
-/// Bytes of two panels of the map and of the state's columns.
-fn shared(k: u32) -> u32 {
+/// Bytes of two panels of a map and of the states' columns.
+fn shared(k: u32, states: u32) -> u32 {
     let rows = k.div_ceil(32) * 32;
-    4 * (2 * rows * 20 + rows * COLUMNS)
+    4 * (2 * rows * 20 + states * rows * COLUMNS)
 }
 
-fn arguments(compose: &Compose) -> Vec<Argument> {
-    let (id, state) = &compose.state;
-    let float = |name: &str, role: Role, align: usize| Argument {
-        name: name.to_owned(),
-        role,
-        dtype: Some(DType::F32),
-        align,
+/// `name`, or of several things `name_of`.
+fn numbered(name: &str, of: &str, several: bool) -> String {
+    if several { format!("{name}_{of}") } else { name.to_owned() }
+}
+
+/// `maps`, or of several states one for each pair: to the first, from the second.
+fn map_names(compose: &Compose) -> Vec<String> {
+    let states = compose.states.len();
+    let pairs = (0..states).flat_map(|to| (0..states).map(move |from| format!("{to}_{from}")));
+    pairs.map(|pair| numbered("maps", &pair, states > 1)).collect()
+}
+
+/// The arguments, each with its declaration.
+fn arguments(compose: &Compose) -> Vec<(Argument, String)> {
+    let ((k, v), several) = (compose.sizes, compose.states.len() > 1);
+    let mut all: Vec<(Argument, String)> = Vec::new();
+    let mut float = |name: String, role: Role, align: usize, declared: &str, rest: &str| {
+        let declared = format!("{declared}{name}{{}} // {rest}");
+        all.push((Argument { name, role, dtype: Some(DType::F32), align }, declared));
     };
-    let mut arguments = vec![float("pieces", Role::Workspace(compose.pieces), 16)];
-    match compose.map {
+    for ((_, state), at) in compose.states.iter().zip(&compose.pieces) {
+        let name = numbered("pieces", state, several);
+        float(name, Role::Workspace(*at), 16, "f32 *", &format!("[pieces, heads, {k}, {v}]"));
+    }
+    let elements = format!("[pieces, heads, {k}, {v}]");
+    match &compose.map {
         Factor::Identity => {}
-        Factor::Diagonal(at) | Factor::Matrix(at) => arguments.push(float("maps", Role::Workspace(at), 16)),
+        Factor::Diagonal(at) => {
+            let shape = format!("[pieces, heads, {k}]");
+            float("maps".to_owned(), Role::Workspace(*at), 16, "const f32 *", &shape);
+        }
+        Factor::Elements(at) => {
+            float("maps".to_owned(), Role::Workspace(*at), 16, "const f32 *", &elements);
+        }
+        Factor::Matrices(maps, by) => {
+            for (map, name) in maps.iter().zip(map_names(compose)) {
+                float(name, Role::Workspace(*map), 16, "const f32 *", &format!("[pieces, heads, {k}, {k}]"));
+            }
+            if let Some(at) = by {
+                float("elements".to_owned(), Role::Workspace(*at), 16, "const f32 *", &elements);
+            }
+        }
     }
-    arguments.push(float(&format!("{state}0"), Role::InitialState(*id), 4));
-    arguments.push(float(state, Role::FinalState(*id), 4));
-    let number =
-        |name: &str, role: Role, align: usize| Argument { name: name.to_owned(), role, dtype: None, align };
-    arguments.extend([
-        number("cu_seqlens", Role::CuSeqlens, 8),
-        number("tokens", Role::Tokens, 8),
-        number("heads", Role::Heads, 4),
-        number("length", Role::PieceTokens, 8),
-    ]);
-    arguments
+    for (id, state) in &compose.states {
+        let (first, last) = (numbered("initial", state, several), numbered("end", state, several));
+        let ends = [
+            (
+                format!("{state}0"),
+                Role::InitialState(*id),
+                format!("const f32 *{first}{{}} // {state}0 [N, heads, {k}, {v}], null is zero"),
+            ),
+            (
+                state.clone(),
+                Role::FinalState(*id),
+                format!("f32 *{last}{{}} // {state} [N, heads, {k}, {v}], may be null"),
+            ),
+        ];
+        for (name, role, declared) in ends {
+            all.push((Argument { name, role, dtype: Some(DType::F32), align: 4 }, declared));
+        }
+    }
+    let numbers = [
+        (
+            "cu_seqlens",
+            Role::CuSeqlens,
+            8,
+            "const i64 *cu_seqlens{} // [N + 1], null where sequences are all of `tokens`",
+        ),
+        ("tokens", Role::Tokens, 8, "i64 tokens{} // T"),
+        ("heads", Role::Heads, 4, "unsigned heads{} // HV"),
+        ("length", Role::PieceTokens, 8, "i64 length{} // tokens of a piece"),
+    ];
+    all.extend(numbers.map(|(name, role, align, declared)| {
+        (Argument { name: name.to_owned(), role, dtype: None, align }, declared.to_owned())
+    }));
+    all
 }
 
-fn declaration(argument: &Argument, (k, v): (u32, u32), map: Factor) -> String {
-    match argument.role {
-        Role::Workspace(_) if argument.name == "pieces" => {
-            format!("f32 *pieces{{}} // [pieces, heads, {k}, {v}]")
-        }
-        Role::Workspace(_) => match map {
-            Factor::Matrix(_) => format!("const f32 *maps{{}} // [pieces, heads, {k}, {k}]"),
-            _ => format!("const f32 *maps{{}} // [pieces, heads, {k}]"),
-        },
-        Role::InitialState(_) => {
-            format!("const f32 *initial{{}} // {} [N, heads, {k}, {v}], null is zero", argument.name)
-        }
-        Role::FinalState(_) => format!("f32 *end{{}} // {} [N, heads, {k}, {v}], may be null", argument.name),
-        Role::CuSeqlens => {
-            "const i64 *cu_seqlens{} // [N + 1], null where sequences are all of `tokens`".to_owned()
-        }
-        Role::Heads => "unsigned heads{} // HV".to_owned(),
-        Role::Tokens => "i64 tokens{} // T".to_owned(),
-        _ => "i64 length{} // tokens of a piece".to_owned(),
-    }
-}
-
-fn entry(compose: &Compose, name: &str, arguments: &[Argument], blocks: u32) -> String {
-    let (k, v) = compose.sizes;
+fn entry(compose: &Compose, name: &str, arguments: &[(Argument, String)], blocks: u32) -> String {
     let mut w = Writer::default();
     w.line(format_args!("extern \"C\" __global__ void __launch_bounds__({THREADS}, 1)"));
     w.line(format_args!("{name}("));
-    for (at, argument) in arguments.iter().enumerate() {
+    for (at, (_, declared)) in arguments.iter().enumerate() {
         let end = if at + 1 == arguments.len() { ")" } else { "," };
-        let declared = declaration(argument, compose.sizes, compose.map).replace("{}", end);
-        w.line(format_args!("    {declared}"));
+        w.line(format_args!("    {}", declared.replace("{}", end)));
     }
     w.block("", |w| {
         w.line(format_args!("const i64 place = blockIdx.x / {blocks};"));
@@ -108,24 +141,52 @@ fn entry(compose: &Compose, name: &str, arguments: &[Argument], blocks: u32) -> 
         w.line("const i64 sequence = place / heads, head = place % heads;");
         w.line("const PieceRange range(cu_seqlens, tokens, sequence, length);");
         w.line("const i64 first = range.first * heads + head;");
-        let size = k * v;
-        let ends =
-            format!("initial ? initial + place * {size} : nullptr, end ? end + place * {size} : nullptr");
-        let rest = format!("heads, range.count, {ends}");
-        let added = format!("pieces + first * {size}");
-        let element = format!("part * {THREADS} + threadIdx.x");
-        w.line(match compose.map {
-            Factor::Identity => format!("compose_diagonal<{k}, {v}>({added}, nullptr, {rest}, {element});"),
-            Factor::Diagonal(_) => {
-                format!("compose_diagonal<{k}, {v}>({added}, maps + first * {k}, {rest}, {element});")
-            }
-            Factor::Matrix(_) => {
-                format!(
-                    "compose_matrix<{k}, {v}>({added}, maps + first * {}, {rest}, part * {COLUMNS});",
-                    k * k
-                )
-            }
-        });
+        match &compose.map {
+            Factor::Matrices(..) => by_matrices(compose, w),
+            map => by_numbers(compose, map, w),
+        }
     });
     w.finish()
+}
+
+/// A number a row or an element, or none.
+fn by_numbers(compose: &Compose, map: &Factor, w: &mut Writer) {
+    let (k, v) = compose.sizes;
+    let size = k * v;
+    let (of, maps) = match map {
+        Factor::Diagonal(_) => (v, format!("maps + first * {k}")),
+        Factor::Elements(_) => (1, format!("maps + first * {size}")),
+        _ => (v, "nullptr".to_owned()),
+    };
+    let ends = format!("initial ? initial + place * {size} : nullptr, end ? end + place * {size} : nullptr");
+    w.line(format_args!(
+        "compose_numbers<{size}, {of}>(pieces + first * {size}, {maps}, heads, range.count, {ends}, part * {THREADS} + \
+         threadIdx.x);"
+    ));
+}
+
+/// A matrix for each of the states.
+fn by_matrices(compose: &Compose, w: &mut Writer) {
+    let ((k, v), states) = (compose.sizes, compose.states.len());
+    let size = k * v;
+    let list = |declared: &str, names: &[String], each: &dyn Fn(&str) -> String, w: &mut Writer| {
+        let items: Vec<String> = names.iter().map(|name| each(name)).collect();
+        w.line(format_args!("{declared}[{}] = {{{}}};", items.len(), items.join(", ")));
+    };
+    let several = states > 1;
+    let of_states = |name: &str| -> Vec<String> {
+        compose.states.iter().map(|(_, state)| numbered(name, state, several)).collect()
+    };
+    let pointer = |name: &str| format!("{name} ? {name} + place * {size} : nullptr");
+    list("f32 *const added", &of_states("pieces"), &|name| format!("{name} + first * {size}"), w);
+    list("const f32 *const by", &map_names(compose), &|name| format!("{name} + first * {}", k * k), w);
+    list("const f32 *const from", &of_states("initial"), &pointer, w);
+    list("f32 *const to", &of_states("end"), &pointer, w);
+    let elements = match &compose.map {
+        Factor::Matrices(_, Some(_)) => format!("elements + first * {size}"),
+        _ => "nullptr".to_owned(),
+    };
+    w.line(format_args!(
+        "compose_matrices<{k}, {v}>(added, by, {elements}, heads, range.count, from, to, part * {COLUMNS});"
+    ));
 }

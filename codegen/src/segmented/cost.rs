@@ -55,20 +55,29 @@ impl Cost {
         let whole = flops(&rule).max(1.0);
         let local = flops(&fused::choose(&parts.local, spec, arch)?) / whole;
         let transition = match &parts.transition {
-            Some(transition) => flops(&fused::choose(transition, &wide, arch)?) / whole,
+            Some(transition) => parts.runs() as f64 * flops(&fused::choose(transition, &wide, arch)?) / whole,
             None => 0.0,
         };
         let size = |dim: chunkwise_dsl::graph::Dim| spec.sizes[dim.index()];
         let (keys, values) = (size(rule.dims.0), size(rule.dims.1));
-        let matrix = |map: &&Map| matches!(map, Map::Matrix(_));
-        let matrices = parts.maps.iter().filter(matrix).count() as f64;
+        // Products of matrices, states without any, and kernels: one for states that meet.
+        let (mut matrices, mut others, mut composes) = (0.0, 0.0, 0.0);
+        for map in &parts.maps {
+            match map {
+                Map::Matrices { from, .. } => {
+                    matrices += from.len() as f64;
+                    composes += 1.0 / from.len() as f64;
+                }
+                _ => (others, composes) = (others + 1.0, composes + 1.0),
+            }
+        }
         let area = (keys as f64 / 128.0).powi(2);
         Ok(Cost {
             chunk: rule.tokens as usize,
             columns: (values, keys),
             parts: (local, transition),
-            step: matrices * STEP.0 * area + (parts.maps.len() as f64 - matrices) * STEP.1,
-            launches: 1.0 + f64::from(u8::from(parts.transition.is_some())) + parts.maps.len() as f64,
+            step: matrices * STEP.0 * area + others * STEP.1,
+            launches: 1.0 + parts.runs() as f64 + composes,
         })
     }
 

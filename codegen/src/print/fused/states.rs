@@ -22,7 +22,7 @@ pub(super) fn states(fused: &Fused<'_>, w: &mut Writer) {
                 Begin::Memory(_) => {
                     format!("{numbers}[{k}] = {initial} && {k} < {size} ? {initial}[{from}].wide() : 0.0f;")
                 }
-                Begin::One => format!("{numbers}[{k}] = {k} < {size} ? 1.0f : 0.0f;"),
+                Begin::One | Begin::Ones => format!("{numbers}[{k}] = {k} < {size} ? 1.0f : 0.0f;"),
                 Begin::Zero => format!("{numbers}[{k}] = 0.0f;"),
             }),
             Some(value) => {
@@ -34,6 +34,7 @@ pub(super) fn states(fused: &Fused<'_>, w: &mut Writer) {
                         let keys = fused.plan.layout.axis(fused.plan.dims.0).size;
                         w.line(format_args!("set_identity<{keys}>({s}, {});", column(fused, owner)));
                     }
+                    Begin::Ones => w.line(format_args!("fill_ones({s});")),
                     Begin::Zero => {}
                 }
             }

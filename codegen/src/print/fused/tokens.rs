@@ -92,7 +92,10 @@ pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
         return fused.barrier(w);
     }
     w.line("__syncwarp();");
-    if !plan.roots.is_empty() {
+    // Zeros are written too, where nothing is computed beside them.
+    let zeros = plan.own.iter().any(|own| own.values.contains(&None))
+        || plan.operands.iter().any(|o| o.alias.is_none() && o.rows.contains(&None));
+    if !plan.roots.is_empty() || zeros {
         w.blank();
         w.comment("What each token computes on its own");
         each_token(fused, w, |w| {
