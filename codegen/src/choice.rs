@@ -34,6 +34,9 @@ const CARRY_BLOCK: (usize, usize) = (64, 2);
 /// A launch more (some 2 us).
 const LAUNCH: f64 = 0.5;
 
+/// More pairs than any grid has blocks, and few enough to compute with.
+const MOST_PAIRS: usize = 1 << 40;
+
 /// How large a launch is, and the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
@@ -45,6 +48,13 @@ pub struct Shape {
     pub heads: usize,
     /// Multiprocessors.
     pub multiprocessors: usize,
+}
+
+impl Shape {
+    /// Sequences times heads.
+    fn pairs(&self) -> usize {
+        self.sequences.saturating_mul(self.heads).min(MOST_PAIRS)
+    }
 }
 
 /// What to launch.
@@ -106,10 +116,10 @@ impl Costs {
 
     /// How long a plan takes; `None` where it is not known to have kernels.
     fn time(&self, plan: Plan, shape: Shape) -> Option<f64> {
-        let Shape { sequences, tokens, heads, multiprocessors } = shape;
-        let (pairs, machine) = (sequences * heads, multiprocessors.max(1));
+        let Shape { tokens, multiprocessors, .. } = shape;
+        let (pairs, machine) = (shape.pairs(), multiprocessors.max(1));
         if plan == Plan::Recurrent {
-            return Some((tokens * pairs.div_ceil(machine)) as f64 / LOOP_TOKENS as f64);
+            return Some(tokens as f64 * pairs.div_ceil(machine) as f64 / LOOP_TOKENS as f64);
         }
         let (chunk, values) = (self.chunk?, self.values?);
         let chunks = tokens.div_ceil(chunk) as f64;
@@ -131,15 +141,15 @@ impl Costs {
 
     /// The value columns of the fused plan's blocks.
     fn columns(&self, shape: Shape) -> usize {
-        let (values, pairs) = (self.values.unwrap_or(1), shape.sequences * shape.heads);
-        let cost = |columns: &usize| fused::chunk_cost(values, *columns, pairs, shape.multiprocessors);
+        let values = self.values.unwrap_or(1);
+        let cost =
+            |columns: &usize| fused::chunk_cost(values, *columns, shape.pairs(), shape.multiprocessors);
         fused::COLUMNS.into_iter().min_by_key(cost).unwrap_or(fused::COLUMNS[0])
     }
 
     /// Tokens of a piece, and how many times less time they take than no pieces; `None` where they do not pay.
     fn pays(&self, shape: Shape) -> Option<(usize, f64)> {
-        let Shape { sequences, tokens, heads, multiprocessors } = shape;
-        self.segmented.as_ref()?.pays(sequences, tokens, heads, multiprocessors.max(1))
+        self.segmented.as_ref()?.pays(shape.pairs(), shape.tokens, shape.multiprocessors.max(1))
     }
 }
 

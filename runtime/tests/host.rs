@@ -87,8 +87,12 @@ fn idle(plan: Plan, jit: &Arc<Jit>) -> Executable {
 
 /// The shapes of a batch.
 fn like(batch: usize, tokens: usize) -> Bindings<'static> {
-    let vector = || View::elsewhere(Element::BF16, [batch, tokens, 4, 64]).unwrap();
-    let number = || View::elsewhere(Element::F32, [batch, tokens, 4]).unwrap();
+    like_heads(batch, tokens, 4)
+}
+
+fn like_heads(batch: usize, tokens: usize, heads: usize) -> Bindings<'static> {
+    let vector = || View::elsewhere(Element::BF16, [batch, tokens, heads, 64]).unwrap();
+    let number = || View::elsewhere(Element::F32, [batch, tokens, heads]).unwrap();
     let vectors = ["q", "k", "v"].into_iter().map(|name| (name, vector()));
     let numbers = ["g", "beta"].into_iter().map(|name| (name, number()));
     vectors.chain(numbers).fold(Bindings::new(), |bindings, (name, view)| bindings.with(name, view))
@@ -143,11 +147,10 @@ fn fewer_tokens_need_no_more_memory() {
 #[test]
 fn any_size_is_an_answer() {
     let few = [0, 1, 63, 1 << 31, 1 << 40, i64::MAX as usize, usize::MAX];
-    for plan in [Plan::Fused, Plan::Split, Plan::Segmented] {
-        let executable = idle(plan, &Arc::new(Jit::new(Nothing, Cache::in_memory())));
+    for plan in [PlanChoice::Auto, PlanChoice::Fused, PlanChoice::Split, PlanChoice::Segmented] {
+        let executable = idle(Plan::Fused, &Arc::new(Jit::new(Nothing, Cache::in_memory())));
         for piece in [None, Some(0), Some(usize::MAX)] {
-            let options = Options { plan: plan.into(), piece, ..Options::default() };
-            let executable = executable.clone().with_options(options);
+            let executable = executable.clone().with_options(Options { plan, piece, ..Options::default() });
             let mut queue = executable.queue().unwrap();
             let mut prepared = executable.prepare(like(2, 100), &mut queue).unwrap();
             for (sequences, tokens) in few.into_iter().flat_map(|n| few.map(|t| (n, t))) {
@@ -158,6 +161,8 @@ fn any_size_is_an_answer() {
             let cuts = View::elsewhere(Element::I64, [1 << 60]).unwrap();
             let refused = executable.prepare(like(1, 100).with("cu_seqlens", cuts), &mut queue);
             assert_eq!(refused.unwrap_err().exit_code(), 2);
+            let heads = executable.prepare(like_heads(8, 0, 1 << 62), &mut queue);
+            assert!([2, 3].contains(&heads.unwrap_err().exit_code()));
             assert_eq!(queue.allocate("all", &[usize::MAX / 8], Element::F64).unwrap_err().exit_code(), 3);
         }
     }

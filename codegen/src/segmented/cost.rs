@@ -17,6 +17,7 @@ use crate::arch::Arch;
 use crate::fused;
 use crate::kernel::{Limitation, Spec};
 use chunkwise_algebra::segment::{Map, segment};
+use chunkwise_dsl::graph::Dim;
 use chunkwise_dsl::timeline::Timeline;
 
 /// A launch of a kernel more takes as long as half a chunk (some 2 us of 5; modelled).
@@ -58,7 +59,7 @@ impl Cost {
             Some(transition) => parts.runs() as f64 * flops(&fused::choose(transition, &wide, arch)?) / whole,
             None => 0.0,
         };
-        let size = |dim: chunkwise_dsl::graph::Dim| spec.sizes[dim.index()];
+        let size = |dim: Dim| spec.sizes[dim.index()];
         let (keys, values) = (size(rule.dims.0), size(rule.dims.1));
         // Products of matrices, states without any, and kernels: one for states that meet.
         let (mut matrices, mut others, mut composes) = (0.0, 0.0, 0.0);
@@ -82,15 +83,8 @@ impl Cost {
     }
 
     /// The tokens of a piece with which the plan takes less time than the fused plan, and how many times less; `None` where the
-    /// fused plan is as fast. For `sequences` of `tokens` tokens each, of `heads` state heads.
-    pub fn pays(
-        &self,
-        sequences: usize,
-        tokens: usize,
-        heads: usize,
-        multiprocessors: usize,
-    ) -> Option<(usize, f64)> {
-        let pairs = sequences * heads;
+    /// fused plan is as fast. For `pairs` of a sequence of `tokens` tokens and a state head.
+    pub fn pays(&self, pairs: usize, tokens: usize, multiprocessors: usize) -> Option<(usize, f64)> {
         let chunks = tokens.div_ceil(self.chunk);
         let fused = fused::COLUMNS.map(|c| self.launched(self.columns.0, c, pairs, multiprocessors));
         let fused = fused.into_iter().fold(f64::INFINITY, f64::min) * chunks as f64;
@@ -139,14 +133,14 @@ mod tests {
     fn few_long_sequences_are_cut() {
         let (gated, linear) = (cost(GATED), cost(LINEAR));
         // One sequence of few heads, on 132 multiprocessors.
-        let (piece, gain) = gated.pays(1, 32768, 8, 132).unwrap();
+        let (piece, gain) = gated.pays(8, 32768, 132).unwrap();
         assert!(piece.is_multiple_of(64) && gain > 2.0, "{piece} {gain}");
         // Composition costs more than it saves on short sequences, and so do pieces where blocks fill the machine.
-        assert_eq!(gated.pays(1, 256, 8, 132), None);
-        assert_eq!(gated.pays(4, 8192, 32, 132), None);
-        assert_eq!(gated.pays(1, 0, 8, 132), None);
+        assert_eq!(gated.pays(8, 256, 132), None);
+        assert_eq!(gated.pays(4 * 32, 8192, 132), None);
+        assert_eq!(gated.pays(8, 0, 132), None);
         // Without matrices it pays sooner.
-        let pairs = |cost: Cost| (1..=132).filter(|heads| cost.pays(1, 16384, *heads, 132).is_some()).max();
+        let pairs = |cost: Cost| (1..=132).filter(|heads| cost.pays(*heads, 16384, 132).is_some()).max();
         assert!(pairs(gated) < pairs(linear), "{:?} {:?}", pairs(gated), pairs(linear));
     }
 }
