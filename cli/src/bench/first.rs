@@ -9,6 +9,7 @@
 //! Kernels of a plan are compiled side by side. What lies on disk is known by its text, so that the text is derived and printed
 //! in both cases. NVRTC is opened before, once a process; on a GPU the driver's own loading comes on top.
 
+use super::text;
 use crate::failure::{Failure, Outcome};
 use crate::table::{Align, table};
 use chunkwise::{Arch, Error, Rule};
@@ -95,11 +96,10 @@ pub fn first(
         return Err(Error::bug("a kernel that was compiled is not on disk").into());
     }
     let read = reads.into_iter().map(|(time, _)| time).min().unwrap_or_default();
-    let dims = rule.signature.dims.iter().zip(sizes).map(|(dim, size)| format!("{dim} = {size}"));
     Ok(First {
         rule: rule.signature.name.clone(),
         plan,
-        sizes: dims.collect::<Vec<_>>().join(", "),
+        sizes: text::sizes(&rule.signature.dims, sizes),
         kernels: sources.len(),
         emit,
         compile,
