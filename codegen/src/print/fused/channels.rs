@@ -117,17 +117,14 @@ struct Walk<'a, 'b> {
 }
 
 impl Walk<'_, '_> {
-    /// What each read finds of: rows, and the square between the two.
-    fn pairs<'r>(&self, reads: &Reads, rows: &'r [Rows]) -> Vec<(&'r Rows, &TileName)> {
+    /// The square between reads and rows; `None` where those reads find nothing of these rows.
+    fn square(&self, reads: &Reads, row: &Rows) -> Option<&TileName> {
         let plan = self.fused.plan;
-        let found = |row: &'r Rows| {
-            let own = row.system.is_some() && row.system == reads.system;
-            let reached = reads.finding.rows.iter().any(|(_, values)| *values == row.values);
-            let gram = plan.gram_of(reads.finding.reads, row.keys).filter(|_| own || reached)?;
-            let at = plan.squares.iter().position(|square| square.node == gram)?;
-            Some((row, &self.fused.squares[at]))
-        };
-        rows.iter().filter_map(found).collect()
+        let own = row.system.is_some() && row.system == reads.system;
+        let reached = reads.finding.rows.iter().any(|(_, values)| *values == row.values);
+        let gram = plan.gram_of(reads.finding.reads, row.keys).filter(|_| own || reached)?;
+        let at = plan.squares.iter().position(|square| square.node == gram)?;
+        Some(&self.fused.squares[at])
     }
 
     fn slots(&self, keys: KeysId) -> usize {
@@ -162,13 +159,10 @@ impl Walk<'_, '_> {
             w.block("", |w| {
                 let packed = self.pack(row, None, w);
                 for read in reads {
-                    for (_, tile) in
-                        self.pairs(read, rows).into_iter().filter(|(r, _)| r.values == row.values)
-                    {
-                        let slots = (self.slots(read.finding.reads), self.slots(row.keys));
-                        let head = format!("multiply_earlier<{e}, {}, {}>", slots.0, slots.1);
-                        fused.product((&head, &read.name, &format!(", {}", self.block)), &packed, tile, w);
-                    }
+                    let Some(tile) = self.square(read, row) else { continue };
+                    let slots = (self.slots(read.finding.reads), self.slots(row.keys));
+                    let head = format!("multiply_earlier<{e}, {}, {}>", slots.0, slots.1);
+                    fused.product((&head, &read.name, &format!(", {}", self.block)), &packed, tile, w);
                 }
             });
         }
@@ -220,7 +214,13 @@ impl Walk<'_, '_> {
                 read.name, near.since, near.sum
             ));
         }
-        let blocks = fused.plan.tokens / 16;
+        self.end(rows, reads, w);
+    }
+
+    /// Rows of earlier blocks and reads of later ones decay by the whole block.
+    fn end(&self, rows: &[Rows], reads: &[Reads], w: &mut Writer) {
+        let Walk { column, decays, block, .. } = self;
+        let (place, blocks) = (format!("{decays}, {column}, {block}"), self.fused.plan.tokens / 16);
         for row in rows {
             let slots = self.slots(row.keys);
             w.line(format_args!("decay_blocks<{slots}>({}, {place}, 0, {block});", row.name));
@@ -245,26 +245,23 @@ impl Walk<'_, '_> {
             w.block("", |w| {
                 let packed = self.pack(row, Some(&self.block), w);
                 for (read, near) in reads.iter().zip(near).filter(|(read, _)| wanted(read, row)) {
-                    for (_, tile) in
-                        self.pairs(read, rows).into_iter().filter(|(r, _)| r.values == row.values)
-                    {
-                        let keys = (read.finding.reads, row.keys);
-                        let head = format!(
-                            "multiply_pairs<{}, {}, {}, {}u, {}u>",
-                            fused.operand(),
-                            self.slots(keys.0),
-                            self.slots(keys.1),
-                            plan.after(keys.0),
-                            plan.after(keys.1),
-                        );
-                        let tail = format!(", {}, {half}", self.block);
-                        w.block("", |w| {
-                            let part = fused.fresh("part");
-                            w.line(format_args!("float {part}[{}][4] = {{}};", 2 * self.slots(keys.0)));
-                            fused.product((&head, &part, &tail), &packed, tile, w);
-                            w.line(format_args!("add_since({}, {}, {part});", near.sum, near.since));
-                        });
-                    }
+                    let Some(tile) = self.square(read, row) else { continue };
+                    let keys = (read.finding.reads, row.keys);
+                    let head = format!(
+                        "multiply_pairs<{}, {}, {}, {}u, {}u>",
+                        fused.operand(),
+                        self.slots(keys.0),
+                        self.slots(keys.1),
+                        plan.after(keys.0),
+                        plan.after(keys.1),
+                    );
+                    let tail = format!(", {}, {half}", self.block);
+                    w.block("", |w| {
+                        let part = fused.fresh("part");
+                        w.line(format_args!("float {part}[{}][4] = {{}};", 2 * self.slots(keys.0)));
+                        fused.product((&head, &part, &tail), &packed, tile, w);
+                        w.line(format_args!("add_since({}, {}, {part});", near.sum, near.since));
+                    });
                 }
             });
         }
