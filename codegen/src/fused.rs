@@ -25,6 +25,7 @@ mod cut;
 mod lists;
 mod mixes;
 mod plan;
+mod roles;
 mod shared;
 mod substitution;
 mod teams;

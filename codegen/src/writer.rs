@@ -81,6 +81,20 @@ impl Writer {
         self.line(end);
     }
 
+    /// `head { then } else { otherwise }`
+    pub fn either(
+        &mut self,
+        head: impl Display,
+        then: impl FnOnce(&mut Writer),
+        otherwise: impl FnOnce(&mut Writer),
+    ) {
+        self.block_ending(head, "} else {", then);
+        self.depth += 1;
+        otherwise(self);
+        self.depth -= 1;
+        self.line("}");
+    }
+
     /// A loop over registers, unrolled, of one statement.
     pub fn unrolled(&mut self, index: &str, count: u32, statement: impl Display) {
         self.line("#pragma unroll");

@@ -34,6 +34,10 @@ pub(crate) struct Case {
     pub(crate) precision: Precision,
     /// The most tokens in a chunk.
     pub(crate) chunk: usize,
+    /// The most value columns of a block.
+    pub(crate) columns: usize,
+    /// What the simulator stands for.
+    pub(crate) arch: Arch,
     /// By dim.
     pub(crate) sizes: Vec<usize>,
     /// The plan; [`Case::kernel`] is of the fused one.
@@ -95,8 +99,8 @@ pub(crate) fn fused(first: usize, others: usize) -> Vec<Case> {
 impl Case {
     /// With the usual precision and chunks.
     pub(crate) fn new(rule: Arc<Rule>, dtype: DType, sizes: Vec<usize>) -> Case {
-        let (precision, chunk) = (Precision::Fast, 64);
-        Case { rule, dtype, precision, chunk, sizes, plan: Plan::Fused, piece: None }
+        let (precision, chunk, columns, arch) = (Precision::Fast, 64, fused::COLUMNS[0], Arch::Sm80);
+        Case { rule, dtype, precision, chunk, columns, arch, sizes, plan: Plan::Fused, piece: None }
     }
 
     /// `gla, bf16, K = 64, V = 100, chunk 64`
@@ -110,12 +114,17 @@ impl Case {
             (plan, None) => format!(", {plan}"),
             (plan, Some(tokens)) => format!(", {plan}, pieces of {tokens}"),
         };
-        format!("{}, {}{high}{sizes}, chunk {}{plan}", signature.name, self.dtype, self.chunk)
+        let blocks = match self.columns == fused::COLUMNS[0] {
+            true => String::new(),
+            false => format!(", blocks of {} columns, {}", self.columns, self.arch),
+        };
+        format!("{}, {}{high}{sizes}, chunk {}{blocks}{plan}", signature.name, self.dtype, self.chunk)
     }
 
     pub(crate) fn spec(&self) -> Spec {
         let sizes = self.sizes.clone();
-        Spec { precision: self.precision, chunk: self.chunk, ..Spec::new(sizes, self.dtype) }
+        let Case { precision, chunk, columns, .. } = *self;
+        Spec { precision, chunk, columns, ..Spec::new(sizes, self.dtype) }
     }
 
     /// The one kernel of the fused plan.
@@ -141,9 +150,9 @@ impl Case {
             precision: self.precision,
             chunk: self.chunk,
             piece: self.piece,
-            columns: Some(self.spec().columns),
+            columns: Some(self.columns),
         };
-        let executable = self.rule.on(&Device::sim(Arch::Sm80));
+        let executable = self.rule.on(&Device::sim(self.arch));
         let executable = executable.unwrap_or_else(|error| panic!("{}: {error}", self.label()));
         executable.with_options(options).with_jit(jit())
     }

@@ -18,6 +18,9 @@ const LENGTHS: [usize; 8] = [0, 1, 15, 16, 63, 64, 65, 130];
 /// Bounds of chunks, the default more often than others.
 const CHUNKS: [usize; 4] = [64, 32, 64, 16];
 
+/// Value columns of a block, and what it is simulated as: narrow blocks have warps that prepare where shared memory suffices.
+const BLOCKS: [(usize, Arch); 4] = [(128, Arch::Sm80), (64, Arch::Sm90), (32, Arch::Sm80), (16, Arch::Sm90)];
+
 /// Deals from a list in random order, each once before any comes again.
 struct Deck {
     random: Random,
@@ -70,6 +73,7 @@ type Job = (Case, Vec<Frame>, u64);
 fn jobs(seed: u64, draws: u64) -> Vec<Job> {
     let (mut sizes, mut lengths) = (Deck::new(seed, &SIZES), Deck::new(seed + 1, &LENGTHS));
     let (mut kinds, mut chunks) = (Deck::new(seed + 3, &[0, 1, 2, 3, 4]), Deck::new(seed + 4, &CHUNKS));
+    let mut blocks = Deck::new(seed + 5, &[0, 0, 1, 2, 3]);
     let mut random = Random::new(seed + 2);
     let mut jobs = Vec::new();
     for _ in 0..draws {
@@ -77,8 +81,9 @@ fn jobs(seed: u64, draws: u64) -> Vec<Job> {
             let sizes = rule.signature.dims.iter().map(|_| sizes.deal()).collect();
             let (dtype, precision) = KINDS[kinds.deal()];
             let chunk = chunks.deal();
-            let case = Case { precision, chunk, ..Case::new(rule, dtype, sizes) };
-            if case.kernel(Arch::Sm80).is_ok() {
+            let (columns, arch) = BLOCKS[blocks.deal()];
+            let case = Case { precision, chunk, columns, arch, ..Case::new(rule, dtype, sizes) };
+            if case.kernel(arch).is_ok() {
                 let frames = frames(&case.rule, &mut lengths, &mut random);
                 jobs.push((case, frames, random.bits()));
             }

@@ -4,7 +4,7 @@
 //! reads the compiler leaves out the padding, and the plan does not: such rules are not compared.
 
 use crate::case::{Case, dense, timeline};
-use chunkwise::{Arch, Executable};
+use chunkwise::Executable;
 use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_codegen::fused;
 use chunkwise_dsl::timeline::Event;
@@ -24,7 +24,7 @@ const NEAR: f64 = 0.02;
 
 /// What is wrong with a plan's count; `simulator` runs its kernel.
 pub(crate) fn complaints(case: &Case, simulator: &Executable) -> Vec<String> {
-    let plan = match fused::choose(timeline(&case.rule), &case.spec(), Arch::Sm80) {
+    let plan = match fused::choose(timeline(&case.rule), &case.spec(), case.arch) {
         Ok(plan) => plan,
         Err(why) => return vec![why.to_string()],
     };

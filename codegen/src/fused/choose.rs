@@ -4,6 +4,7 @@ use super::channels::with_grams;
 use super::cut::{Cut, WHOLE};
 use super::mixes;
 use super::plan::{Owner, Plan, WARP_COLUMNS};
+use super::roles::PREPARING;
 use super::substitution;
 use super::teams::team_of;
 use crate::arch::Arch;
@@ -85,11 +86,43 @@ pub fn choose_parts(
             }
         }
         match plans.iter().try_for_each(|plan| plan.fits(arch)) {
-            Err(_) if tokens > 16 => tokens /= 2,
-            Err(_) if !lean => lean = true,
-            other => return other.map(|()| plans),
+            Err(_) if tokens > 16 => {
+                tokens /= 2;
+                continue;
+            }
+            Err(_) if !lean => {
+                lean = true;
+                continue;
+            }
+            other => other?,
         }
+        for (plan, share) in plans.iter_mut().zip(&shares) {
+            if let Some(with) = with_roles(&chunk, spec, (plan, share), arch)? {
+                *plan = with;
+            }
+        }
+        return Ok(plans);
     }
+}
+
+/// The same plan with two crews, where a launch has fewer blocks than multiprocessors and shared memory suffices: what is
+/// computed stays the same, to the bit.
+fn with_roles(
+    chunk: &Program,
+    spec: &Spec,
+    (plan, share): (&Plan, &Share),
+    arch: Arch,
+) -> Result<Option<Plan>, Limitation> {
+    if plan.stages < 2 || least_warps(spec, plan.dims.1) == LEAST_WARPS {
+        return Ok(None);
+    }
+    let Some(share) = share.with_roles(&chunk.timeline) else { return Ok(None) };
+    let mut with = with_tokens(chunk, spec, &share, (plan.tokens, plan.lean))?;
+    let fits = [3, 2].into_iter().any(|stages| {
+        with.stages = stages;
+        with.fits(arch).is_ok()
+    });
+    Ok(fits.then_some(with))
 }
 
 /// How the phases of a kernel are shared among blocks and warps.
@@ -101,6 +134,8 @@ pub(super) struct Share {
     /// Warps in a block, and those of them that have 16 value columns each of a state.
     warps: u32,
     value_warps: u32,
+    /// The first warps, where they prepare the next chunk while the others do this one.
+    preparing: u32,
     /// Blocks of a head.
     blocks: u32,
 }
@@ -123,14 +158,26 @@ impl Share {
         let blocks = tiles.div_ceil(most);
         let value_warps = tiles.div_ceil(blocks);
         let holds = has(Phase::Carry) || has(Phase::After);
-        let owners = if holds { owners(timeline, value_warps) } else { Vec::new() };
+        let owners = if holds { owners(timeline, value_warps, 0) } else { Vec::new() };
         let least = match (has(Phase::Before), holds) {
             (true, true) => least_warps(spec, dims.1),
             (true, false) => LEAST_WARPS,
             _ => 1,
         };
         let warps = owners.iter().map(|o| o.first + o.warps).max().unwrap_or(1).max(least);
-        Share { phases, dims, owners, warps, value_warps, blocks }
+        Share { phases, dims, owners, warps, value_warps, preparing: 0, blocks }
+    }
+
+    /// The same with warps that only prepare, where that leaves every thread its registers.
+    fn with_roles(&self, timeline: &Timeline) -> Option<Share> {
+        if self.phases != WHOLE {
+            return None;
+        }
+        let owners = owners(timeline, self.value_warps, PREPARING);
+        let warps = owners.iter().map(|o| o.first + o.warps).max()?;
+        let (phases, dims, value_warps, blocks) = (self.phases, self.dims, self.value_warps, self.blocks);
+        let share = Share { phases, dims, owners, warps, value_warps, preparing: PREPARING, blocks };
+        (warps <= MOST_WARPS).then_some(share)
     }
 
     fn part(&self) -> &'static str {
@@ -164,6 +211,7 @@ pub(super) fn with_tokens(
         stages: 1,
         warps,
         value_warps,
+        preparing: share.preparing,
         owners: share.owners.clone(),
         part: share.part(),
         unit: share.unit(),
@@ -245,20 +293,20 @@ fn mixes_rows(chunk: &Program) -> bool {
     class::classify(&chunk.timeline).feedback == Feedback::RowMixing
 }
 
-/// Each matrix state has warps of its own, 16 value columns each; the states of a team share them.
-pub(super) fn owners(timeline: &Timeline, value_warps: u32) -> Vec<Owner> {
+/// Each matrix state has warps of its own from `first` on, 16 value columns each; the states of a team share them.
+pub(super) fn owners(timeline: &Timeline, value_warps: u32, first: u32) -> Vec<Owner> {
     let mut teams: Vec<Vec<StateId>> = Vec::new();
     let owner = |state: StateId| {
         let value = timeline.form(state).value;
         if value.is_none() {
-            return Owner { state, first: 0, warps: 1, value };
+            return Owner { state, first, warps: 1, value };
         }
         let team = team_of(timeline, state);
         if !teams.contains(&team) {
             teams.push(team.clone());
         }
         let at = teams.iter().position(|t| *t == team).unwrap_or(0) as u32;
-        Owner { state, first: at * value_warps, warps: value_warps, value }
+        Owner { state, first: first + at * value_warps, warps: value_warps, value }
     };
     timeline.signature.state_ids().map(owner).collect()
 }

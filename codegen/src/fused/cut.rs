@@ -30,6 +30,10 @@ pub struct Cut {
     pub phases: &'static [Phase],
     /// The regions of shared memory that they use, in no order, each by its high part.
     pub keeps: Vec<Region>,
+    /// Those that are made before the carry and needed by it or after it.
+    crossing: Vec<Region>,
+    /// The inputs that tokens and squares are made from.
+    before: Vec<Region>,
     /// Regions that another kernel fills, in order.
     pub imports: Vec<Transfer>,
     /// Regions that other kernels need, in order.
@@ -87,6 +91,18 @@ pub struct Hand {
     pub tile: u32,
 }
 
+impl Cut {
+    /// Whether a region is made before the carry, or arrives, and is needed by it or after it.
+    pub fn crosses(&self, region: Region) -> bool {
+        self.crossing.contains(&high(region))
+    }
+
+    /// Whether tokens and squares are made from an input.
+    pub fn prepares(&self, input: Region) -> bool {
+        self.before.contains(&high(input))
+    }
+}
+
 impl Plan {
     /// Whether this kernel computes a phase.
     pub fn computes(&self, phase: Phase) -> bool {
@@ -133,8 +149,10 @@ impl Plan {
     pub(super) fn take_cut(&mut self, here: &'static [Phase]) {
         self.cut.phases = here;
         let mut mine = Walk::over(self, here);
+        let mut before = Vec::new();
         if here.contains(&Phase::Before) {
-            self.used_before(&mut mine.used);
+            self.used_before(&mut before);
+            mine.used.extend(&before);
         }
         let crossing = Walk::over(self, &[Phase::Carry, Phase::After]).used;
         let after = Walk::over(self, &[Phase::After]).held;
@@ -168,7 +186,7 @@ impl Plan {
         // Outputs leave through the tile of values that the carry has taken to registers, or through one of their own.
         let is_there = |o: &usize| here.contains(&Phase::Carry) && keeps.contains(&self.tile_of_operand(*o));
         self.output = self.output.filter(is_there);
-        self.cut.keeps = keeps;
+        (self.cut.keeps, self.cut.crossing, self.cut.before) = (keeps, crossing, before);
         self.cut.bytes = bytes;
     }
 

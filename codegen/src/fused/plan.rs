@@ -188,6 +188,8 @@ pub struct Plan {
     pub warps: u32,
     /// Those of a matrix state: 16 value columns each.
     pub value_warps: u32,
+    /// The first warps, where they prepare the next chunk while the others do this one (`roles`); 0 where all do all.
+    pub preparing: u32,
     /// Who holds which state.
     pub owners: Vec<Owner>,
     /// What the kernel is called, after the rule.

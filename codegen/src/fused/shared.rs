@@ -204,8 +204,7 @@ impl Plan {
 
     /// Bytes of shared memory.
     pub fn shared(&self) -> u32 {
-        let stages = |region: Region| if self.is_staged(region) { self.stages } else { 1 };
-        self.regions().iter().map(|(region, bytes)| bytes * stages(*region)).sum()
+        self.regions().iter().map(|(region, bytes)| bytes * self.depth(*region)).sum()
     }
 
     /// Rows of the float square that inverses are made in.

@@ -37,7 +37,8 @@ fn holds(holds: bool, what: &str) -> Result<(), Limitation> {
 
 fn sizes(plan: &Plan) -> Result<(), Limitation> {
     holds([16, 32, 64].contains(&plan.tokens), "chunk is not of 16, 32 or 64 tokens")?;
-    holds((1..=2).contains(&plan.stages), "stages are not one or two")?;
+    let most = if plan.preparing == 0 { 2 } else { 3 };
+    holds((1..=most).contains(&plan.stages), "stages are not one or two, or three where warps prepare")?;
     for owner in &plan.owners {
         holds(owner.first + owner.warps <= plan.warps, "state is held by warps that are not there")?;
     }
@@ -62,7 +63,7 @@ fn operands(plan: &Plan) -> Result<(), Limitation> {
             square.rows.is_multiple_of(16) && square.columns.is_multiple_of(16),
             "square has no whole blocks",
         )?;
-        let enough = square.rows / 16 <= plan.warps || !plan.computes(Phase::Before);
+        let enough = square.rows / 16 <= plan.crew(Phase::Before).end || !plan.computes(Phase::Before);
         holds(enough, "square has more blocks of rows than there are warps")?;
     }
     Ok(())

@@ -4,16 +4,16 @@ use super::{Fused, tokens};
 use crate::print::{Context, express, memory};
 use crate::program::{NodeId, Step};
 use crate::writer::Writer;
-use chunkwise_algebra::program::Columns;
+use chunkwise_algebra::program::{Columns, Phase};
 use chunkwise_dsl::graph::ReadId;
 
 /// The outputs of the chunk's tokens.
 pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     let Some(context) = &fused.after else { return };
-    fused.barrier(w);
+    fused.barrier(Phase::After, w);
     w.blank();
     w.comment("Outputs of each token");
-    tokens::each_token(fused, w, |w| {
+    tokens::each_token(fused, Phase::After, w, |w| {
         for step in &context.program.steps {
             match step {
                 Step::Define(id) => tokens::define(fused, context, *id, w),

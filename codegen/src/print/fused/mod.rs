@@ -9,6 +9,7 @@ mod handed;
 mod mixes;
 mod names;
 mod recurrence;
+mod roles;
 mod shared;
 mod squares;
 mod states;
@@ -28,7 +29,7 @@ use chunkwise_algebra::program::Phase;
 use chunkwise_dsl::graph::{ParamId, Shape};
 use names::{ClockNames, Fused, Packed, RowNames, TileName, name};
 use shared::shared_memory;
-use states::{clear_decayed, final_states, registers, states};
+use states::{clear_decayed, registers};
 
 /// Prints a plan.
 pub fn kernel(spec: &Spec, plan: &Plan) -> Kernel {
@@ -106,7 +107,7 @@ fn header(fused: &Fused<'_>, spec: &Spec, w: &mut Writer) {
     let events = chunkwise_dsl::print::timeline(context.timeline);
     w.verbatim_comment(events.lines().map(|line| format!("    {line}\n")).collect::<String>());
     w.line("//");
-    let warps = plan.warps;
+    let (warps, preparing) = (plan.warps, plan.preparing);
     let unit = match plan.unit {
         Unit::Sequence => "sequence",
         Unit::Piece => "piece of a sequence",
@@ -120,8 +121,12 @@ fn header(fused: &Fused<'_>, spec: &Spec, w: &mut Writer) {
         ),
         _ => format!(
             "A block of {warps} warps walks the chunks of one {unit} and head; a warp holds {WARP_COLUMNS} value columns of \
-             the state, transposed, as accumulators. Blocks that share a head: {}.",
-            plan.blocks
+             the state, transposed, as accumulators. Blocks that share a head: {}.{}",
+            plan.blocks,
+            match preparing {
+                0 => String::new(),
+                _ => format!(" The first {preparing} warps hold no state: they prepare the next chunk meanwhile."),
+            }
         ),
     });
 }
@@ -137,7 +142,7 @@ fn body(fused: &Fused<'_>, used: &[ParamId]) -> String {
         w.comment("Shared memory");
         w.line("extern __shared__ uint4 memory[];");
         w.line("char *const shared = reinterpret_cast<char *>(memory);");
-        shared_memory(fused, |region| !fused.plan.is_staged(region), w);
+        shared_memory(fused, |region| fused.plan.depth(region) == 1, w);
         pointers(fused, used, w);
         let before = [Some(&fused.context), fused.decays.as_ref()].into_iter().flatten();
         let contexts = [
@@ -148,14 +153,21 @@ fn body(fused: &Fused<'_>, used: &[ParamId]) -> String {
         for (_, contexts) in contexts.iter().filter(|(phase, _)| fused.plan.computes(*phase)) {
             contexts.iter().for_each(|context| token::once(context, w));
         }
-        states(fused, w);
-        clear_decayed(fused, w);
-        w.blank();
-        match fused.plan.stages {
-            1 => one_stage(fused, w),
-            _ => two_stages(fused, w),
+        states::vectors(fused, w);
+        if fused.plan.preparing > 0 {
+            w.blank();
+            roles::print(fused, w);
+        } else {
+            clear_decayed(fused, w);
+            states::matrices(fused, w);
+            w.blank();
+            match fused.plan.stages {
+                1 => one_stage(fused, w),
+                _ => two_stages(fused, w),
+            }
+            states::final_matrices(fused, w);
         }
-        final_states(fused, w);
+        states::final_vectors(fused, w);
     });
     below(position(fused), &rest.finish(), |_| {})
 }
@@ -170,7 +182,7 @@ fn one_stage(fused: &Fused<'_>, w: &mut Writer) {
         tokens::fetch(fused, w);
         tokens::compute(fused, w);
         products(fused, w);
-        fused.barrier(w);
+        w.line("__syncthreads();");
     });
 }
 
@@ -193,14 +205,14 @@ fn two_stages(fused: &Fused<'_>, w: &mut Writer) {
         if !plan.hands_on() || !plan.substitutions.is_empty() {
             count(fused, w);
         }
-        shared_memory(fused, |region| plan.is_staged(region), w);
+        shared_memory(fused, |region| plan.depth(region) > 1, w);
         tokens::compute(fused, w);
         let tokens = plan.tokens;
         w.line(format_args!("if ({first} + {tokens} < {length}) {fetch}({first} + {tokens}, {stage} ^ 1);"));
         products(fused, w);
         // Decays of value channels have one place, and the next chunk's tokens write it.
         if !plan.channel_clocks.is_empty() {
-            fused.barrier(w);
+            fused.barrier(Phase::Before, w);
         }
         w.line(format_args!("{stage} ^= 1;"));
     });

@@ -11,7 +11,7 @@ use crate::layout;
 use crate::namer::Namer;
 use crate::program::Program;
 use crate::writer::Writer;
-use chunkwise_algebra::program::{KeysId, StackId};
+use chunkwise_algebra::program::{KeysId, Phase, StackId};
 use chunkwise_dsl::graph::{ParamId, StateId, Value};
 use std::cell::RefCell;
 
@@ -74,8 +74,9 @@ pub(super) struct Fused<'a> {
     pub(super) after: Option<Context<'a>>,
     /// By [`Plan::substitutions`].
     pub(super) substitutions: Vec<SubstitutionNames<'a>>,
-    /// The number of a chunk's stage, and the function that fetches a chunk.
+    /// The number of a chunk's stage, of two and of three, and the function that fetches a chunk.
     pub(super) stage: String,
+    pub(super) third: String,
     pub(super) fetch: String,
     /// What crosses to other kernels, or from them.
     pub(super) handed: HandedNames,
@@ -232,8 +233,18 @@ impl Fused<'_> {
         self.plan.columns(self.plan.dims.0) / 8
     }
 
-    pub(super) fn barrier(&self, w: &mut Writer) {
-        w.line("__syncthreads();");
+    /// Threads that compute a phase.
+    pub(super) fn crew_threads(&self, phase: Phase) -> u32 {
+        self.plan.crew(phase).len() as u32 * 32
+    }
+
+    /// All warps that compute a phase wait for each other.
+    pub(super) fn barrier(&self, phase: Phase, w: &mut Writer) {
+        let crew = self.plan.crew(phase);
+        match crew.len() as u32 == self.plan.warps {
+            true => w.line("__syncthreads();"),
+            false => w.line(format_args!("meet_warps<{}, {}>();", 1 + crew.start.min(1), crew.len())),
+        }
     }
 }
 
@@ -318,7 +329,7 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let vectors =
         plan.owners.iter().map(|o| n.fresh(&format!("{}_numbers", timeline.signature.state(o.state).name)));
     let vectors = vectors.collect();
-    let [stage, fetch] = ["stage", "fetch"].map(|wish| n.fresh(wish));
+    let [stage, third, fetch] = ["stage", "third", "fetch"].map(|wish| n.fresh(wish));
     let handed = HandedNames {
         buffers: ["regions", "registers"].map(|wish| n.fresh(wish)),
         rows: ["regions_row", "registers_row"].map(|wish| n.fresh(wish)),
@@ -352,6 +363,7 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         after,
         substitutions,
         stage,
+        third,
         fetch,
         handed,
         namer: RefCell::new(namer),

@@ -38,8 +38,10 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
         }
         let (first, end) = (owner.first, owner.first + owner.warps);
         let name = &fused.warp;
+        let crew = plan.crew(Phase::Carry);
         let mine = match (first, end) {
-            (0, end) if end == plan.warps => String::new(),
+            (first, end) if (first..end) == crew => String::new(),
+            (first, end) if first == crew.start && end > first + 1 => format!("if ({name} < {end})"),
             (0, end) => format!("if ({name} < {end})"),
             (first, end) if end == first + 1 => format!("if ({name} == {first})"),
             (first, end) => format!("if ({name} >= {first} && {name} < {end})"),

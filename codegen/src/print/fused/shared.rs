@@ -9,12 +9,13 @@ use chunkwise_algebra::program::Columns;
 pub(super) fn shared_memory(fused: &Fused<'_>, chosen: impl Fn(Region) -> bool, w: &mut Writer) {
     let mut at = 0;
     for (region, bytes) in fused.plan.regions() {
-        let staged = fused.plan.is_staged(region);
+        let depth = fused.plan.depth(region);
         if chosen(region) {
             let (ty, name) = region_name(fused, region);
-            let place = match staged {
-                true => format!("shared + {at} + {} * {bytes}", fused.stage),
-                false => format!("shared + {at}"),
+            let place = match depth {
+                1 => format!("shared + {at}"),
+                2 => format!("shared + {at} + {} * {bytes}", fused.stage),
+                _ => format!("shared + {at} + {} * {bytes}", fused.third),
             };
             w.line(match ty {
                 Some(tile @ Type::Tile(_)) => format!("const {tile} {name}{{{place}}};"),
@@ -22,7 +23,7 @@ pub(super) fn shared_memory(fused: &Fused<'_>, chosen: impl Fn(Region) -> bool, 
                 None => format!("float *const {name} = reinterpret_cast<float *>({place});"),
             });
         }
-        at += if staged { bytes * fused.plan.stages } else { bytes };
+        at += bytes * depth;
     }
 }
 

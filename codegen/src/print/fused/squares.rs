@@ -9,7 +9,7 @@
 use super::{ClockNames, Fused, TileName, mixes, substitution};
 use crate::fused::{ClockKind, Decayed, Square};
 use crate::writer::Writer;
-use chunkwise_algebra::program::{KeysId, NodeId, Op};
+use chunkwise_algebra::program::{KeysId, NodeId, Op, Phase};
 
 /// A square while it is made.
 struct Rows<'a> {
@@ -27,17 +27,15 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
         w.blank();
         w.comment("Square matrices: rows are reads, columns are writes");
     }
-    let mut taken = 0;
+    let (mut taken, warps) = (0, plan.crew(Phase::Before).end);
     let mut all = Vec::new();
     for square in &plan.squares {
         // Different warps where there are enough.
         let row = fused.fresh("row");
-        let turn = if taken % plan.warps == 0 {
-            fused.warp.clone()
-        } else {
-            format!("({} + {})", fused.warp, plan.warps - taken % plan.warps)
+        let turn = match taken % warps {
+            0 => fused.warp.clone(),
+            before => format!("({} + {}) % {warps}", fused.warp, warps - before),
         };
-        let turn = if taken % plan.warps == 0 { turn } else { format!("{turn} % {}", plan.warps) };
         w.line(format_args!("const int {row} = {turn} * 16;"));
         taken += square.rows / 16;
         all.push(Rows { square, row, grams: Vec::new() });
@@ -49,11 +47,11 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     if all.is_empty() {
         return;
     }
-    fused.barrier(w);
+    fused.barrier(Phase::Before, w);
     for (rows, tile) in all.iter().zip(&fused.squares).filter(|(rows, _)| rows.square.inverse_of.is_some()) {
         let to = if plan.is_fine(rows.square) { tile.high.clone() } else { tile.both(rows.square.rows) };
-        w.line(format_args!("merge_blocks<{}, {}>({to}, {});", fused.operand(), plan.warps, fused.exact));
-        fused.barrier(w);
+        w.line(format_args!("merge_blocks<{}, {}>({to}, {});", fused.operand(), warps, fused.exact));
+        fused.barrier(Phase::Before, w);
     }
 }
 
@@ -87,12 +85,12 @@ fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
             w.line(format_args!(
                 "decay_chunk<{}, {}, {columns}>({all}, {decay});",
                 plan.tokens,
-                fused.threads()
+                fused.crew_threads(Phase::Before)
             ));
         }
     }
     if all.is_empty() {
-        fused.barrier(w);
+        fused.barrier(Phase::Before, w);
     }
 }
 
@@ -106,18 +104,18 @@ fn pairs_by_channel(fused: &Fused<'_>, all: &[Rows<'_>], w: &mut Writer) {
             let begin = if decayed.writes { "0" } else { &half };
             decay(fused, decayed, tile, &format!("{begin}, {half}, 2 * {half}"), w);
         }
-        fused.barrier(w);
+        fused.barrier(Phase::Before, w);
         add_grams(fused, all, false, &half, w);
-        fused.barrier(w);
+        fused.barrier(Phase::Before, w);
     });
     if span > 1 {
         w.comment("Pairs within a run, whose decays are proven not to vanish, in one product");
         for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
             decay_since(fused, decayed, tile, &format!("0, {span}, {span}"), w);
         }
-        fused.barrier(w);
+        fused.barrier(Phase::Before, w);
         add_grams(fused, all, true, &span.to_string(), w);
-        fused.barrier(w);
+        fused.barrier(Phase::Before, w);
     }
 }
 
@@ -169,7 +167,7 @@ fn walk(
         fused.plan.tokens,
         keys.slots.len(),
         decayed.after,
-        fused.threads(),
+        fused.crew_threads(Phase::Before),
         tile.both(columns),
         fused.operands[decayed.operand].both(columns),
     ));

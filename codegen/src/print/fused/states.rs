@@ -1,67 +1,87 @@
 //! The states between memory and where they live during the chunks.
 
 use super::names::Fused;
-use crate::fused::Owner;
+use super::shared::shared_memory;
+use crate::fused::{Owner, Region};
 use crate::kernel::Begin;
 use crate::writer::Writer;
 use chunkwise_algebra::program::Phase;
 use chunkwise_dsl::graph::{Dim, StateId};
 
-pub(super) fn states(fused: &Fused<'_>, w: &mut Writer) {
-    if !fused.plan.computes(Phase::Carry) {
-        return;
-    }
-    w.blank();
-    w.comment("The states, transposed: 16 value columns of a warp; vector states lie in shared memory between chunks");
-    for (at, owner) in fused.plan.owners.iter().enumerate() {
-        let names = &fused.context.names.states[owner.state.index()];
-        let (initial, numbers) = (&names.initial, &fused.vectors[at]);
-        let begin = fused.plan.ends[owner.state.index()].begin;
-        match owner.value {
-            None => each_number(fused, w, |k, size, from| match begin {
-                Begin::Memory(_) => {
-                    format!("{numbers}[{k}] = {initial} && {k} < {size} ? {initial}[{from}].wide() : 0.0f;")
-                }
-                Begin::One | Begin::Ones => format!("{numbers}[{k}] = {k} < {size} ? 1.0f : 0.0f;"),
-                Begin::Zero => format!("{numbers}[{k}] = 0.0f;"),
-            }),
-            Some(value) => {
-                let s = &names.registers;
-                w.line(format_args!("float {s}[{}][4] = {{}};", fused.key_eighths()));
-                match begin {
-                    Begin::Memory(_) => move_state(fused, (owner, value), "load_state", initial, w),
-                    Begin::One => {
-                        let keys = fused.plan.layout.axis(fused.plan.dims.0).size;
-                        w.line(format_args!("set_identity<{keys}>({s}, {});", column(fused, owner)));
-                    }
-                    Begin::Ones => w.line(format_args!("fill_ones({s});")),
-                    Begin::Zero => {}
-                }
+/// Vector states as they begin: in shared memory, where they lie between chunks.
+pub(super) fn vectors(fused: &Fused<'_>, w: &mut Writer) {
+    let carries = fused.plan.computes(Phase::Carry);
+    let owners = fused.plan.owners.iter().enumerate().filter(|(_, owner)| carries && owner.value.is_none());
+    for (index, (at, owner)) in owners.enumerate() {
+        if index == 0 {
+            w.blank();
+            w.comment("Vector states, which lie in shared memory between chunks");
+        }
+        let (initial, numbers) =
+            (&fused.context.names.states[owner.state.index()].initial, &fused.vectors[at]);
+        each_number(fused, w, |k, size, from| match fused.plan.ends[owner.state.index()].begin {
+            Begin::Memory(_) => {
+                format!("{numbers}[{k}] = {initial} && {k} < {size} ? {initial}[{from}].wide() : 0.0f;")
             }
+            Begin::One | Begin::Ones => format!("{numbers}[{k}] = {k} < {size} ? 1.0f : 0.0f;"),
+            Begin::Zero => format!("{numbers}[{k}] = 0.0f;"),
+        });
+    }
+}
+
+/// Matrix states as they begin, in the registers of their warps.
+pub(super) fn matrices(fused: &Fused<'_>, w: &mut Writer) {
+    let carries = fused.plan.computes(Phase::Carry);
+    let owners = fused.plan.owners.iter().filter(|_| carries);
+    for (index, (owner, value)) in owners.filter_map(|owner| Some((owner, owner.value?))).enumerate() {
+        if index == 0 {
+            w.blank();
+            w.comment("The states, transposed: 16 value columns of a warp");
+        }
+        let names = &fused.context.names.states[owner.state.index()];
+        let s = &names.registers;
+        w.line(format_args!("float {s}[{}][4] = {{}};", fused.key_eighths()));
+        match fused.plan.ends[owner.state.index()].begin {
+            Begin::Memory(_) => move_state(fused, (owner, value), "load_state", &names.initial, w),
+            Begin::One => {
+                let keys = fused.plan.layout.axis(fused.plan.dims.0).size;
+                w.line(format_args!("set_identity<{keys}>({s}, {});", column(fused, owner)));
+            }
+            Begin::Ones => w.line(format_args!("fill_ones({s});")),
+            Begin::Zero => {}
         }
     }
 }
 
-pub(super) fn final_states(fused: &Fused<'_>, w: &mut Writer) {
-    if !fused.plan.computes(Phase::Carry) {
-        return;
+/// Matrix states as they end, to memory.
+pub(super) fn final_matrices(fused: &Fused<'_>, w: &mut Writer) {
+    for (_, owner) in ending(fused) {
+        if let Some(value) = owner.value {
+            let end = &fused.context.names.states[owner.state.index()].end;
+            move_state(fused, (owner, value), "store_state", end, w);
+        }
     }
-    if fused.plan.owners.iter().any(|o| o.value.is_none()) {
-        fused.barrier(w);
-    }
-    for (at, owner) in fused.plan.owners.iter().enumerate() {
-        if fused.plan.ends[owner.state.index()].end.is_none() {
-            continue;
+}
+
+/// Vector states as they end, to memory, once their warps are done.
+pub(super) fn final_vectors(fused: &Fused<'_>, w: &mut Writer) {
+    for (index, (at, owner)) in ending(fused).filter(|(_, owner)| owner.value.is_none()).enumerate() {
+        if index == 0 {
+            w.line("__syncthreads();");
         }
         let end = &fused.context.names.states[owner.state.index()].end;
-        match owner.value {
-            Some(value) => move_state(fused, (owner, value), "store_state", end, w),
-            None => each_number(fused, w, |k, size, to| {
-                let wanted = format!("{end} && {k} < {size} && {} == 0", fused.column);
-                format!("if ({wanted}) {end}[{to}] = f32::of({}[{k}]);", fused.vectors[at])
-            }),
-        }
+        each_number(fused, w, |k, size, to| {
+            let wanted = format!("{end} && {k} < {size} && {} == 0", fused.column);
+            format!("if ({wanted}) {end}[{to}] = f32::of({}[{k}]);", fused.vectors[at])
+        });
     }
+}
+
+/// The owners of states that somebody may ask for, with their positions.
+fn ending<'a>(fused: &'a Fused<'_>) -> impl Iterator<Item = (usize, &'a Owner)> {
+    let plan = fused.plan;
+    let ends = |owner: &Owner| plan.computes(Phase::Carry) && plan.ends[owner.state.index()].end.is_some();
+    plan.owners.iter().enumerate().filter(move |(_, owner)| ends(owner))
 }
 
 /// A statement for each number of a vector state, from its index, the state's size and its place in memory.
@@ -85,13 +105,14 @@ pub(super) fn move_state(
     w: &mut Writer,
 ) {
     let (plan, warp, names) = (fused.plan, &fused.warp, &fused.context.names);
+    let crew = plan.crew(Phase::Carry);
     let size = |dim| plan.layout.axis(dim).size;
     let (k, v) = (size(plan.dims.0), size(value));
     let mut conditions = vec![pointer.to_owned()];
-    if owner.first > 0 {
+    if owner.first > crew.start {
         conditions.push(format!("{warp} >= {}", owner.first));
     }
-    if owner.first + owner.warps < plan.warps {
+    if owner.first + owner.warps < crew.end {
         conditions.push(format!("{warp} < {}", owner.first + owner.warps));
     }
     let column = column(fused, owner);
@@ -117,12 +138,23 @@ pub(super) fn clear_decayed(fused: &Fused<'_>, w: &mut Writer) {
     if !fused.plan.computes(Phase::Before) {
         return;
     }
-    for (decayed, tile) in fused.plan.decayed.iter().zip(&fused.decayed) {
-        let rows = fused.plan.rows(fused.plan.chunk.keys(decayed.keys).slots.len());
-        for tile in [Some(&tile.high), tile.low.as_ref()].into_iter().flatten() {
-            w.line(format_args!("clear_tile<{rows}, {}>({tile});", fused.threads()));
+    let is_decayed = |region: Region| matches!(region, Region::Decayed(..));
+    let clear = |w: &mut Writer| {
+        for (decayed, tile) in fused.plan.decayed.iter().zip(&fused.decayed) {
+            let rows = fused.plan.rows(fused.plan.chunk.keys(decayed.keys).slots.len());
+            for tile in [Some(&tile.high), tile.low.as_ref()].into_iter().flatten() {
+                w.line(format_args!("clear_tile<{rows}, {}>({tile});", fused.crew_threads(Phase::Before)));
+            }
         }
+    };
+    if !fused.plan.regions().iter().any(|(region, _)| is_decayed(*region) && fused.plan.depth(*region) > 1) {
+        return clear(w);
     }
+    let stage = &fused.stage;
+    w.block(format_args!("for (int {stage} = 0; {stage} < 2; ++{stage})"), |w| {
+        shared_memory(fused, is_decayed, w);
+        clear(w);
+    });
 }
 
 /// The registers of a state.

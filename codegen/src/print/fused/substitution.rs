@@ -57,9 +57,13 @@ pub(super) fn position<'a>(fused: &'a Fused<'_>) -> Vec<(&'a str, String)> {
         let names = &names.context.names;
         let (dim, member) = (&names.dims[value], &names.member);
         if !substitution.mixes {
+            let holder = match plan.preparing {
+                0 => fused.warp.clone(),
+                preparing => format!("({} + {} - {preparing})", fused.warp, plan.value_warps * preparing),
+            };
             let text = format!(
-                "const int {member} = {} % {} * 16 + {} % 16;",
-                fused.warp, plan.value_warps, fused.context.names.lane
+                "const int {member} = {holder} % {} * 16 + {} % 16;",
+                plan.value_warps, fused.context.names.lane
             );
             lines.push((member, text));
         }
@@ -95,7 +99,7 @@ struct Rows<'a, 'b> {
     owner: &'a Owner,
     substitution: &'a Substitution,
     names: &'a SubstitutionNames<'b>,
-    /// The number of its barrier.
+    /// The number of its barrier; 1 and 2 are those of crews.
     barrier: usize,
     system: &'a System,
     /// The block's number, and by member the rows of a block that a lane keeps.
@@ -139,7 +143,7 @@ fn rows<'a, 'b>(fused: &'a Fused<'b>, owner: &'a Owner, system: SystemId) -> Row
         system: plan.chunk.system(system),
         substitution: &plan.substitutions[at],
         names: &fused.substitutions[at],
-        barrier: at + 1,
+        barrier: at + 3,
         block: fused.fresh("block"),
         rows: members.map(|_| fused.fresh("rows")).collect(),
         since: fused.fresh("since"),

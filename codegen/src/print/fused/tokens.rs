@@ -18,7 +18,7 @@ use chunkwise_dsl::timeline::Factor;
 /// Starts copying the vector inputs of a chunk: a group of lanes those of the tokens that it computes with.
 pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
     let (plan, names) = (fused.plan, &fused.context.names);
-    let (lanes, warps) = (plan.layout.lanes, plan.warps);
+    let (lanes, warps) = (plan.layout.lanes, plan.crew(Phase::Before).len());
     let tiles = plan.inputs.iter().zip(&fused.inputs).enumerate();
     for (_, (input, tile)) in tiles.filter(|(at, _)| plan.has_input(*at)) {
         let own = &names.params[input.param.index()];
@@ -64,8 +64,8 @@ fn fetch_numbers(fused: &Fused<'_>, number: &Number, rows: &str, w: &mut Writer)
     let own = &names.params[number.param.index()];
     let token = own.token();
     let (lanes, warps, last) = match number.reader {
-        Reader::Tokens => (plan.layout.lanes, plan.warps, String::new()),
-        Reader::Decays => (1, 1, format!("if ({} == {}) ", fused.warp, plan.warps - 1)),
+        Reader::Tokens => (plan.layout.lanes, plan.crew(Phase::Before).end, String::new()),
+        Reader::Decays => (1, 1, format!("if ({} == {}) ", fused.warp, plan.crew(Phase::Before).end - 1)),
     };
     w.line(format_args!(
         "{last}fetch_numbers<{}, {}, {lanes}, {warps}>({rows}, {} + {} * {token}, {token}, {}.entry, {});",
@@ -89,7 +89,7 @@ pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
         w.line("wait_copies<0>();");
     }
     if !plan.computes(Phase::Before) {
-        return fused.barrier(w);
+        return fused.barrier(Phase::Carry, w);
     }
     w.line("__syncwarp();");
     // Zeros are written too, where nothing is computed beside them.
@@ -98,7 +98,7 @@ pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
     if !plan.roots.is_empty() || zeros {
         w.blank();
         w.comment("What each token computes on its own");
-        each_token(fused, w, |w| {
+        each_token(fused, Phase::Before, w, |w| {
             roots(fused, &fused.context, &plan.roots, w);
             zero_rows(fused, w);
             no_own(fused, w);
@@ -109,10 +109,10 @@ pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
         });
     }
     decays(fused, w);
-    fused.barrier(w);
+    fused.barrier(Phase::Before, w);
     if plan.decay_roots.is_empty() && has_sums(fused) {
         w.block(format_args!("if ({} == 0)", fused.warp), |w| cumulative(fused, w));
-        fused.barrier(w);
+        fused.barrier(Phase::Before, w);
     }
 }
 
@@ -137,7 +137,7 @@ fn has_sums(fused: &Fused<'_>) -> bool {
 fn decays(fused: &Fused<'_>, w: &mut Writer) {
     let Some(context) = fused.decays.as_ref().filter(|_| has_sums(fused)) else { return };
     let (plan, t) = (fused.plan, &fused.context.names.token);
-    w.block(format_args!("if ({} == {})", fused.warp, plan.warps - 1), |w| {
+    w.block(format_args!("if ({} == {})", fused.warp, plan.crew(Phase::Before).end - 1), |w| {
         let lane = &fused.context.names.lane;
         w.block(format_args!("for (int {t} = {lane}; {t} < {}; {t} += 32)", plan.tokens), |w| {
             w.line(format_args!("const bool {} = {t} < {};", fused.there, fused.count));
@@ -149,14 +149,18 @@ fn decays(fused: &Fused<'_>, w: &mut Writer) {
     });
 }
 
-/// The loop over the chunk's tokens, a group of lanes each.
-pub(super) fn each_token(fused: &Fused<'_>, w: &mut Writer, body: impl FnOnce(&mut Writer)) {
+/// The loop over the chunk's tokens, a group of lanes each, of the warps that compute a phase.
+pub(super) fn each_token(fused: &Fused<'_>, phase: Phase, w: &mut Writer, body: impl FnOnce(&mut Writer)) {
     let (plan, names) = (fused.plan, &fused.context.names);
-    let (t, groups) = (&names.token, plan.layout.groups());
-    let each = plan.warps * groups;
+    let (t, groups, crew) = (&names.token, plan.layout.groups(), plan.crew(phase));
+    let each = crew.len() as u32 * groups;
+    let warp = match crew.start {
+        0 => fused.warp.clone(),
+        first => format!("({} - {first})", fused.warp),
+    };
     let start = match groups {
-        1 => fused.warp.clone(),
-        groups => format!("{} * {groups} + {}", fused.warp, names.group),
+        1 => warp,
+        groups => format!("{warp} * {groups} + {}", names.group),
     };
     w.block(format_args!("for (int {t} = {start}; {t} < {}; {t} += {each})", plan.tokens), |w| {
         w.line(format_args!("const bool {} = {t} < {};", fused.there, fused.count));

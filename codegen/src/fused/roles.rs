@@ -1,0 +1,57 @@
+//! Warps that prepare the next chunk while the others do this one.
+//!
+//! ```text
+//! one crew    tokens 0 | squares 0 | columns 0 | tokens 1 | squares 1 | columns 1 ..        |: all warps wait
+//! two crews   tokens 0,  squares 0 | tokens 1,  squares 1 | tokens 2,  squares 2 ..
+//!                                  | columns 0            | columns 1 ..
+//! ```
+//!
+//! The cut is that of the split plan: what is free of the carried state, and the rest. What crosses it lies in shared memory,
+//! twice, and so do inputs, once more where they arrive ahead of the crew that prepares: nobody waits but once a chunk. That is
+//! for launches of fewer blocks than multiprocessors, where nothing else hides a chunk's latency; it needs the shared memory
+//! of a large multiprocessor, and few enough value columns that both crews have 255 registers a thread.
+//!
+//! Source: the data flow of the design's notes on kernels ("roles").
+
+use super::plan::Plan;
+use super::shared::Region;
+use chunkwise_algebra::program::Phase;
+use std::ops::Range;
+
+/// Warps that prepare: as many as a square has blocks of 16 rows.
+pub(super) const PREPARING: u32 = 4;
+
+impl Plan {
+    /// The warps that compute a phase.
+    pub fn crew(&self, phase: Phase) -> Range<u32> {
+        match (self.preparing, phase) {
+            (0, _) => 0..self.warps,
+            (preparing, Phase::Before) => 0..preparing,
+            (preparing, Phase::Carry | Phase::After) => preparing..self.warps,
+        }
+    }
+
+    /// How often a region is there: of how many chunks one after the other.
+    pub fn depth(&self, region: Region) -> u32 {
+        match self.preparing {
+            0 if self.is_staged(region) => self.stages,
+            0 => 1,
+            _ => {
+                let crosses = u32::from(self.cut.crosses(region));
+                let arrives = matches!(region, Region::Input(..) | Region::Number(_));
+                if arrives { self.stages - 1 + crosses } else { 1 + crosses }
+            }
+        }
+    }
+
+    /// Whether the crew that prepares uses a region.
+    pub fn is_prepared(&self, region: Region) -> bool {
+        match region {
+            Region::Found(..) | Region::Solved(..) | Region::Vector(_) | Region::Output | Region::Read(_) => {
+                false
+            }
+            Region::Input(..) => self.cut.prepares(region),
+            _ => true,
+        }
+    }
+}
