@@ -1,6 +1,6 @@
 //! The last part of a chunk, where outputs are more than reads: each token computes them from the rows of its reads.
 
-use super::{Fused, tokens};
+use super::{Fused, inputs, tokens};
 use crate::print::{Context, express, memory};
 use crate::program::{NodeId, Step};
 use crate::writer::Writer;
@@ -31,7 +31,7 @@ pub(super) fn take(fused: &Fused<'_>, context: &Context<'_>, id: NodeId, read: R
     let reads = plan.epilogue.iter().flat_map(|e| &e.reads).position(|node| *node == found.node);
     let rows = reads.map_or("", |at| &fused.reads[at]);
     let of = plan.chunk.node(found.node);
-    let row = tokens::row(&context.names.token, plan.chunk.slots(of.rows), found.slot);
+    let row = inputs::row(&context.names.token, plan.chunk.slots(of.rows), found.slot);
     match of.columns {
         Columns::Value(Some(dim)) => {
             let axis = context.axis(dim);

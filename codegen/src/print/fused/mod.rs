@@ -4,8 +4,10 @@
 //! each warp does for its value columns on its own: reads, the solve, outputs, the next state.
 
 mod channels;
+mod decays;
 mod epilogue;
 mod handed;
+mod inputs;
 mod mixes;
 mod names;
 mod recurrence;
@@ -179,7 +181,7 @@ fn one_stage(fused: &Fused<'_>, w: &mut Writer) {
         if !fused.plan.cut.imports.is_empty() {
             handed::regions_row(fused, w);
         }
-        tokens::fetch(fused, w);
+        inputs::fetch(fused, w);
         tokens::compute(fused, w);
         products(fused, w);
         w.line("__syncthreads();");
@@ -196,7 +198,7 @@ fn two_stages(fused: &Fused<'_>, w: &mut Writer) {
             |region| matches!(region, Region::Input(..) | Region::Number(_)) || plan.imports(region);
         shared_memory(fused, arrives, w);
         handed::regions_row(fused, w);
-        tokens::fetch(fused, w);
+        inputs::fetch(fused, w);
     });
     w.line(format_args!("int {stage} = 0;"));
     w.line(format_args!("if ({length} > 0) {fetch}(0, {stage});"));

@@ -10,7 +10,7 @@
 //! Each crew waits once a chunk, for all warps: then one chunk is prepared, and what lies where the next one is to be prepared
 //! has been used.
 
-use super::{Fused, count, each_chunk, epilogue, recurrence, squares, states, tokens};
+use super::{Fused, count, each_chunk, epilogue, inputs, recurrence, squares, states, tokens};
 use crate::fused::Region;
 use crate::print::fused::shared::shared_memory;
 use crate::writer::Writer;
@@ -59,7 +59,7 @@ fn prepare(fused: &Fused<'_>, ahead: bool, w: &mut Writer) {
     let fetched = |region: Region| !ahead && arrives(region);
     shared_memory(fused, |r| plan.depth(r) > 1 && (fetched(r) || plan.is_prepared(r)), w);
     if !ahead {
-        tokens::fetch(fused, w);
+        inputs::fetch(fused, w);
     }
     tokens::compute(fused, w);
     if ahead {
@@ -78,7 +78,7 @@ fn fetch(fused: &Fused<'_>, w: &mut Writer) {
     w.block_ending(head, "};", |w| {
         count(fused, w);
         shared_memory(fused, |region| plan.depth(region) > 1 && arrives(region), w);
-        tokens::fetch(fused, w);
+        inputs::fetch(fused, w);
     });
 }
 

@@ -10,7 +10,7 @@
 //! Where channels stay apart a warp does all this on its own; where they meet, one warp makes the rows of all, between barriers
 //! of the state's warps.
 
-use super::{Fused, Packed, tokens};
+use super::{Fused, Packed, inputs, tokens};
 use crate::fused::{Kept, Owner, Substitution};
 use crate::namer::Namer;
 use crate::print::names::{DimNames, Names};
@@ -290,7 +290,7 @@ impl Rows<'_, '_> {
         let Some((at, slot, sought)) = all.find_map(|(at, s)| Some((at, slot_in(s)?, s))) else { return };
         let (axis, slots) = (context.axis(fused.plan.dims.1), sought.reads.len());
         let t = &context.names.token;
-        let (here, row) = (tokens::row(&format!("{t} % 16"), slots, slot), tokens::row(t, slots, slot));
+        let (here, row) = (inputs::row(&format!("{t} % 16"), slots, slot), inputs::row(t, slots, slot));
         w.line(format_args!("float {name}[{}];", axis.registers));
         w.line(format_args!(
             "load_wide<1, {}>({name}, {}, {here}, {});",
@@ -308,7 +308,7 @@ impl Rows<'_, '_> {
                     "add_rows<{}>({name}, {diagonal}, {}, {}, {});",
                     axis.stride,
                     self.names.solved[member],
-                    tokens::row(&format!("{t} % 16"), writes, done[member]),
+                    inputs::row(&format!("{t} % 16"), writes, done[member]),
                     context.names.member
                 )),
             }
@@ -324,7 +324,7 @@ impl Rows<'_, '_> {
     /// A number that was computed before.
     fn number(&self, slot: usize) -> String {
         let numbers = &self.substitution.numbers;
-        let row = tokens::row(&self.names.context.names.token, numbers.len(), slot);
+        let row = inputs::row(&self.names.context.names.token, numbers.len(), slot);
         format!("{}[{row}]", self.fused.coefficient(numbers))
     }
 
@@ -336,7 +336,7 @@ impl Rows<'_, '_> {
             Kept::Row(value) => {
                 let Some(operand) = fused.plan.operand_of(&[Some(value)]) else { return };
                 let tile = (&fused.operands[operand], context.names.token.as_str());
-                tokens::load_row(fused, context, (name, fused.plan.dims.1), tile, w);
+                inputs::load_row(fused, context, (name, fused.plan.dims.1), tile, w);
             }
         }
     }
@@ -347,7 +347,7 @@ impl Rows<'_, '_> {
         let (dim, lanes) = (fused.plan.dims.1, self.substitution.lanes());
         let (axis, i, line) = (context.axis(dim), context.index(dim), &fused.line);
         let writes = self.system.members[member].values.len();
-        let row = tokens::row(&format!("{} % 16", context.names.token), writes, slot);
+        let row = inputs::row(&format!("{} % 16", context.names.token), writes, slot);
         let text = express::value(context, value);
         w.block("", |w| {
             w.line(format_args!("float {line}[{}];", axis.registers));

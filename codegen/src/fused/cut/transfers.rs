@@ -1,0 +1,130 @@
+//! How what crosses a cut lies in the workspace: regions of shared memory as rows, registers as tiles of 16 value columns.
+//!
+//! ```text
+//! Operand [64, 128] bf16     64 rows of 256 bytes, `pitch` apart in shared memory, side by side in the workspace
+//! Square [64, 64]            the same, without the blocks above its diagonal
+//! Clock                      the chunk's decay alone: what comes before it is skipped
+//! ```
+
+use super::{Held, Transfer};
+use crate::fused::plan::{Plan, WARP_COLUMNS};
+use crate::fused::shared::{ClockPart, Region, pitch, wide_pitch};
+use chunkwise_algebra::program::{Columns, NodeId, Op};
+use chunkwise_dsl::graph::Dim;
+
+impl Plan {
+    /// How a region crosses, if it is made before the carry and can be needed later.
+    pub(super) fn transfer(&self, region: Region, offset: u32) -> Option<Transfer> {
+        let tile = |rows: u32, columns: u32, dim: Dim| {
+            let whole = if dim == self.dims.1 { self.value_tiles() * WARP_COLUMNS } else { columns };
+            let number = (dim == self.dims.1).then_some(2);
+            let (bytes, pitch) = (columns * 2, pitch(columns));
+            Transfer { region, skip: 0, offset, rows, bytes, pitch, whole: whole * 2, number, lower: None }
+        };
+        let flat = |bytes: u32| Transfer {
+            region,
+            skip: 0,
+            offset,
+            rows: 1,
+            bytes,
+            pitch: bytes,
+            whole: bytes.next_multiple_of(16),
+            number: None,
+            lower: None,
+        };
+        match region {
+            Region::Operand(at, _) => {
+                let operand = &self.operands[at];
+                Some(tile(self.rows(operand.rows.len()), operand.columns, operand.dim))
+            }
+            Region::Decayed(at, _) => {
+                let decayed = &self.decayed[at];
+                let rows = self.rows(self.chunk.keys(decayed.keys).slots.len());
+                Some(tile(rows, self.operands[decayed.operand].columns, self.dims.0))
+            }
+            Region::Square(at, _) => {
+                let square = &self.squares[at];
+                let (reads, writes) = self.slots_of(square.node);
+                let tile = tile(square.rows, square.columns, self.dims.0);
+                // Where value channels decay, products take whole blocks of 16 tokens (`channels.cuh`).
+                let lower = |group: u32| (!self.by_channels(square.node)).then_some((reads, writes, group));
+                let bytes = square.columns * 4;
+                Some(match self.is_fine(square) {
+                    true => Transfer { bytes, pitch: bytes, whole: bytes, lower: lower(64), ..tile },
+                    false => Transfer { lower: lower(32), ..tile },
+                })
+            }
+            Region::Diagonal(at, sought, member) => {
+                let system = self.chunk.system(self.substitutions[at].system);
+                let reads = system.sought[sought].reads.len() as u32;
+                let writes = system.members[member].values.len() as u32;
+                let (bytes, pitch) = (16 * writes * 4, (16 * writes + 8) * 4);
+                Some(Transfer { rows: self.tokens * reads, pitch, ..flat(bytes) })
+            }
+            Region::Coefficient(at) => Some(flat(self.rows(self.coefficients[at].values.len()) * 4)),
+            Region::Channels(_) => {
+                let columns = self.columns(self.dims.1);
+                let whole = self.value_tiles() * WARP_COLUMNS * 4;
+                let (bytes, pitch) = (columns * 4, wide_pitch(columns) * 4);
+                Some(Transfer { rows: self.tokens, pitch, whole, number: Some(4), ..flat(bytes) })
+            }
+            // Of longer and longer runs, the chunk is the last.
+            Region::Mixes(at) => {
+                let bytes = self.mixings[at].token.len() as u32 * 4;
+                Some(Transfer { skip: (self.tokens - 1) * bytes, ..flat(bytes) })
+            }
+            Region::Table(at, table) => {
+                let mixing = &self.mixings[at];
+                let bytes = mixing.states.len() as u32 * self.rows(mixing.tables[table].slots) * 4;
+                Some(Transfer { skip: self.tokens.ilog2() * bytes, ..flat(bytes) })
+            }
+            // The chunk's decay: the last of the sums.
+            Region::Clock(_, ClockPart::Before | ClockPart::SignBefore) => {
+                Some(Transfer { skip: self.tokens * 4, ..flat(4) })
+            }
+            Region::Clock(at, part) => {
+                let mut parts = Vec::new();
+                self.clock_regions(at, &self.clocks[at], &mut parts);
+                let of = |(r, bytes): &(Region, u32)| (*r == Region::Clock(at, part)).then_some(*bytes);
+                parts.iter().find_map(of).map(flat)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a square is the Gram matrix of a state whose value channels decay.
+    fn by_channels(&self, square: NodeId) -> bool {
+        match self.chunk.node(square).op {
+            Op::Gram(reads, _) => self.channel_clock(self.chunk.keys(reads).state).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Read and write rows a token of a product's left side: an inverse is triangular by rows.
+    pub fn slots_of(&self, square: NodeId) -> (u32, u32) {
+        let of = self.chunk.node(square);
+        match (&of.op, of.columns) {
+            (Op::Inverse(_), _) | (_, Columns::Value(_)) => (1, 1),
+            (_, Columns::Rows(writes)) => (self.chunk.slots(of.rows) as u32, self.chunk.slots(writes) as u32),
+        }
+    }
+
+    /// Bytes of 16 value columns of what crosses in registers, and how many tiles there are.
+    pub(super) fn registers_of(&self, held: Held) -> (u32, u32) {
+        let eighths = |node: NodeId| self.rows(self.chunk.slots(self.chunk.node(node).rows)) / 8;
+        let operand = |eighths: u32| eighths / 2 * 512 * if self.split { 2 } else { 1 };
+        let (bytes, is_vector) = match held {
+            Held::State(state) => {
+                let form = self.chunk.timeline.form(state);
+                (operand(self.columns(self.dims.0) / 8), form.value.is_none())
+            }
+            Held::Operand(node) => (operand(eighths(node)), self.is_number(node)),
+            Held::Rows(node) => (eighths(node) * 512, self.is_number(node)),
+        };
+        (bytes, if is_vector { 1 } else { self.value_tiles() })
+    }
+
+    pub(super) fn is_number(&self, node: NodeId) -> bool {
+        self.chunk.node(node).columns == Columns::Value(None)
+    }
+}
