@@ -2,7 +2,46 @@
 //! one form that its kernels know.
 
 /// What stands between decays by channel, what only fades, and outputs of every shape.
-pub(crate) const SHAPES: [&str; 3] = [
+pub(crate) const SHAPES: [&str; 7] = [
+    // Decays of value channels between rows whose channels meet.
+    "fn normed_channels(
+        mut s: State<K, V>, q: Vector<K>, k: [Vector<K>; 2], v: [Vector<V>; 2], h: Vector<V>, beta: Scalar,
+    ) -> Vector<V> {
+        s += outer(0.3 * beta * k[0], v[0] - l2norm(s.read(k[0])));
+        s *= exp(h);
+        s += outer(0.3 * k[1], v[1] - 0.5 * s.read(k[1]) + 0.2 * sum(s.read(k[0])) / dim(V));
+        s.read(q)
+    }",
+    // More steps a token than four: linear feedback, decays between them.
+    "fn six_steps(
+        mut s: State<K, V>, q: Vector<K>, k: [Vector<K>; 6], v: [Vector<V>; 6], g: [Scalar; 6], beta: [Scalar; 6],
+    ) -> Vector<V> {
+        for j in 0..6 {
+            s *= exp(g[j]);
+            s += outer(beta[j] * k[j], v[j] - s.read(k[j]));
+        }
+        s.read(q)
+    }",
+    // The same with feedback that is not linear.
+    "fn five_rows(
+        mut s: State<K, V>, q: Vector<K>, k: [Vector<K>; 5], v: Vector<V>, g: Scalar,
+    ) -> Vector<V> {
+        s *= exp(g);
+        for j in 0..5 {
+            s += outer(0.2 * k[j], v - tanh(s.read(k[j])));
+        }
+        s.read(q)
+    }",
+    // Five, decayed by channel.
+    "fn five_steps(
+        mut s: State<K, V>, q: Vector<K>, k: [Vector<K>; 5], v: [Vector<V>; 5], g: Vector<K>,
+    ) -> Vector<V> {
+        for j in 0..5 {
+            s += outer(k[j], v[j]);
+        }
+        s *= exp(g);
+        s.read(q)
+    }",
     // Reads and writes between two decays by channel, with feedback.
     "fn between_decays(
         mut s: State<K, V>, q: Vector<K>, k: [Vector<K>; 2], v: [Vector<V>; 2], g: Vector<K>, d: Vector<K>, beta: Scalar,

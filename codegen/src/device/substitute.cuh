@@ -122,6 +122,15 @@ __device__ __forceinline__ void keep_row(float (&rows)[HALF], const float (&x)[1
     for (int s = 0; s < HALF; ++s) rows[s] = s == mine ? x[0] : rows[s];
 }
 
+// Multiplies a row by the decays of one token.
+template <int STRIDE, int N, int COLUMNS>
+__device__ __forceinline__ void decay_since(float (&since)[N], Wide<COLUMNS> decays, int token, int first) {
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+        if (first + i * STRIDE < COLUMNS) since[i] *= *decays.at(token, first + i * STRIDE);
+    }
+}
+
 // Adds what the first `count` rows of the block leave in a row of reads; a lane reads what it has stored itself.
 template <int STRIDE, int N, int COLUMNS>
 __device__ __forceinline__ void add_rows(float (&p)[N], const float *l, Wide<COLUMNS> rows, int count, int first) {
@@ -131,6 +140,26 @@ __device__ __forceinline__ void add_rows(float (&p)[N], const float *l, Wide<COL
 #pragma unroll
         for (int i = 0; i < N; ++i) {
             if (first + i * STRIDE < COLUMNS) p[i] = fmaf(by, *rows.at(s, first + i * STRIDE), p[i]);
+        }
+    }
+}
+
+// The same where value channels decay: rows are decayed on their way to the read of a token, the later rows first. WRITES rows a
+// token; bit `slot` of AFTER says that a row stands after its token's decay, READ that the read does.
+template <int STRIDE, int WRITES, unsigned AFTER, int READ, int N, int COLUMNS>
+__device__ __forceinline__ void add_decayed_rows(float (&p)[N], const float *l, Wide<COLUMNS> rows, Wide<COLUMNS> decays,
+                                                 int count, int token, int first) {
+    int place = token + READ;
+    float since[N];
+#pragma unroll
+    for (int i = 0; i < N; ++i) since[i] = 1.0f;
+    for (int s = count - 1; s >= 0; --s) {
+        const int from = token / 16 * 16 + s / WRITES + int(AFTER >> s % WRITES & 1u);
+        for (; place > from; --place) decay_since<STRIDE>(since, decays, place - 1, first);
+        const float by = l[s];
+#pragma unroll
+        for (int i = 0; i < N; ++i) {
+            if (first + i * STRIDE < COLUMNS) p[i] = fmaf(by * since[i], *rows.at(s, first + i * STRIDE), p[i]);
         }
     }
 }

@@ -371,14 +371,14 @@ __device__ __forceinline__ void gram(float (&d)[N][4], Tile<COLUMNS> reads, Tile
 
 // Whether the write of row `s` comes before the read of row `t`. Bit `read slot * WRITES + write slot` of SAME is the order
 // within a token.
-template <int READS, int WRITES, unsigned SAME>
+template <int READS, int WRITES, unsigned long long SAME>
 __device__ __forceinline__ bool is_before(int s, int t) {
     const int write = s / WRITES, read = t / READS;
     return write < read || (write == read && (SAME >> (t % READS * WRITES + s % WRITES) & 1u));
 }
 
 // Keeps the products of writes that come before the read.
-template <int READS, int WRITES, unsigned SAME, int N>
+template <int READS, int WRITES, unsigned long long SAME, int N>
 __device__ __forceinline__ void mask_later(float (&d)[N][4], int row) {
     const int lane = this_thread() % 32;
 #pragma unroll

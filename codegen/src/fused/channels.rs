@@ -159,15 +159,11 @@ impl Plan {
                 );
             }
             for (at, system) in chunk.systems.iter().enumerate() {
-                let Some(substitution) = self.substitutions.get(at) else { continue };
                 if !system.members.iter().any(|m| of_state(m.keys)) {
                     continue;
                 }
                 if system.members.len() + system.sought.len() > 2 {
                     return not_fused(t, "decays value channels of states that share feedback");
-                }
-                if substitution.mixes {
-                    return not_fused(t, "decays value channels and has feedback in which they meet");
                 }
                 if finding(chunk, system.sought[0].found).is_none_or(|f| !f.rows.is_empty()) {
                     return not_fused(t, "decays value channels and has writes with and without feedback");

@@ -18,8 +18,11 @@ use chunkwise_dsl::class::{self, Feedback};
 use chunkwise_dsl::graph::{Dim, Expr, StateId, Value};
 use chunkwise_dsl::timeline::{Form, Timeline};
 
-/// The most rows of a stack in one chunk.
+/// The most rows of a stack in one chunk; twice as many where a chunk of 16 tokens has them.
 const ROWS: u32 = 64;
+
+/// The most rows of a stack a token: a warp makes 16 rows of a square, so that a chunk has no more than there are warps.
+const SLOTS: u32 = MOST_WARPS;
 
 /// Fewer warps would leave too little to share the square matrices.
 const LEAST_WARPS: u32 = 4;
@@ -60,9 +63,9 @@ pub fn choose_parts(
     supported(&chunk)?;
     let dims = matrix_dims(timeline)?;
     let slots = chunk.stacks.iter().map(|s| s.slots as u32).max().unwrap_or(1);
-    let mut tokens = ROWS / slots / 16 * 16;
-    if tokens == 0 {
-        return not_fused(timeline, "has more than four reads or writes of one kind a token");
+    let mut tokens = (ROWS / slots / 16 * 16).max(16);
+    if slots > SLOTS {
+        return not_fused(timeline, &format!("has more than {SLOTS} reads or writes of one kind a token"));
     }
     while tokens > 16 && tokens as usize > spec.chunk {
         tokens /= 2;
@@ -164,6 +167,8 @@ impl Share {
             (true, false) => LEAST_WARPS,
             _ => 1,
         };
+        let slots = chunk.stacks.iter().map(|s| s.slots as u32).max().unwrap_or(1);
+        let least = if has(Phase::Before) { least.max(slots) } else { least };
         let warps = owners.iter().map(|o| o.first + o.warps).max().unwrap_or(1).max(least);
         Share { phases, dims, owners, warps, value_warps, preparing: 0, blocks }
     }

@@ -281,10 +281,10 @@ fn gram(fused: &Fused<'_>, reads: KeysId, writes: KeysId, into: &str, row: &str,
             w.line(format_args!("sign_between({into}, {read}, {write}, {row});"));
         }
     }
-    let mut same = 0u32;
+    let mut same = 0u64;
     for (i, read) in b.slots.iter().enumerate() {
         for (j, write) in a.slots.iter().enumerate() {
-            same |= u32::from(write.event < read.event) << (i * a.slots.len() + j);
+            same |= u64::from(write.event < read.event) << (i * a.slots.len() + j);
         }
     }
     w.line(format_args!("mask_later<{slots}, {same}u>({into}, {row});"));

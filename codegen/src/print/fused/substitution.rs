@@ -207,7 +207,12 @@ impl Rows<'_, '_> {
     /// A token's decay of a lane's channel.
     fn decay(&self, w: &mut Writer) {
         let names = &self.names.context.names;
-        if let Some(decays) = self.decays() {
+        let Some(decays) = self.decays() else { return };
+        if self.substitution.mixes {
+            let stride = self.names.context.axis(self.fused.plan.dims.1).stride;
+            let place = format!("{}, {}", names.token, names.member);
+            w.line(format_args!("decay_since<{stride}>({}, {decays}, {place});", self.since));
+        } else {
             let by = format!("*{decays}.at({}, {})", names.token, names.member);
             self.rows
                 .iter()
@@ -231,8 +236,15 @@ impl Rows<'_, '_> {
         {
             w.line(format_args!("float {rows}[{}] = {{}};", 8 * member.values.len()));
         }
-        if self.decays().is_some() {
-            w.line(format_args!("float {} = 1.0f;", self.since));
+        match self.decays() {
+            Some(_) if self.substitution.mixes => {
+                let registers = context.axis(fused.plan.dims.1).registers;
+                w.line(format_args!("float {}[{registers}];", self.since));
+                let i = context.index(fused.plan.dims.1);
+                w.unrolled(i, registers, format_args!("{}[{i}] = 1.0f;", self.since));
+            }
+            Some(_) => w.line(format_args!("float {} = 1.0f;", self.since)),
+            None => {}
         }
         let mut places = fused.plan.after_by_step(self.substitution.system).into_iter();
         let mut decayed = false;
@@ -296,21 +308,33 @@ impl Rows<'_, '_> {
             "load_wide<1, {}>({name}, {}, {here}, {});",
             axis.stride, self.names.found[at], context.names.member
         ));
-        if self.decays().is_some() {
-            w.line(format_args!("{name}[0] *= {};", self.since));
+        match self.decays() {
+            Some(_) if self.substitution.mixes => {
+                let i = context.index(fused.plan.dims.1);
+                w.unrolled(i, axis.registers, format_args!("{name}[{i}] *= {}[{i}];", self.since));
+            }
+            Some(_) => w.line(format_args!("{name}[0] *= {};", self.since)),
+            None => {}
         }
         for (_, member, _) in self.system.pairs().filter(|(sought, ..)| *sought == at) {
             let diagonal = format!("{}.at({row}, 0)", self.names.diagonal(at, member));
             let writes = self.system.members[member].values.len();
-            match self.substitution.mixes {
-                false => w.line(format_args!("add_earlier({name}, {diagonal}, {});", self.rows[member])),
-                true => w.line(format_args!(
-                    "add_rows<{}>({name}, {diagonal}, {}, {}, {});",
-                    axis.stride,
-                    self.names.solved[member],
-                    inputs::row(&format!("{t} % 16"), writes, done[member]),
-                    context.names.member
-                )),
+            let rows = &self.names.solved[member];
+            let there = inputs::row(&format!("{t} % 16"), writes, done[member]);
+            let (stride, first) = (axis.stride, &context.names.member);
+            match (self.substitution.mixes, self.decays()) {
+                (false, _) => w.line(format_args!("add_earlier({name}, {diagonal}, {});", self.rows[member])),
+                (true, None) => {
+                    w.line(format_args!("add_rows<{stride}>({name}, {diagonal}, {rows}, {there}, {first});"))
+                }
+                (true, Some(decays)) => {
+                    let after = fused.plan.after(self.system.members[member].keys);
+                    let read_after = fused.plan.after(sought.keys) >> slot & 1;
+                    let order = format!("{writes}, {after}u, {read_after}");
+                    w.line(format_args!(
+                        "add_decayed_rows<{stride}, {order}>({name}, {diagonal}, {rows}, {decays}, {there}, {t}, {first});"
+                    ));
+                }
             }
         }
         let scale = self.substitution.numbers.iter().position(|v| *v == sought.reads[slot].1);
