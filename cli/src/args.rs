@@ -7,12 +7,15 @@
 //! Only form is checked here (a number is a number, a plan is one of five); what depends on the rule or on the device
 //! is checked by the commands, which can name the dim or the tensor. Usage errors end with exit code 2.
 
+mod values;
+
 use chunkwise_codegen::arch::Arch;
 use chunkwise_codegen::dtype::DType;
 use chunkwise_codegen::model::Gpu;
 use chunkwise_runtime::PlanChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use values::{arch, chunk, columns, dtype, gpu, heads, named_size, plan, problem, size, tokens};
 
 /// The whole command line.
 #[derive(Parser, Debug)]
@@ -432,69 +435,4 @@ impl From<Precision> for chunkwise_codegen::Precision {
             Precision::High => chunkwise_codegen::Precision::High,
         }
     }
-}
-
-/// The largest size of a dim that a command takes: far above any use, far below overflow.
-const LARGEST: usize = 65_536;
-
-fn dtype(text: &str) -> Result<DType, String> {
-    text.parse::<DType>().map_err(|error| error.to_string())
-}
-
-fn plan(text: &str) -> Result<PlanChoice, String> {
-    // "Chosen by the device" is said by leaving the flag out.
-    let named = PlanChoice::ALL.into_iter().filter(|plan| *plan != PlanChoice::Auto);
-    let names = named.clone().map(|plan| plan.to_string()).collect::<Vec<_>>().join(", ");
-    named.clone().find(|plan| plan.to_string() == text).ok_or_else(|| format!("the plans are {names}"))
-}
-
-fn arch(text: &str) -> Result<Arch, String> {
-    text.parse::<Arch>().map_err(|error| error.to_string())
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    count(text, 1, LARGEST)
-}
-
-fn chunk(text: &str) -> Result<usize, String> {
-    count(text, 1, LARGEST)
-}
-
-fn columns(text: &str) -> Result<usize, String> {
-    count(text, 16, 128)
-}
-
-fn tokens(text: &str) -> Result<usize, String> {
-    count(text, 0, LARGEST)
-}
-
-fn problem(text: &str) -> Result<usize, String> {
-    count(text, 1, 1 << 20)
-}
-
-fn gpu(text: &str) -> Result<&'static Gpu, String> {
-    Gpu::named(text).map_err(|error| error.to_string())
-}
-
-fn heads(text: &str) -> Result<usize, String> {
-    match count(text, 2, 1024)? {
-        odd if odd % 2 == 1 => {
-            Err(format!("expected an even number, so that heads can be shared by two; got {odd}"))
-        }
-        even => Ok(even),
-    }
-}
-
-/// A whole number within bounds, or a text that says so.
-fn count(text: &str, least: usize, most: usize) -> Result<usize, String> {
-    let number = text.parse::<usize>().ok().filter(|n| (least..=most).contains(n));
-    number.ok_or_else(|| format!("expected a whole number from {least} to {most}"))
-}
-
-fn named_size(text: &str) -> Result<(String, usize), String> {
-    let (name, number) = text.split_once('=').ok_or("expected NAME=SIZE, as in M=64")?;
-    if name.is_empty() {
-        return Err("expected the name of a dim before `=`, as in M=64".into());
-    }
-    Ok((name.to_owned(), size(number)?))
 }

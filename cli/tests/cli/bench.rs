@@ -31,7 +31,7 @@ fn figure(kernel: &Value, path: &str) -> f64 {
 fn ratios_and_times_are_what_they_must_be() {
     let folder = Folder::new();
     let rules = ["gated_deltanet", "gla"];
-    let all = plans(&folder, &[rules.as_slice(), &["-k", "64", "-v", "64"]].concat());
+    let all = plans(&folder, &[rules.as_slice(), &["-k", "64", "-v", "64", "-t", "2048"]].concat());
     assert_eq!(all.len(), 4 * rules.len());
     for kernel in &all {
         let name = format!("{} {}", kernel["rule"], kernel["plan"]);
@@ -59,8 +59,8 @@ fn ratios_and_times_are_what_they_must_be() {
             predicted += most;
         }
         assert!((figure(kernel, "predicted_ms") / predicted - 1.0).abs() < 1e-12, "{name}");
-        // 64 heads of 8192 tokens, each byte once, at 4.8 TB/s.
-        let floor = 1e3 * 64.0 * 8192.0 * figure(kernel, "least_bytes") / 4.8e12;
+        // 64 heads of 2048 tokens, each byte once, at 4.8 TB/s.
+        let floor = 1e3 * 64.0 * 2048.0 * figure(kernel, "least_bytes") / 4.8e12;
         assert!(predicted >= floor, "{name}: {floor} in {kernel:#}");
     }
 }
