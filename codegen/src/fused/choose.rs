@@ -116,7 +116,9 @@ fn with_roles(
     (plan, share): (&Plan, &Share),
     arch: Arch,
 ) -> Result<Option<Plan>, Limitation> {
-    if plan.stages < 2 || least_warps(spec, plan.dims.1) == LEAST_WARPS {
+    // A warp of the first crew makes 16 rows of a square.
+    let rows = plan.squares.iter().map(|square| square.rows).max().unwrap_or(0);
+    if plan.stages < 2 || least_warps(spec, plan.dims.1) == LEAST_WARPS || rows > 16 * PREPARING {
         return Ok(None);
     }
     let Some(share) = share.with_roles(&chunk.timeline) else { return Ok(None) };
