@@ -9,9 +9,9 @@ fn tokens() -> usize {
     if variable("CHUNKWISE_CASES", 1) > 1 { 1024 } else { 256 }
 }
 
-/// A rule for each row of the policy's table, and one whose keys are computed; `CHUNKWISE_CASES=2` takes all.
+/// A rule for each row of the policy's table, and one whose keys and values are computed; `CHUNKWISE_CASES=2` takes all.
 const RULES: [&str; 8] =
-    ["linear_attention", "gla", "deltanet", "gated_deltanet", "kda", "rwkv7", "deltaproduct2", "hgrn2"];
+    ["linear_attention", "gla", "deltanet", "gated_deltanet", "kda", "rwkv7", "deltaproduct2", "rodimus"];
 
 const SPLIT: [&str; 2] = ["gated_deltanet", "gla"];
 

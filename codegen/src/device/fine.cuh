@@ -57,9 +57,66 @@ __device__ __forceinline__ void store_fine(Fine<COLUMNS> to, const float (&d)[N]
     }
 }
 
+// 16 columns of accumulators as two operands of 8: of even columns 2 l beside odd ones 2 l + 1. EXACT ones are tf32 already: to
+// round them would take as many registers again.
+template <bool EXACT>
+__device__ __forceinline__ void round_group(unsigned (&x)[2][4], const float (&a)[4], const float (&b)[4]) {
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        const float even = a[e / 2 + e % 2 * 2], odd = b[e / 2 + e % 2 * 2];
+        x[0][e] = EXACT ? __float_as_uint(even) : round_tf32(even);
+        x[1][e] = EXACT ? __float_as_uint(odd) : round_tf32(odd);
+    }
+}
+
+// Four 8 x 8 matrices of 16-bit numbers, transposed, as they are; see load_matrices.
+template <typename E>
+__device__ __forceinline__ void load_wide_pairs(float (&y)[4][2], const char *row) {
+    unsigned x[4];
+    load_transposed(x, row);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        y[e][0] = E::low(x[e]);
+        y[e][1] = E::high(x[e]);
+    }
+}
+
+// Adds what rounding lost of them; tf32 keeps some of it.
+template <typename E>
+__device__ __forceinline__ void add_wide_pairs(float (&y)[4][2], const char *row) {
+    float x[4][2];
+    load_wide_pairs<E>(x, row);
+#pragma unroll
+    for (int e = 0; e < 8; ++e) {
+        y[e / 2][e % 2] = __uint_as_float(round_tf32(y[e / 2][e % 2] + x[e / 2][e % 2]));
+    }
+}
+
+// d[16 x 8 N] += a[16 x 8 K] B, where the rows of B are the tile's, with what rounding lost of them where that is there. See
+// multiply_fine for the order of rows.
+template <typename E, int N, int K, int COLUMNS, typename... TILES>
+__device__ __forceinline__ void multiply_fine_columns(float (&d)[N][4], const float (&a)[K][4], Tile<COLUMNS> b,
+                                                      const TILES &...rest) {
+    const int lane = this_thread() % 32;
+#pragma unroll
+    for (int k = 0; k < K / 2; ++k) {
+        unsigned x[2][4];
+        round_group<false>(x, a[2 * k], a[2 * k + 1]);
+#pragma unroll
+        for (int n = 0; n < N; n += 2) {
+            float y[4][2];
+            load_wide_pairs<E>(y, b.at(k * 16 + lane % 16, n * 8 + lane / 16 * 8));
+            (add_wide_pairs<E>(y, rest.at(k * 16 + lane % 16, n * 8 + lane / 16 * 8)), ...);
+#pragma unroll
+            for (int e = 0; e < 4; ++e) mma_tf32(d[n + e / 2], x[e % 2], y[e][0], y[e][1]);
+        }
+    }
+}
+
 // d[16 x 8 N] += a[16 x 8 K] L^T for a square L that is lower triangular by tokens, READS rows and WRITES columns a token; the
-// blocks above are not read. The order of columns inside a group of 16 is any, as long as it is that of both operands.
-template <int READS, int WRITES, int N, int K, int COLUMNS>
+// blocks above are not read. The order of columns inside a group of 16 is any, as long as it is that of both operands. EXACT says
+// that `a` needs no rounding.
+template <int READS, int WRITES, bool EXACT, int N, int K, int COLUMNS>
 __device__ __forceinline__ void multiply_fine(float (&d)[N][4], const float (&a)[K][4], Fine<COLUMNS> l) {
     const int row = this_thread() % 32 / 4;
     // Every row of a lane has one parity: groups of even and of odd number each have one place to start from.
@@ -68,8 +125,7 @@ __device__ __forceinline__ void multiply_fine(float (&d)[N][4], const float (&a)
 #pragma unroll
     for (int k = 0; k < K / 2; ++k) {
         unsigned x[2][4];
-#pragma unroll
-        for (int e = 0; e < 8; ++e) x[e / 4][e % 4] = round_tf32(a[2 * k + e / 4][e % 4 / 2 + e % 2 * 2]);
+        round_group<EXACT>(x, a[2 * k], a[2 * k + 1]);
 #pragma unroll
         for (int n = 0; n < N; ++n) {
             if (k >= blocks_before<READS, WRITES>(n / 2)) continue;

@@ -100,6 +100,8 @@ __device__ __forceinline__ void multiply_state(float (&d)[N][4], const float (&s
             const float x = s[2 * k + e / 2][e % 2 * 2], y = s[2 * k + e / 2][e % 2 * 2 + 1];
             a[e] = E::of(x, y);
             if (REST) a[e] = E::of(x - E::low(a[e]), y - E::high(a[e]));
+            // As if it were new: the next product would otherwise take what this one has packed, from registers.
+            asm volatile("" : "+r"(a[e]));
         }
 #pragma unroll
         for (int n = 0; n < N; n += 2) {

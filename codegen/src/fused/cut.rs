@@ -132,7 +132,9 @@ impl Plan {
     pub(super) fn keeps(&self, region: Region) -> bool {
         match region {
             Region::Exact | Region::Own(_) | Region::Number(_) => self.computes(Phase::Before),
-            Region::Found(..) | Region::Solved(..) | Region::Vector(_) => self.computes(Phase::Carry),
+            Region::Found(..) | Region::Solved(..) | Region::Vector(_) | Region::Pointers => {
+                self.computes(Phase::Carry)
+            }
             Region::Output | Region::Read(_) => self.computes(Phase::After),
             Region::Input(at, _) => self.cut.keeps.contains(&Region::Input(at, Part::High)),
             _ => self.computes(Phase::Before) || self.cut.keeps.contains(&high(region)),

@@ -19,7 +19,7 @@ use crate::kernel::Ends;
 use crate::layout::Layout;
 use crate::program;
 use crate::schedule::Unit;
-use chunkwise_algebra::program::{Deposit, Found, KeysId, NodeId, Op, Program};
+use chunkwise_algebra::program::{Deposit, Found, KeysId, NodeId, Op, Phase, Program, phases};
 use chunkwise_dsl::graph::{Dim, ParamId, StateId, Value};
 use chunkwise_dsl::timeline::Factor;
 
@@ -364,18 +364,49 @@ impl Plan {
         }
     }
 
-    /// Whether rows enter a state in two parts, where it is alone and decays by no value channel. One that does not decay keeps forever what rounding loses of them; a vector
-    /// state has one column, which makes it cheap. An input is whole in one part.
+    /// Whether rows enter a state in two parts, where it is alone and decays by no value channel. One that does not decay keeps
+    /// forever what rounding loses of them; a vector state has one column, which makes it cheap. An input is whole in one part.
     pub fn deposit_split(&self, deposit: &Deposit) -> bool {
         let state = self.chunk.keys(deposit.keys).state;
         let is_vector = || self.chunk.timeline.form(state).value.is_none();
         let fades = || self.clocks.iter().any(|clock| clock.states.contains(&state));
-        let is_input = || match &self.chunk.node(deposit.values).op {
+        let mixes = || self.mixing_of(state).is_some() || self.channel_clock(state).is_some();
+        self.split || !mixes() && (is_vector() || !(fades() || self.is_input(deposit.values)))
+    }
+
+    /// Whether rows enter a state in tf32: those that are computed of inputs alone, or whose keys are and decay by channel. The
+    /// rounding to bf16 would be the one error that such a state has; rows with feedback have those of what they read, and one that
+    /// does not decay takes its rows in two parts. f16 has as many bits.
+    pub fn deposit_fine(&self, deposit: &Deposit) -> bool {
+        let state = self.chunk.keys(deposit.keys).state;
+        let is_alone = self.mixing_of(state).is_none() && self.channel_clock(state).is_none();
+        let free = || phases(&self.chunk)[deposit.values.index()] == Phase::Before;
+        self.operand == DType::BF16
+            && is_alone
+            && !self.deposit_split(deposit)
+            && free()
+            && (!self.is_input(deposit.values) || self.is_computed(deposit.keys))
+    }
+
+    /// Whether keys decayed by channel are in two parts: where they enter a state as they are computed.
+    pub fn decayed_split(&self, decayed: &Decayed) -> bool {
+        let deposits = || self.chunk.deposits.iter().filter(|d| d.keys == decayed.keys);
+        let computed = || self.is_computed(decayed.keys) && deposits().any(|d| self.deposit_fine(d));
+        self.split || !self.lean && computed()
+    }
+
+    /// Whether keys that decay by channel are computed: no input as it lies in memory.
+    fn is_computed(&self, keys: KeysId) -> bool {
+        let own = self.decayed.iter().find(|decayed| decayed.keys == keys);
+        own.is_some_and(|decayed| self.operands[decayed.operand].alias.is_none())
+    }
+
+    /// Whether rows are an input as it lies in memory.
+    pub fn is_input(&self, values: NodeId) -> bool {
+        match &self.chunk.node(values).op {
             Op::Values(rows) => self.operand_of(rows).is_some_and(|at| self.operands[at].alias.is_some()),
             _ => false,
-        };
-        let mixes = || self.mixing_of(state).is_some() || self.channel_clock(state).is_some();
-        self.split || !mixes() && (is_vector() || !(fades() || is_input()))
+        }
     }
 
     /// Whether keys are an operand's rows.

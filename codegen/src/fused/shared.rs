@@ -44,6 +44,8 @@ pub enum Region {
     Table(usize, usize),
     /// Rows of decays of value channels, by position in [`Plan::channel_clocks`].
     Channels(usize),
+    /// Where this head's rows of each tensor begin, in a kernel that walks chunks: its registers are the states'.
+    Pointers,
 }
 
 /// A tile of a split operand.
@@ -130,6 +132,9 @@ impl Plan {
         }
         let vectors = self.owners.iter().enumerate().filter(|(_, o)| o.value.is_none());
         all.extend(vectors.map(|(at, _)| (Region::Vector(at), self.columns(self.dims.0) * 4)));
+        let signature = &self.chunk.timeline.signature;
+        let pointers = (signature.params.len() + signature.outputs.len()) as u32;
+        all.push((Region::Pointers, (pointers * 8).next_multiple_of(16)));
         all
     }
 
@@ -151,7 +156,7 @@ impl Plan {
         }
         for (at, d) in self.decayed.iter().enumerate() {
             let rows = self.rows(self.chunk.keys(d.keys).slots.len());
-            tile(Region::Decayed, at, (rows, self.operands[d.operand].columns), self.split);
+            tile(Region::Decayed, at, (rows, self.operands[d.operand].columns), self.decayed_split(d));
         }
         for (at, s) in self.squares.iter().enumerate().filter(|(_, s)| !self.is_fine(s)) {
             tile(Region::Square, at, (s.rows, s.columns), self.square_split(s));

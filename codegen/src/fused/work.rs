@@ -28,7 +28,8 @@ const BLOCK: u64 = 2 * 16 * 16 * 16;
 pub struct Work {
     /// Flops of tensor cores; a multiplication and an addition are two.
     pub tensor_flops: u64,
-    /// Of them with tf32 operands, which take twice as long as 16-bit ones: products of squares with rows of values.
+    /// Of them with tf32 operands, which take twice as long as 16-bit ones: products of squares with rows of values, and of some
+    /// keys with rows that enter a state.
     pub tf32_flops: u64,
     /// Bytes loaded from global memory.
     pub load_bytes: u64,
@@ -231,6 +232,10 @@ impl Warp<'_> {
             warp.matrix(deposit.values);
             let from = plan.chunk.keys(deposit.keys).state;
             let split = plan.deposit_split(deposit);
+            if plan.deposit_fine(deposit) {
+                warp.with_state_fine(deposit.keys);
+                continue;
+            }
             (0..warp.meeting(from, |to| (from, to))).for_each(|_| warp.with_state(deposit.keys, split));
         }
         for (read, found) in &plan.chunk.reads {
@@ -251,6 +256,13 @@ impl Warp<'_> {
         let plan = self.plan;
         let passes = Plan::passes(split, plan.keys_split(keys));
         self.blocks += passes * plan.row_blocks(keys) * plan.key_blocks();
+    }
+
+    /// The same in tf32: one product, whatever the parts of the keys.
+    fn with_state_fine(&mut self, keys: KeysId) {
+        let blocks = self.plan.row_blocks(keys) * self.plan.key_blocks();
+        self.blocks += blocks;
+        self.fine += blocks;
     }
 
     fn matrix(&mut self, node: NodeId) {
@@ -353,11 +365,14 @@ impl Warp<'_> {
             (Op::Inverse(_), _) | (_, Columns::Value(_)) => (1, 1),
             (_, Columns::Rows(stack)) => (plan.chunk.slots(of.rows) as u32, plan.chunk.slots(stack) as u32),
         };
-        let passes = Plan::passes(plan.split, plan.square_split(square));
+        let fine = plan.is_fine(square);
+        // Rows that are solved come in two parts.
+        let solved = matches!(plan.chunk.node(right).op, Op::Solved(..));
+        let passes = if fine { 1 } else { Plan::passes(plan.split || solved, plan.square_split(square)) };
         let columns = plan.rows(plan.chunk.slots(plan.chunk.node(right).rows));
         let blocks = lower_blocks(square.rows, columns, reads, writes);
         self.blocks += passes * blocks;
-        self.fine += u64::from(plan.is_fine(square)) * blocks;
+        self.fine += u64::from(fine) * blocks;
     }
 
     /// What the rows of earlier blocks of 16 tokens leave in each block's reads; those rows come in two parts.

@@ -287,21 +287,19 @@ fn position<'a>(fused: &'a Fused<'_>) -> Vec<(&'a str, String)> {
     lines
 }
 
-/// Which unit and sequence a block has, and which row of states.
+/// Which unit and sequence a block has, and which row of states: that of its pair of a unit and a head.
 fn unit<'a>(n: &'a Names, unit: Unit, pair: &str) -> Vec<(&'a str, String)> {
-    let (sequence, place, heads, head) = (&n.sequence, &n.place, &n.heads, &n.head);
+    let (sequence, place, heads, piece) = (&n.sequence, &n.place, &n.heads, &n.piece);
+    let row = (place.as_str(), format!("const i64 {place} = {pair};"));
     match unit {
-        Unit::Sequence => vec![
-            (sequence, format!("const i64 {sequence} = {pair} / {heads};")),
-            (place, format!("const i64 {place} = {sequence} * {heads} + {head};")),
-        ],
+        Unit::Sequence => vec![row, (sequence, format!("const i64 {sequence} = {pair} / {heads};"))],
         Unit::Piece => {
-            let (piece, cu, tokens) = (&n.piece, &n.cu_seqlens, &n.tokens);
+            let (cu, tokens) = (&n.cu_seqlens, &n.tokens);
             let of = format!("{cu}, {tokens}, {}, {}, {piece}", n.sequences, n.piece_tokens);
             vec![
+                row,
                 (piece, format!("const i64 {piece} = {pair} / {heads};")),
                 (sequence, format!("const i64 {sequence} = sequence_of({of});")),
-                (place, format!("const i64 {place} = {piece} * {heads} + {head};")),
             ]
         }
     }
@@ -311,6 +309,8 @@ fn unit<'a>(n: &'a Names, unit: Unit, pair: &str) -> Vec<(&'a str, String)> {
 fn pointers(fused: &Fused<'_>, used: &[ParamId], w: &mut Writer) {
     let (context, plan) = (&fused.context, fused.plan);
     let names = &context.names;
+    // The type of what a pointer points to, its name, where it begins.
+    let mut pointers: Vec<(String, &str, String)> = Vec::new();
     w.blank();
     w.comment("This head's rows of each tensor");
     for &param in used {
@@ -322,12 +322,10 @@ fn pointers(fused: &Fused<'_>, used: &[ParamId], w: &mut Writer) {
         let dim = declared.shape.dims().next();
         let column = if dim == Some(plan.dims.1) { format!(" + {}", fused.column) } else { String::new() };
         let (dtype, offset) = (context.params[param.index()], memory::head_offset(context, param));
-        w.line(format_args!("const {dtype} *{} = {} + {offset}{column};", own.at, own.pointer));
+        pointers.push((format!("const {dtype}"), &own.at, format!("{} + {offset}{column}", own.pointer)));
     }
-    if !plan.computes(Phase::After) {
-        return;
-    }
-    for (output, own) in context.timeline.signature.outputs.iter().zip(&names.outputs) {
+    let outputs = if plan.computes(Phase::After) { &names.outputs[..] } else { &[] };
+    for (output, own) in context.timeline.signature.outputs.iter().zip(outputs) {
         let dim = output.shape.dims().next();
         let column = if dim == Some(plan.dims.1) { format!(" + {}", fused.column) } else { String::new() };
         let size = memory::row_size(context, dim);
@@ -337,9 +335,19 @@ fn pointers(fused: &Fused<'_>, used: &[ParamId], w: &mut Writer) {
             own.step,
             memory::times(&format!("i64({})", names.heads), size)
         ));
-        w.line(format_args!(
-            "{} *{} = {} + {} * {} + {head}{column};",
-            context.output, own.at, own.pointer, names.start, own.step
-        ));
+        let begin = format!("{} + {} * {} + {head}{column}", own.pointer, names.start, own.step);
+        pointers.push((context.output.to_string(), &own.at, begin));
     }
+    if !plan.computes(Phase::Carry) {
+        pointers.iter().for_each(|(ty, at, begin)| w.line(format_args!("{ty} *{at} = {begin};")));
+        return;
+    }
+    for (number, (ty, at, _)) in pointers.iter().enumerate() {
+        let place = format!("{} + {}", fused.pointers, number * 8);
+        w.line(format_args!("{ty} *&{at} = *reinterpret_cast<{ty} **>({place});"));
+    }
+    w.block("if (threadIdx.x == 0)", |w| {
+        pointers.iter().for_each(|(_, at, begin)| w.line(format_args!("{at} = {begin};")));
+    });
+    fused.barrier(w);
 }

@@ -80,6 +80,8 @@ pub(super) struct Fused<'a> {
     pub(super) fetch: String,
     /// What crosses to other kernels, or from them.
     pub(super) handed: HandedNames,
+    /// Where this head's rows of each tensor begin, in shared memory.
+    pub(super) pointers: String,
     pub(super) namer: RefCell<Namer>,
 }
 
@@ -288,7 +290,7 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let decayed = plan.decayed.iter().map(|d| {
         let what = if d.writes { "writes" } else { "reads" };
         let state = &timeline.signature.state(plan.chunk.keys(d.keys).state).name;
-        tile_name(n, &format!("{state}_{what}"), plan.split)
+        tile_name(n, &format!("{state}_{what}"), plan.decayed_split(d))
     });
     let decayed = decayed.collect();
     let own = plan.own.iter().map(|_| n.fresh("own")).collect();
@@ -329,7 +331,7 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let vectors =
         plan.owners.iter().map(|o| n.fresh(&format!("{}_numbers", timeline.signature.state(o.state).name)));
     let vectors = vectors.collect();
-    let [stage, third, fetch] = ["stage", "third", "fetch"].map(|wish| n.fresh(wish));
+    let [stage, third, fetch, pointers] = ["stage", "third", "fetch", "pointers"].map(|wish| n.fresh(wish));
     let handed = HandedNames {
         buffers: ["regions", "registers"].map(|wish| n.fresh(wish)),
         rows: ["regions_row", "registers_row"].map(|wish| n.fresh(wish)),
@@ -366,6 +368,7 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         third,
         fetch,
         handed,
+        pointers,
         namer: RefCell::new(namer),
     }
 }

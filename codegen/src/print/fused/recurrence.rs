@@ -326,7 +326,8 @@ impl Warp<'_, '_> {
                 let tile = &fused.squares[square];
                 if fused.plan.is_fine(&fused.plan.squares[square]) {
                     let values = self.matrix(*right, "u", w);
-                    w.line(format_args!("multiply_fine<{slots}>({into}, {values}, {});", tile.high));
+                    let exact = fused.plan.is_input(*right);
+                    w.line(format_args!("multiply_fine<{slots}, {exact}>({into}, {values}, {});", tile.high));
                 } else {
                     let packed = self.operand(*right, fused.plan.split, w);
                     fused.product((&format!("multiply_lower<{e}, {slots}>"), into, ""), &packed, tile, w);
@@ -390,29 +391,37 @@ impl Warp<'_, '_> {
         let state = fused.plan.chunk.keys(keys).state;
         let s = registers(fused, state);
         let split = fused.plan.deposit_split(deposit);
-        let packed = match fused.decays(keys) {
-            None => self.operand(values, split, w),
-            Some(rows) => {
-                let mut u = self.matrix(values, "u", w);
-                if others {
-                    let part = self.rows_of(values, "part", w);
-                    w.line(format_args!("add_to({part}, {u});"));
-                    u = part;
-                }
-                w.line(format_args!("scale_columns({u}, {});", rows.to_end));
-                self.pack(&u, values, split, w)
+        let (e, tile) = (fused.operand(), fused.state_keys(keys));
+        let decayed = fused.decays(keys).map(|rows| {
+            let mut u = self.matrix(values, "u", w);
+            if others {
+                let part = self.rows_of(values, "part", w);
+                w.line(format_args!("add_to({part}, {u});"));
+                u = part;
             }
+            w.line(format_args!("scale_columns({u}, {});", rows.to_end));
+            u
+        });
+        if fused.plan.deposit_fine(deposit) {
+            let u = decayed.unwrap_or_else(|| self.matrix(values, "u", w));
+            if first {
+                self.fade(state, w);
+            }
+            let rest = tile.low.as_ref().map_or(String::new(), |rest| format!(", {rest}"));
+            return w.line(format_args!("multiply_fine_columns<{e}>({s}, {u}, {}{rest});", tile.high));
+        }
+        let Packed { high, low } = match decayed {
+            None => self.operand(values, split, w),
+            Some(u) => self.pack(&u, values, split, w),
         };
         if first {
             self.fade(state, w);
         }
-        let (e, tile) = (fused.operand(), fused.state_keys(keys));
-        let Packed { high, low } = &packed;
         if let Some(rest) = &tile.low {
             w.line(format_args!("multiply_columns<{e}>({s}, {high}, {rest});"));
         }
         // Each fragment of the keys is loaded once.
-        let low = low.as_ref().filter(|_| split).map_or(String::new(), |low| format!(", {low}"));
+        let low = low.filter(|_| split).map_or(String::new(), |low| format!(", {low}"));
         w.line(format_args!("multiply_columns<{e}>({s}, {high}, {}{low});", tile.high));
     }
 

@@ -18,6 +18,7 @@ pub(super) fn shared_memory(fused: &Fused<'_>, chosen: impl Fn(Region) -> bool, 
                 _ => format!("shared + {at} + {} * {bytes}", fused.third),
             };
             w.line(match ty {
+                Some(Type::Pointers) => format!("char *const {name} = {place};"),
                 Some(tile @ Type::Tile(_)) => format!("const {tile} {name}{{{place}}};"),
                 Some(floats) => format!("const {floats} {name}{{reinterpret_cast<float *>({place})}};"),
                 None => format!("float *const {name} = reinterpret_cast<float *>({place});"),
@@ -33,6 +34,7 @@ pub(super) enum Type {
     Square(u32),
     Fine(u32),
     Wide(u32),
+    Pointers,
 }
 
 impl std::fmt::Display for Type {
@@ -42,6 +44,7 @@ impl std::fmt::Display for Type {
             Type::Square(columns) => write!(f, "Square<{columns}>"),
             Type::Fine(columns) => write!(f, "Fine<{columns}>"),
             Type::Wide(columns) => write!(f, "Wide<{columns}>"),
+            Type::Pointers => write!(f, "char *"),
         }
     }
 }
@@ -82,6 +85,7 @@ pub(super) fn region_name<'a>(fused: &'a Fused<'_>, region: Region) -> (Option<T
             let writes = system.members[member].values.len() as u32;
             (Some(Type::Square(16 * writes)), fused.substitutions[at].diagonal(sought, member))
         }
+        Region::Pointers => (Some(Type::Pointers), &fused.pointers),
         Region::Number(at) => (None, &fused.numbers[at]),
         Region::Coefficient(at) => (None, &fused.coefficients[at]),
         Region::Own(at) => (None, &fused.own[at]),

@@ -76,7 +76,8 @@ fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
         pairs_by_channel(fused, all, w);
     }
     for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
-        decay(fused, decayed, tile, &format!("0, {}, {}", plan.tokens, plan.tokens), w);
+        let runs = format!("0, {}, {}", plan.tokens, plan.tokens);
+        decay(fused, decayed, tile, (&runs, plan.decayed_split(decayed)), w);
     }
     for (clock, names) in plan.clocks.iter().zip(&fused.clocks) {
         if let (ClockKind::ByChannel { columns, .. }, ClockNames::ByChannel { decay, all }) =
@@ -102,7 +103,7 @@ fn pairs_by_channel(fused: &Fused<'_>, all: &[Rows<'_>], w: &mut Writer) {
     w.block(lengths, |w| {
         for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
             let begin = if decayed.writes { "0" } else { &half };
-            decay(fused, decayed, tile, &format!("{begin}, {half}, 2 * {half}"), w);
+            decay(fused, decayed, tile, (&format!("{begin}, {half}, 2 * {half}"), plan.split), w);
         }
         fused.barrier(Phase::Before, w);
         add_grams(fused, all, false, &half, w);
@@ -111,7 +112,7 @@ fn pairs_by_channel(fused: &Fused<'_>, all: &[Rows<'_>], w: &mut Writer) {
     if span > 1 {
         w.comment("Pairs within a run, whose decays are proven not to vanish, in one product");
         for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
-            decay_since(fused, decayed, tile, &format!("0, {span}, {span}"), w);
+            decay_since(fused, decayed, tile, (&format!("0, {span}, {span}"), plan.split), w);
         }
         fused.barrier(Phase::Before, w);
         add_grams(fused, all, true, &span.to_string(), w);
@@ -126,15 +127,20 @@ fn add_grams(fused: &Fused<'_>, all: &[Rows<'_>], run: bool, length: &str, w: &m
             let Op::Gram(reads, writes) = fused.plan.chunk.node(*node).op else { continue };
             w.block(format_args!("if ({} < {})", rows.row, rows.square.rows), |w| {
                 let head = format!("add_gram<{}, {}, {run}>", fused.operand(), slots(fused, reads, writes));
-                let (reads, writes) = (fused.state_keys(reads).left(), fused.state_keys(writes));
+                let (reads, mut writes) = (fused.state_keys(reads).left(), fused.state_keys(writes));
+                // Otherwise only the state takes the second part.
+                writes.low = writes.low.filter(|_| fused.plan.split);
                 fused.product((&head, name, &format!(", {}, {length}", rows.row)), &reads, &writes, w);
             });
         }
     }
 }
 
-/// Decays keys in runs, `begin, length, period`: reads since the begin, writes until the end.
-fn decay(fused: &Fused<'_>, decayed: &Decayed, tile: &TileName, runs: &str, w: &mut Writer) {
+/// Keys decayed in runs, `begin, length, period`, and whether in two parts.
+type Runs<'a> = (&'a str, bool);
+
+/// Decays keys in runs: reads since the begin, writes until the end.
+fn decay(fused: &Fused<'_>, decayed: &Decayed, tile: &TileName, runs: Runs<'_>, w: &mut Writer) {
     if decayed.writes {
         walk(fused, ("decay_until", ""), decayed, tile, runs, w);
     } else {
@@ -143,7 +149,7 @@ fn decay(fused: &Fused<'_>, decayed: &Decayed, tile: &TileName, runs: &str, w: &
 }
 
 /// Multiplies reads by the decays since the begin of runs, and divides writes by them.
-fn decay_since(fused: &Fused<'_>, decayed: &Decayed, tile: &TileName, runs: &str, w: &mut Writer) {
+fn decay_since(fused: &Fused<'_>, decayed: &Decayed, tile: &TileName, runs: Runs<'_>, w: &mut Writer) {
     let lift = if decayed.writes { ", true" } else { ", false" };
     walk(fused, ("decay_since", lift), decayed, tile, runs, w);
 }
@@ -154,7 +160,7 @@ fn walk(
     (function, last): (&str, &str),
     decayed: &Decayed,
     tile: &TileName,
-    runs: &str,
+    (runs, split): Runs<'_>,
     w: &mut Writer,
 ) {
     let keys = fused.plan.chunk.keys(decayed.keys);
@@ -163,7 +169,7 @@ fn walk(
     w.line(format_args!(
         "{function}<{}, {}, {}, {}, {}u, {}{last}>({}, {}, {decay}, {runs});",
         fused.operand(),
-        fused.plan.split,
+        split,
         fused.plan.tokens,
         keys.slots.len(),
         decayed.after,
