@@ -349,5 +349,5 @@ fn pointers(fused: &Fused<'_>, used: &[ParamId], w: &mut Writer) {
     w.block("if (threadIdx.x == 0)", |w| {
         pointers.iter().for_each(|(_, at, begin)| w.line(format_args!("{at} = {begin};")));
     });
-    fused.barrier(w);
+    w.line("__syncthreads();");
 }
