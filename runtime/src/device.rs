@@ -45,7 +45,8 @@ impl Device {
     }
 
     /// A device that compiles kernels for this architecture and then does nothing, but counts what it is asked for
-    /// ([`Queue::requests`]); every result is zero. With it the host's part of a launch is measured and held to its promises.
+    /// ([`Queue::requests`](crate::Queue::requests)); every result is zero. With it the host's part of a launch is measured and
+    /// held to its promises.
     #[cfg(any(feature = "cuda", feature = "sim"))]
     pub fn null(arch: Arch) -> Device {
         Device(Kind::Null(arch))
