@@ -29,7 +29,7 @@ struct Fine {
     float *base;
     __device__ __forceinline__ float4 *at(int row, int group) const {
         const int place = COLUMNS % 32 ? group : group ^ (row & 1);
-        return reinterpret_cast<float4 *>(base + row * COLUMNS + place * 16) + threadIdx.x % 4;
+        return reinterpret_cast<float4 *>(base + (row * COLUMNS + place * 16)) + this_thread() % 4;
     }
     // A block of 16 x 16 as operands in two parts.
     template <typename E>

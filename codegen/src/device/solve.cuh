@@ -1,27 +1,70 @@
 // The unit lower triangular inverse of a chunk and its cumulative decays.
 
-// d += a b in about twice the precision of an operand: three products of the parts.
-template <typename E>
-__device__ __forceinline__ void multiply_split(float (&d)[4], const unsigned (&high)[4], const unsigned (&low)[4],
-                                               float2 x, float2 y) {
-    unsigned x_high, x_low, y_high, y_low;
-    split_pair<E>(x_high, x_low, x.x, x.y);
-    split_pair<E>(y_high, y_low, y.x, y.y);
-    E::mma(d, low, x_high, y_high);
-    E::mma(d, high, x_low, y_low);
-    E::mma(d, high, x_high, y_high);
+// Two neighbours in one instruction: the compiler would part some of them, whose halves meet in a bank.
+__device__ __forceinline__ void store_pair(float *to, unsigned x, unsigned y) {
+    const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(to));
+    asm volatile("st.shared.v2.b32 [%0], {%1, %2};" ::"r"(at), "r"(x), "r"(y) : "memory");
 }
 
-// d[16 x 16] += a B^T, where the rows of B are a block of `m`.
+// 16 rows of M, where an inverse is made: the block of the diagonal as it is, and those before it in parts. Two neighbours take
+// the place of two floats, rounded and what rounding lost.
+template <typename E, int N, int COLUMNS>
+__device__ __forceinline__ void store_parts(Square<COLUMNS> to, const float (&d)[N][4], int row) {
+    const int lane = this_thread() % 32;
+    float *at = to.at(row + lane / 4, lane % 4 * 2);
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        if (n / 2 > row / 16) continue;
+#pragma unroll
+        for (int e = 0; e < 4; e += 2) {
+            unsigned x = __float_as_uint(d[n][e]), y = __float_as_uint(d[n][e + 1]);
+            if (n / 2 < row / 16) split_pair<E>(x, y, d[n][e], d[n][e + 1]);
+            store_pair(at + n * 8 + e * 4 * to.PITCH, x, y);
+        }
+    }
+}
+
+// The square as seen from a lane's place in the first block; products below take it so, since a place is worked out anew each
+// time that a lane asks for its number.
+template <int ROWS>
+__device__ __forceinline__ Square<ROWS> of_lane(Square<ROWS> m) {
+    const int lane = this_thread() % 32;
+    return Square<ROWS>{m.at(lane / 4, lane % 4 * 2)};
+}
+
+// A block of 16 x 16 in parts as an operand; `m` is of_lane's.
+template <int ROWS>
+__device__ __forceinline__ void load_operand(unsigned (&high)[4], unsigned (&low)[4], Square<ROWS> m, int row, int column) {
+    const float *at = m.at(row, column);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        const uint2 pair = *reinterpret_cast<const uint2 *>(at + e % 2 * 8 * m.PITCH + e / 2 * 8);
+        high[e] = pair.x;
+        low[e] = pair.y;
+    }
+}
+
+// The inverse of load_operand.
+template <int ROWS>
+__device__ __forceinline__ void store_operand(Square<ROWS> m, const unsigned (&high)[4], const unsigned (&low)[4], int row,
+                                              int column) {
+    float *at = m.at(row, column);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) store_pair(at + e % 2 * 8 * m.PITCH + e / 2 * 8, high[e], low[e]);
+}
+
+// d[16 x 16] += a B^T, where the rows of B are a block of `m`, of_lane's, in about twice the precision of an operand: three
+// products of the parts.
 template <typename E, int ROWS>
 __device__ __forceinline__ void multiply_block(float (&d)[2][4], const unsigned (&high)[4], const unsigned (&low)[4],
                                                Square<ROWS> m, int row, int column) {
-    const int lane = threadIdx.x % 32;
+    unsigned x[4], rest[4];
+    load_operand(x, rest, m, row, column);
 #pragma unroll
     for (int n = 0; n < 2; ++n) {
-        const float *at = m.at(row + n * 8 + lane / 4, column + lane % 4 * 2);
-        const float2 x = *reinterpret_cast<const float2 *>(at), y = *reinterpret_cast<const float2 *>(at + 8);
-        multiply_split<E>(d[n], high, low, x, y);
+        E::mma(d[n], low, x[n], x[n + 2]);
+        E::mma(d[n], high, rest[n], rest[n + 2]);
+        E::mma(d[n], high, x[n], x[n + 2]);
     }
 }
 
@@ -30,26 +73,6 @@ template <typename E>
 __device__ __forceinline__ void pack_split(unsigned (&high)[4], unsigned (&low)[4], const float (&c)[2][4]) {
 #pragma unroll
     for (int e = 0; e < 4; ++e) split_pair<E>(high[e], low[e], c[e / 2][e % 2 * 2], c[e / 2][e % 2 * 2 + 1]);
-}
-
-// Replaces the 16 x 16 block of the diagonal at `block` by the inverse of I - block: a column a lane, by forward
-// substitution. For one warp.
-template <int ROWS>
-__device__ __forceinline__ void invert_block(Square<ROWS> m, int block) {
-    const int column = this_thread() % 16;
-    __syncwarp();
-    float x[16];
-#pragma unroll
-    for (int r = 0; r < 16; ++r) {
-        x[r] = r == column ? 1.0f : 0.0f;
-#pragma unroll
-        for (int k = 0; k < r; ++k) x[r] = fmaf(*m.at(block + r, block + k), x[k], x[r]);
-    }
-    __syncwarp();
-    if (this_thread() % 32 < 16) {
-#pragma unroll
-        for (int r = 0; r < 16; ++r) *m.at(block + r, block + column) = x[r];
-    }
 }
 
 // A tile of rounded numbers, and one of what rounding lost, where there is one.
@@ -69,57 +92,69 @@ struct Split {
     }
 };
 
-// Puts (I - M)^-1 into a square, where `m` holds M below its diagonal blocks and their inverses on it. A warp makes a block
-// column, transposed: T_ij^T = (sum_k T_kj^T M_ik^T) T_ii^T for i > j, each T_kj^T reused as it is. Blocks above the diagonal
-// are not written.
+// Replaces the 16 x 16 block of the diagonal at `block` by the inverse of I - block, in parts, and puts it into `to`: a column
+// a lane, by forward substitution. For one warp.
+template <typename E, typename TO, int ROWS>
+__device__ __forceinline__ void invert_block(TO to, Square<ROWS> m, int block) {
+    const int lane = this_thread() % 32, column = lane % 16;
+    __syncwarp();
+    float x[16];
+#pragma unroll
+    for (int r = 0; r < 16; ++r) {
+        x[r] = r == column ? 1.0f : 0.0f;
+#pragma unroll
+        for (int k = 0; k < r; ++k) x[r] = fmaf(*m.at(block + r, block + k), x[k], x[r]);
+    }
+    __syncwarp();
+    if (lane < 16) {
+#pragma unroll
+        for (int r = 0; r < 16; ++r) *m.at(block + r, block + column) = x[r];
+    }
+    __syncwarp();
+    unsigned high[4], low[4];
+    load_operand(high, low, of_lane(m), block, block);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) split_pair<E>(high[e], low[e], __uint_as_float(high[e]), __uint_as_float(low[e]));
+    store_operand(of_lane(m), high, low, block, block);
+    to.template put<E>(block, block, high, low);
+}
+
+// The transpose of a 16 x 16 operand: its 8 x 8 matrices 1 and 2 change places.
+__device__ __forceinline__ void transpose_block(unsigned (&to)[4], const unsigned (&from)[4]) {
+#pragma unroll
+    for (int e = 0; e < 4; ++e) to[e] = transpose_8x8(from[e % 2 * 2 + e / 2]);
+}
+
+// Puts (I - M)^-1 into a square, where the blocks of its diagonal are already: `square` holds M below its diagonal blocks and
+// their inverses on it, in parts. A warp makes a block column, transposed: T_ij^T = (sum_k T_kj^T M_ik^T) T_ii^T for i > j. Each
+// T_kj^T is kept there too, where it has a place above the diagonal. Blocks above the diagonal of the result are not written.
 template <typename E, int WARPS, typename TO, int ROWS>
-__device__ __forceinline__ void merge_blocks(TO to, Square<ROWS> m) {
+__device__ __forceinline__ void merge_blocks(TO to, Square<ROWS> square) {
     constexpr int BLOCKS = ROWS / 16;
-    const int lane = this_thread() % 32;
+    const Square<ROWS> m = of_lane(square);
+#pragma unroll 1
     for (int j = this_thread() / 32; j < BLOCKS; j += WARPS) {
-        unsigned high[BLOCKS][4], low[BLOCKS][4];
-        float x[2][4];
-#pragma unroll
-        for (int n = 0; n < 2; ++n) {
-            const float *at = m.at(j * 16 + lane / 4, j * 16 + n * 8 + lane % 4 * 2);
-            const float2 upper = *reinterpret_cast<const float2 *>(at);
-            const float2 lower = *reinterpret_cast<const float2 *>(at + 8 * m.PITCH);
-            x[n][0] = upper.x;
-            x[n][1] = upper.y;
-            x[n][2] = lower.x;
-            x[n][3] = lower.y;
-        }
-        unsigned first_high[4], first_low[4];
-        pack_split<E>(first_high, first_low, x);
-        to.template put<E>(j * 16, j * 16, first_high, first_low);
-        // The transpose of a 16 x 16 operand: its 8 x 8 matrices 1 and 2 change places.
-#pragma unroll
-        for (int k = 0; k < BLOCKS; ++k) {
-#pragma unroll
-            for (int e = 0; e < 4; ++e) {
-                high[k][e] = k == j ? transpose_8x8(first_high[e % 2 * 2 + e / 2]) : 0;
-                low[k][e] = k == j ? transpose_8x8(first_low[e % 2 * 2 + e / 2]) : 0;
-            }
-        }
-#pragma unroll
-        for (int i = 1; i < BLOCKS; ++i) {
-            if (i <= j) continue;
+        unsigned first_high[4], first_low[4], high[4], low[4];
+        load_operand(high, low, m, j * 16, j * 16);
+        transpose_block(first_high, high);
+        transpose_block(first_low, low);
+#pragma unroll 1
+        for (int i = j + 1; i < BLOCKS; ++i) {
             float sum[2][4] = {}, block[2][4] = {};
-#pragma unroll
-            for (int k = 0; k < i; ++k) {
-                if (k >= j) multiply_block<E>(sum, high[k], low[k], m, i * 16, k * 16);
+            multiply_block<E>(sum, first_high, first_low, m, i * 16, j * 16);
+#pragma unroll 1
+            for (int k = j + 1; k < i; ++k) {
+                load_operand(high, low, m, j * 16, k * 16);
+                multiply_block<E>(sum, high, low, m, i * 16, k * 16);
             }
-            unsigned sum_high[4], sum_low[4];
-            pack_split<E>(sum_high, sum_low, sum);
-            multiply_block<E>(block, sum_high, sum_low, m, i * 16, i * 16);
-            pack_split<E>(high[i], low[i], block);
-            unsigned block_high[4], block_low[4];
-#pragma unroll
-            for (int e = 0; e < 4; ++e) {
-                block_high[e] = transpose_8x8(high[i][e % 2 * 2 + e / 2]);
-                block_low[e] = transpose_8x8(low[i][e % 2 * 2 + e / 2]);
-            }
-            to.template put<E>(i * 16, j * 16, block_high, block_low);
+            pack_split<E>(high, low, sum);
+            multiply_block<E>(block, high, low, m, i * 16, i * 16);
+            pack_split<E>(high, low, block);
+            store_operand(m, high, low, j * 16, i * 16);
+            unsigned turned_high[4], turned_low[4];
+            transpose_block(turned_high, high);
+            transpose_block(turned_low, low);
+            to.template put<E>(i * 16, j * 16, turned_high, turned_low);
         }
     }
 }
@@ -200,11 +235,11 @@ template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THR
 __device__ __forceinline__ void decay_since(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
                                             int period) {
     constexpr int PAIRS = COLUMNS / 2;
+#pragma unroll 1
     for (int item = this_thread(); item < PAIRS * (TOKENS / period); item += THREADS) {
         const int column = item % PAIRS * 2, first = item / PAIRS * period + begin;
         float2 since = make_float2(1.0f, 1.0f);
-#pragma unroll 4
-        for (int t = first; t < first + length; ++t) {
+        const auto decay_token = [&](int t) {
             const float2 here = *reinterpret_cast<const float2 *>(decay + t * COLUMNS + column);
             const float2 after = make_float2(since.x * here.x, since.y * here.y);
 #pragma unroll
@@ -214,7 +249,15 @@ __device__ __forceinline__ void decay_since(Split<COLUMNS> to, Split<COLUMNS> fr
                 decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, by);
             }
             since = after;
+        };
+        int i = 0;
+#pragma unroll 1
+        for (; i + 4 <= length; i += 4) {
+#pragma unroll
+            for (int e = 0; e < 4; ++e) decay_token(first + i + e);
         }
+#pragma unroll 1
+        for (; i < length; ++i) decay_token(first + i);
     }
 }
 
@@ -223,11 +266,11 @@ template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THR
 __device__ __forceinline__ void decay_until(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
                                              int period) {
     constexpr int PAIRS = COLUMNS / 2;
+#pragma unroll 1
     for (int item = this_thread(); item < PAIRS * (TOKENS / period); item += THREADS) {
-        const int column = item % PAIRS * 2, first = item / PAIRS * period + begin;
+        const int column = item % PAIRS * 2, last = item / PAIRS * period + begin + length - 1;
         float2 until = make_float2(1.0f, 1.0f);
-#pragma unroll 4
-        for (int t = first + length - 1; t >= first; --t) {
+        const auto decay_token = [&](int t) {
             const float2 here = *reinterpret_cast<const float2 *>(decay + t * COLUMNS + column);
             const float2 before = make_float2(until.x * here.x, until.y * here.y);
 #pragma unroll
@@ -236,7 +279,15 @@ __device__ __forceinline__ void decay_until(Split<COLUMNS> to, Split<COLUMNS> fr
                 decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, by);
             }
             until = before;
+        };
+        int i = 0;
+#pragma unroll 1
+        for (; i + 4 <= length; i += 4) {
+#pragma unroll
+            for (int e = 0; e < 4; ++e) decay_token(last - i - e);
         }
+#pragma unroll 1
+        for (; i < length; ++i) decay_token(last - i);
     }
 }
 

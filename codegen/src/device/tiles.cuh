@@ -62,7 +62,7 @@ template <int COLUMNS>
 struct Tile {
     static constexpr int PITCH = (COLUMNS / 8 | 1) * 16;
     char *base;
-    __device__ __forceinline__ char *at(int row, int column) const { return base + row * PITCH + column * 2; }
+    __device__ __forceinline__ char *at(int row, int column) const { return base + (row * PITCH + column * 2); }
 };
 
 // Rows of float in shared memory; float2 accesses of one fragment have no bank conflict.
@@ -70,7 +70,7 @@ template <int COLUMNS>
 struct Square {
     static constexpr int PITCH = COLUMNS + 8;
     float *base;
-    __device__ __forceinline__ float *at(int row, int column) const { return base + row * PITCH + column; }
+    __device__ __forceinline__ float *at(int row, int column) const { return base + (row * PITCH + column); }
 };
 
 // Rows of float in shared memory; a fragment is stored transposed without a bank conflict.
@@ -78,7 +78,7 @@ template <int COLUMNS>
 struct Wide {
     static constexpr int PITCH = (COLUMNS + 31) / 32 * 32 + 4;
     float *base;
-    __device__ __forceinline__ float *at(int row, int column) const { return base + row * PITCH + column; }
+    __device__ __forceinline__ float *at(int row, int column) const { return base + (row * PITCH + column); }
 };
 
 // Four 8 x 8 matrices; lane l gives the address of row l % 8 of matrix l / 8.
@@ -135,67 +135,82 @@ __device__ __forceinline__ void wait_copies() {
     asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
 }
 
-// Starts copying the rows of `count` tokens, SLOTS a token, into a tile of TOKENS tokens, in pieces of RUN numbers. The rest
-// of the tile becomes zero: rows of later tokens, columns from `left` on. Token rows lie `step` numbers apart, slots `entry`.
-// A group of LANES lanes copies the tokens that it computes with afterwards.
+// Starts copying the rows of `count` tokens from `first` on, SLOTS a token, into a tile of TOKENS tokens, in pieces of RUN
+// numbers. The rest of the tile becomes zero: rows of later tokens, columns from `left` on. Token rows lie `step` numbers apart,
+// slots `entry`. A group of LANES lanes copies the tokens that it computes with afterwards. Nothing waits for a copy, so loops
+// stay loops: unrolled, copies would be much of a kernel's text.
 template <int TOKENS, int SLOTS, int RUN, int LANES, int WARPS, int COLUMNS, typename T>
-__device__ __forceinline__ void fetch_tile(Tile<COLUMNS> to, const T *from, i64 step, i64 entry, int count, int left) {
-    constexpr int ROUNDS = (TOKENS + WARPS * (32 / LANES) - 1) / (WARPS * (32 / LANES));
-    const int group = this_thread() / LANES, member = this_thread() % LANES;
-#pragma unroll 4
-    for (int row = 0; row < ROUNDS * SLOTS; ++row) {
-        const int t = group + row / SLOTS * (WARPS * (32 / LANES)), slot = row % SLOTS;
-        if (t >= TOKENS) continue;
+__device__ __forceinline__ void fetch_tile(Tile<COLUMNS> to, const T *from, i64 first, i64 step, i64 entry, int count, int left) {
+    constexpr int GROUPS = WARPS * (32 / LANES);
+    const int thread = this_thread(), group = thread / LANES, member = thread % LANES * RUN;
+    const T *row = from + (first + group) * step + member;
+    char *into = to.at(group * SLOTS, member);
+#pragma unroll 1
+    for (int t = group; t < TOKENS; t += GROUPS, row += GROUPS * step, into += (GROUPS - 1) * SLOTS * to.PITCH) {
+        const T *at = row;
+#pragma unroll 1
+        for (int slot = 0; slot < SLOTS; ++slot, at += entry, into += to.PITCH) {
 #pragma unroll
-        for (int column = member * RUN; column < COLUMNS; column += LANES * RUN) {
-            const bool there = t < count && column < left;
-            const T *at = there ? from + t * step + slot * entry + column : from;
-            char *into = to.at(t * SLOTS + slot, column);
-            if constexpr (RUN == 1) {
-                *reinterpret_cast<T *>(into) = there ? *at : T{0};
-            } else {
-                copy_async<RUN * sizeof(T)>(into, at, there);
+            for (int column = 0; column < COLUMNS; column += LANES * RUN) {
+                if (column + member >= COLUMNS) continue;
+                const bool there = t < count && column + member < left;
+                if constexpr (RUN == 1) {
+                    reinterpret_cast<T *>(into)[column] = there ? at[column] : T{0};
+                } else {
+                    copy_async<RUN * sizeof(T)>(into + column * sizeof(T), there ? at + column : from, there);
+                }
             }
         }
     }
 }
 
-// Starts copying a scalar of `count` tokens, SLOTS a token; the rest becomes zero. Each token's are copied by the first lanes
-// of its group; groups of one lane are the tokens of one warp.
+// Starts copying a scalar of `count` tokens from `first` on, SLOTS a token; the rest becomes zero. Each token's are copied by
+// the first lanes of its group; groups of one lane are the tokens of one warp.
 template <int TOKENS, int SLOTS, int LANES, int WARPS>
-__device__ __forceinline__ void fetch_numbers(float *to, const f32 *from, i64 step, i64 entry, int count) {
-    const int group = WARPS == 1 ? this_thread() % 32 : this_thread() / LANES, member = this_thread() % LANES;
-    for (int t = group; t < TOKENS; t += WARPS * (32 / LANES)) {
-        for (int slot = member; slot < SLOTS; slot += LANES) {
-            const bool there = t < count;
-            copy_async<4>(reinterpret_cast<char *>(to + t * SLOTS + slot), there ? from + t * step + slot * entry : from, there);
+__device__ __forceinline__ void fetch_numbers(float *to, const f32 *from, i64 first, i64 step, i64 entry, int count) {
+    constexpr int GROUPS = WARPS * (32 / LANES);
+    const int thread = this_thread(), group = WARPS == 1 ? thread % 32 : thread / LANES, member = thread % LANES;
+#pragma unroll
+    for (int slot = member; slot < SLOTS; slot += LANES) {
+        const f32 *at = from + (first + group) * step + slot * entry;
+#pragma unroll 1
+        for (int t = group; t < TOKENS; t += GROUPS, at += GROUPS * step) {
+            copy_async<4>(reinterpret_cast<char *>(to + t * SLOTS + slot), t < count ? at : from, t < count);
         }
     }
 }
 
-// Copies the rows of `count` tokens of f32 into two tiles, the rounded numbers and what rounding lost; see fetch_tile.
+// Copies the rows of `count` tokens of f32 from `first` on into two tiles, the rounded numbers and what rounding lost; see
+// fetch_tile. What loads return is waited for, so those of a row are started together.
 template <typename E, int TOKENS, int SLOTS, int RUN, int LANES, int WARPS, int COLUMNS>
-__device__ __forceinline__ void fetch_split(Tile<COLUMNS> high, Tile<COLUMNS> low, const f32 *from, i64 step, i64 entry,
-                                            int count, int left) {
-    constexpr int ROUNDS = (TOKENS + WARPS * (32 / LANES) - 1) / (WARPS * (32 / LANES));
-    const int group = this_thread() / LANES, member = this_thread() % LANES;
-#pragma unroll 4
-    for (int row = 0; row < ROUNDS * SLOTS; ++row) {
-        const int t = group + row / SLOTS * (WARPS * (32 / LANES)), slot = row % SLOTS;
-        if (t >= TOKENS) continue;
+__device__ __forceinline__ void fetch_split(Tile<COLUMNS> high, Tile<COLUMNS> low, const f32 *from, i64 first, i64 step,
+                                            i64 entry, int count, int left) {
+    constexpr int EACH = (COLUMNS + LANES * 2 - 1) / (LANES * 2);
+    const int thread = this_thread(), member = thread % LANES * 2;
+#pragma unroll 1
+    for (int t = thread / LANES; t < TOKENS; t += WARPS * (32 / LANES)) {
+#pragma unroll 1
+        for (int slot = 0; slot < SLOTS; ++slot) {
+            const f32 *at = from + (first + t) * step + slot * entry;
+            float2 x[EACH];
 #pragma unroll
-        for (int column = member * 2; column < COLUMNS; column += LANES * 2) {
-            const f32 *at = from + t * step + slot * entry + column;
-            float2 x = make_float2(0.0f, 0.0f);
-            if (t < count) {
-                if (RUN > 1 && column < left) x = *reinterpret_cast<const float2 *>(at);
-                if (RUN == 1 && column < left) x.x = at[0].wide();
-                if (RUN == 1 && column + 1 < left) x.y = at[1].wide();
+            for (int i = 0; i < EACH; ++i) {
+                const int column = member + i * LANES * 2;
+                x[i] = make_float2(0.0f, 0.0f);
+                if (t >= count || column >= COLUMNS) continue;
+                if (RUN > 1 && column < left) x[i] = *reinterpret_cast<const float2 *>(at + column);
+                if (RUN == 1 && column < left) x[i].x = at[column].wide();
+                if (RUN == 1 && column + 1 < left) x[i].y = at[column + 1].wide();
             }
-            unsigned rounded, rest;
-            split_pair<E>(rounded, rest, x.x, x.y);
-            *reinterpret_cast<unsigned *>(high.at(t * SLOTS + slot, column)) = rounded;
-            *reinterpret_cast<unsigned *>(low.at(t * SLOTS + slot, column)) = rest;
+#pragma unroll
+            for (int i = 0; i < EACH; ++i) {
+                const int column = member + i * LANES * 2;
+                if (column >= COLUMNS) continue;
+                unsigned rounded, rest;
+                split_pair<E>(rounded, rest, x[i].x, x[i].y);
+                *reinterpret_cast<unsigned *>(high.at(t * SLOTS + slot, column)) = rounded;
+                *reinterpret_cast<unsigned *>(low.at(t * SLOTS + slot, column)) = rest;
+            }
         }
     }
 }
@@ -203,6 +218,7 @@ __device__ __forceinline__ void fetch_split(Tile<COLUMNS> high, Tile<COLUMNS> lo
 // Zeros in every column of ROWS rows.
 template <int ROWS, int THREADS, int COLUMNS>
 __device__ __forceinline__ void clear_tile(Tile<COLUMNS> to) {
+#pragma unroll 1
     for (int piece = this_thread(); piece < ROWS * COLUMNS / 8; piece += THREADS) {
         *reinterpret_cast<uint4 *>(to.at(piece / (COLUMNS / 8), piece % (COLUMNS / 8) * 8)) = make_uint4(0, 0, 0, 0);
     }
@@ -406,6 +422,18 @@ __device__ __forceinline__ void decay_between(float (&d)[N][4], const float *rea
     }
 }
 
+// d <- diag(c) d, of rows `row`..
+template <int N>
+__device__ __forceinline__ void scale_rows(float (&d)[N][4], const float *c, int row) {
+    const int lane = this_thread() % 32;
+    const float upper = c[row + lane / 4], lower = c[row + lane / 4 + 8];
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) d[n][e] *= e < 2 ? upper : lower;
+    }
+}
+
 // d += diag(c) x, of rows `row`..
 template <int N>
 __device__ __forceinline__ void add_scaled_rows(float (&d)[N][4], const float (&x)[N][4], const float *c, int row) {
@@ -505,19 +533,6 @@ __device__ __forceinline__ void store_rows(Tile<COLUMNS> to, const float (&d)[N]
     }
 }
 
-// 16 rows of a matrix. In one instruction for each pair: the compiler would part the first one, whose halves meet in a bank.
-template <int N, int COLUMNS>
-__device__ __forceinline__ void store_square(Square<COLUMNS> to, const float (&d)[N][4], int row) {
-    const int lane = this_thread() % 32;
-    const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(to.at(row + lane / 4, lane % 4 * 2)));
-#pragma unroll
-    for (int n = 0; n < N; ++n) {
-        asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(at + n * 32), "f"(d[n][0]), "f"(d[n][1]) : "memory");
-        asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(at + n * 32 + 32 * to.PITCH), "f"(d[n][2]), "f"(d[n][3])
-                     : "memory");
-    }
-}
-
 // Rows `slot`, `slot + SLOTS`, .. of 16 columns of a tile, to rows `step` apart in memory: those of `count` tokens, and columns
 // before `left`. For one warp.
 template <int TOKENS, int SLOTS, int RUN, typename T, int COLUMNS>
@@ -544,7 +559,7 @@ __device__ __forceinline__ void load_state(float (&s)[N][4], const f32 *from, in
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             const int k = n * 8 + lane % 4 * 2 + e % 2, v = column + lane / 4 + e / 2 * 8;
-            s[n][e] = k < K && v < V ? from[k * V + v].wide() : 0.0f;
+            s[n][e] = k < K && (V % 16 == 0 || v < V) ? from[k * V + v].wide() : 0.0f;
         }
     }
 }
@@ -572,7 +587,7 @@ __device__ __forceinline__ void store_state(f32 *to, const float (&s)[N][4], int
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
             const int k = n * 8 + lane % 4 * 2 + e % 2, v = column + lane / 4 + e / 2 * 8;
-            if (k < K && v < V) to[k * V + v] = f32::of(s[n][e]);
+            if (k < K && (V % 16 == 0 || v < V)) to[k * V + v] = f32::of(s[n][e]);
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
             ),
         };
         w.line(format_args!(
-            "{head}({to}, {} + {} * {token}, {token}, {entry}, {}, {left});",
+            "{head}({to}, {}, {}, {token}, {entry}, {}, {left});",
             own.at, fused.first, fused.count,
         ));
     }
@@ -66,7 +66,7 @@ fn fetch_numbers(fused: &Fused<'_>, number: &Number, rows: &str, w: &mut Writer)
         Reader::Decays => (1, 1, format!("if ({} == {}) ", fused.warp, plan.crew(Phase::Before).end - 1)),
     };
     w.line(format_args!(
-        "{last}fetch_numbers<{}, {}, {lanes}, {warps}>({rows}, {} + {} * {token}, {token}, {}.entry, {});",
+        "{last}fetch_numbers<{}, {}, {lanes}, {warps}>({rows}, {}, {}, {token}, {}.entry, {});",
         plan.tokens, number.slots, own.at, fused.first, own.strides, fused.count
     ));
 }

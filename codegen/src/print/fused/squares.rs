@@ -6,18 +6,29 @@
 //! every inverse:       diagonal blocks, then the blocks below them
 //! ```
 
+mod alike;
+
 use super::{ClockNames, Fused, TileName, mixes, substitution};
 use crate::fused::{ClockKind, Decayed, Square};
 use crate::writer::Writer;
+use alike::Alike;
 use chunkwise_algebra::program::{KeysId, NodeId, Op, Phase};
 
 /// A square while it is made.
 struct Rows<'a> {
     square: &'a Square,
+    tile: &'a TileName,
     /// The first of this warp's rows; past the end for a warp that has none.
     row: String,
     /// Gram matrices of decays by channel: accumulators that are filled already.
     grams: Vec<(NodeId, String)>,
+}
+
+/// What warps make at one time.
+enum Task<'a> {
+    One(Rows<'a>),
+    /// Squares of one form.
+    Alike(Box<Alike<'a>>),
 }
 
 /// Every square that a product needs, into its tile.
@@ -29,39 +40,54 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     }
     let (mut taken, warps) = (0, plan.crew(Phase::Before).end);
     let mut all = Vec::new();
-    for square in &plan.squares {
+    for squares in alike::groups(fused) {
         // Different warps where there are enough.
-        let row = fused.fresh("row");
         let turn = match taken % warps {
             0 => fused.warp.clone(),
             before => format!("({} + {}) % {warps}", fused.warp, warps - before),
         };
-        w.line(format_args!("const int {row} = {turn} * 16;"));
-        taken += square.rows / 16;
-        all.push(Rows { square, row, grams: Vec::new() });
+        taken += squares.iter().map(|(square, _)| square.rows / 16).sum::<u32>();
+        all.push(match squares[..] {
+            [(square, tile)] => {
+                let row = fused.fresh("row");
+                w.line(format_args!("const int {row} = {turn} * 16;"));
+                Task::One(Rows { square, tile, row, grams: Vec::new() })
+            }
+            _ => Task::Alike(Box::new(Alike::new(fused, squares, &turn, w))),
+        });
     }
     by_channel(fused, &mut all, w);
-    for (rows, tile) in all.iter().zip(&fused.squares) {
-        fill(fused, rows, tile, w);
+    for task in &all {
+        match task {
+            Task::One(rows) => fill(fused, rows, w),
+            Task::Alike(alike) => alike.fill(fused, w),
+        }
     }
     if all.is_empty() {
         return;
     }
     fused.barrier(Phase::Before, w);
-    for (rows, tile) in all.iter().zip(&fused.squares).filter(|(rows, _)| rows.square.inverse_of.is_some()) {
-        let to = if plan.is_fine(rows.square) { tile.high.clone() } else { tile.both(rows.square.rows) };
+    for (square, tile) in plan.squares.iter().zip(&fused.squares).filter(|(s, _)| s.inverse_of.is_some()) {
+        let to = whole_tile(fused, square, tile);
         w.line(format_args!("merge_blocks<{}, {}>({to}, {});", fused.operand(), warps, fused.exact));
         fused.barrier(Phase::Before, w);
     }
 }
 
 /// The Gram matrices of states that decay by channel, and then their keys as products with the state take them.
-fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
+fn by_channel(fused: &Fused<'_>, all: &mut [Task<'_>], w: &mut Writer) {
     let plan = fused.plan;
     if !plan.clocks.iter().any(|clock| matches!(clock.kind, ClockKind::ByChannel { .. })) {
         return;
     }
-    for rows in all.iter_mut() {
+    for task in all.iter_mut() {
+        let rows = match task {
+            Task::One(rows) => rows,
+            Task::Alike(alike) => {
+                alike.begin(w);
+                continue;
+            }
+        };
         for own in plan
             .own
             .iter()
@@ -74,10 +100,6 @@ fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
     }
     if !plan.decayed.is_empty() {
         pairs_by_channel(fused, all, w);
-    }
-    for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
-        let runs = format!("0, {}, {}", plan.tokens, plan.tokens);
-        decay(fused, decayed, tile, (&runs, plan.decayed_split(decayed)), w);
     }
     for (clock, names) in plan.clocks.iter().zip(&fused.clocks) {
         if let (ClockKind::ByChannel { columns, .. }, ClockNames::ByChannel { decay, all }) =
@@ -95,34 +117,59 @@ fn by_channel(fused: &Fused<'_>, all: &mut [Rows<'_>], w: &mut Writer) {
     }
 }
 
-/// Pairs of tokens, length by length.
-fn pairs_by_channel(fused: &Fused<'_>, all: &[Rows<'_>], w: &mut Writer) {
-    let plan = fused.plan;
-    let (half, span) = (fused.fresh("half"), plan.span());
-    let lengths = format!("for (int {half} = {}; {half} >= {span}; {half} /= 2)", plan.tokens / 2);
-    w.block(lengths, |w| {
-        for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
-            let begin = if decayed.writes { "0" } else { &half };
-            decay(fused, decayed, tile, (&format!("{begin}, {half}, 2 * {half}"), plan.split), w);
-        }
-        fused.barrier(Phase::Before, w);
-        add_grams(fused, all, false, &half, w);
-        fused.barrier(Phase::Before, w);
-    });
+/// Pairs of tokens, length by length, and then the keys of the whole chunk: where they have as many parts, as length 0, so that
+/// one text decays them all.
+fn pairs_by_channel(fused: &Fused<'_>, all: &[Task<'_>], w: &mut Writer) {
+    let (plan, tokens, span) = (fused.plan, fused.plan.tokens, fused.plan.span());
+    let each = || plan.decayed.iter().zip(&fused.decayed);
     if span > 1 {
         w.comment("Pairs within a run, whose decays are proven not to vanish, in one product");
-        for (decayed, tile) in plan.decayed.iter().zip(&fused.decayed) {
+        for (decayed, tile) in each() {
             decay_since(fused, decayed, tile, (&format!("0, {span}, {span}"), plan.split), w);
         }
         fused.barrier(Phase::Before, w);
         add_grams(fused, all, true, &span.to_string(), w);
         fused.barrier(Phase::Before, w);
     }
+    let [half, length, period] = ["half", "length", "period"].map(|wish| fused.fresh(wish));
+    let folds = plan.decayed.iter().all(|decayed| plan.decayed_split(decayed) == plan.split);
+    let (longest, next) = match span {
+        1 => (tokens / 2, format!("{half} /= 2")),
+        span if tokens / 2 < span => (0, format!("{half} = 0")),
+        span => (tokens / 2, format!("{half} = {half} > {span} ? {half} / 2 : 0")),
+    };
+    let condition = if folds { String::new() } else { format!(" {half} > 0") };
+    w.line("#pragma unroll 1");
+    w.block(format_args!("for (int {half} = {longest};{condition}; {next})"), |w| {
+        let or_all = |some: String| if folds { format!("{half} ? {some} : {tokens}") } else { some };
+        let (one, two) = (or_all(half.clone()), or_all(format!("2 * {half}")));
+        w.line(format_args!("const int {length} = {one}, {period} = {two};"));
+        for (decayed, tile) in each() {
+            let begin = if decayed.writes { "0" } else { &half };
+            decay(fused, decayed, tile, (&format!("{begin}, {length}, {period}"), plan.split), w);
+        }
+        if folds {
+            w.line(format_args!("if ({half} == 0) break;"));
+        }
+        fused.barrier(Phase::Before, w);
+        add_grams(fused, all, false, &half, w);
+        fused.barrier(Phase::Before, w);
+    });
+    for (decayed, tile) in each().filter(|_| !folds) {
+        decay(fused, decayed, tile, (&format!("0, {tokens}, {tokens}"), plan.decayed_split(decayed)), w);
+    }
 }
 
 /// Adds the products of decayed keys for the pairs of one length, or of all within runs of it.
-fn add_grams(fused: &Fused<'_>, all: &[Rows<'_>], run: bool, length: &str, w: &mut Writer) {
-    for rows in all {
+fn add_grams(fused: &Fused<'_>, all: &[Task<'_>], run: bool, length: &str, w: &mut Writer) {
+    for task in all {
+        let rows = match task {
+            Task::One(rows) => rows,
+            Task::Alike(alike) => {
+                alike.add(fused, run, length, w);
+                continue;
+            }
+        };
         for (node, name) in &rows.grams {
             let Op::Gram(reads, writes) = fused.plan.chunk.node(*node).op else { continue };
             w.block(format_args!("if ({} < {})", rows.row, rows.square.rows), |w| {
@@ -194,27 +241,38 @@ fn uses(fused: &Fused<'_>, square: NodeId, node: NodeId) -> bool {
         }
 }
 
-fn fill(fused: &Fused<'_>, rows: &Rows<'_>, tile: &TileName, w: &mut Writer) {
-    let Rows { square, row, .. } = rows;
+/// The tile of an inverse, all parts of it.
+fn whole_tile(fused: &Fused<'_>, square: &Square, tile: &TileName) -> String {
+    if fused.plan.is_fine(square) { tile.high.clone() } else { tile.both(square.rows) }
+}
+
+fn fill(fused: &Fused<'_>, rows: &Rows<'_>, w: &mut Writer) {
+    let Rows { square, tile, row, .. } = rows;
     w.block(format_args!("if ({row} < {})", square.rows), |w| {
         let sum = fused.fresh("sum");
         w.line(format_args!("float {sum}[{}][4] = {{}};", square.columns / 8));
         accumulate(fused, rows, whole(square), &sum, true, w);
-        if square.inverse_of.is_some() {
-            w.line(format_args!("store_square({}, {sum}, {row});", fused.exact));
-            return w.line(format_args!("invert_block({}, {row});", fused.exact));
-        }
-        substitution::keep_diagonal(fused, square.node, (&sum, row), w);
-        if fused.plan.is_fine(square) {
-            return w.line(format_args!("store_fine({}, {sum}, {row});", tile.high));
-        }
-        let e = fused.operand();
-        w.line(format_args!("store_rows<{e}>({}, {sum}, {row});", tile.high));
-        if let Some(low) = &tile.low {
-            w.line(format_args!("subtract_rounded<{e}>({sum});"));
-            w.line(format_args!("store_rows<{e}>({low}, {sum}, {row});"));
-        }
+        store(fused, (square, tile), (&sum, row), w);
     });
+}
+
+/// 16 rows of a square go where products look for them, or where the inverse is made.
+fn store(fused: &Fused<'_>, (square, tile): (&Square, &TileName), (sum, row): (&str, &str), w: &mut Writer) {
+    let e = fused.operand();
+    if square.inverse_of.is_some() {
+        let (to, exact) = (whole_tile(fused, square, tile), &fused.exact);
+        w.line(format_args!("store_parts<{e}>({exact}, {sum}, {row});"));
+        return w.line(format_args!("invert_block<{e}>({to}, {exact}, {row});"));
+    }
+    substitution::keep_diagonal(fused, square.node, (sum, row), w);
+    if fused.plan.is_fine(square) {
+        return w.line(format_args!("store_fine({}, {sum}, {row});", tile.high));
+    }
+    w.line(format_args!("store_rows<{e}>({}, {sum}, {row});", tile.high));
+    if let Some(low) = &tile.low {
+        w.line(format_args!("subtract_rounded<{e}>({sum});"));
+        w.line(format_args!("store_rows<{e}>({low}, {sum}, {row});"));
+    }
 }
 
 /// Adds 16 rows of a matrix to `into`, which is zero where `fresh`.
@@ -272,10 +330,7 @@ fn own(fused: &Fused<'_>, node: NodeId, gram: &str, row: &str, w: &mut Writer) {
 
 /// A Gram matrix of a state that decays by one number, or not.
 fn gram(fused: &Fused<'_>, reads: KeysId, writes: KeysId, into: &str, row: &str, w: &mut Writer) {
-    let chunk = &fused.plan.chunk;
-    let (b, a) = (chunk.keys(reads), chunk.keys(writes));
-    let slots = slots(fused, reads, writes);
-    let head = format!("gram<{}, {slots}>", fused.operand());
+    let head = format!("gram<{}, {}>", fused.operand(), slots(fused, reads, writes));
     let tail = format!(", {row}");
     fused.product((&head, into, &tail), &fused.keys(reads).left(), &fused.keys(writes), w);
     if mixes::between(fused, (reads, writes), into, row, w) {
@@ -287,11 +342,17 @@ fn gram(fused: &Fused<'_>, reads: KeysId, writes: KeysId, into: &str, row: &str,
             w.line(format_args!("sign_between({into}, {read}, {write}, {row});"));
         }
     }
+    mask(fused, reads, writes, (into, row), w);
+}
+
+/// Keeps the products of writes that come before the read.
+fn mask(fused: &Fused<'_>, reads: KeysId, writes: KeysId, (into, row): (&str, &str), w: &mut Writer) {
+    let (b, a) = (fused.plan.chunk.keys(reads), fused.plan.chunk.keys(writes));
     let mut same = 0u64;
     for (i, read) in b.slots.iter().enumerate() {
         for (j, write) in a.slots.iter().enumerate() {
             same |= u64::from(write.event < read.event) << (i * a.slots.len() + j);
         }
     }
-    w.line(format_args!("mask_later<{slots}, {same}u>({into}, {row});"));
+    w.line(format_args!("mask_later<{}, {same}u>({into}, {row});", slots(fused, reads, writes)));
 }

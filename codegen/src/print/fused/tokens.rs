@@ -67,6 +67,7 @@ fn decays(fused: &Fused<'_>, w: &mut Writer) {
     let (plan, t) = (fused.plan, &fused.context.names.token);
     w.block(format_args!("if ({} == {})", fused.warp, plan.crew(Phase::Before).end - 1), |w| {
         let lane = &fused.context.names.lane;
+        w.line("#pragma unroll 1");
         w.block(format_args!("for (int {t} = {lane}; {t} < {}; {t} += 32)", plan.tokens), |w| {
             w.line(format_args!("const bool {} = {t} < {};", fused.there, fused.count));
             roots(fused, context, &plan.decay_roots, w);
@@ -90,6 +91,7 @@ pub(super) fn each_token(fused: &Fused<'_>, phase: Phase, w: &mut Writer, body: 
         1 => warp,
         groups => format!("{warp} * {groups} + {}", names.group),
     };
+    w.line("#pragma unroll 1");
     w.block(format_args!("for (int {t} = {start}; {t} < {}; {t} += {each})", plan.tokens), |w| {
         w.line(format_args!("const bool {} = {t} < {};", fused.there, fused.count));
         body(w);

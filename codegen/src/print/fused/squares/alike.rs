@@ -1,0 +1,280 @@
+//! Squares of one form are made by one text: each warp makes 16 rows of one of them, and chooses what they are made from.
+//!
+//! ```text
+//! const int part = warp, which = part / 4, row = part % 4 * 16;
+//! const auto reads = which == 0 ? k_tile : q_tile;
+//! gram<..>(sum, reads, k_tile, row);
+//! if (which == 0) { .. invert_block(..); } else { .. store_fine(..); }
+//! ```
+//!
+//! A chunk of four squares would otherwise have four texts, of which a warp runs one: the compiler's time is that of its text.
+//!
+//! Invariants: squares of a group are a Gram matrix each, or its rows times coefficients; their Gram matrices have the same slots a
+//! token, and either all or none decay by channel.
+
+use super::{mask, slots, store, whole};
+use crate::fused::Square;
+use crate::print::fused::{Fused, TileName, mixes};
+use crate::writer::Writer;
+use chunkwise_algebra::program::{KeysId, Op, Phase};
+use chunkwise_dsl::graph::Value;
+
+/// Squares of one form.
+pub(super) struct Alike<'a> {
+    members: Vec<Member<'a>>,
+    /// The number of a warp's 16 rows among those of all squares.
+    part: String,
+    /// Which of the squares they are of, and the first of them.
+    which: String,
+    row: String,
+    /// The accumulators.
+    sum: String,
+    /// Decayed keys and the pairs of one token, where states decay by channel.
+    by_channel: Option<Chosen>,
+}
+
+struct Member<'a> {
+    square: &'a Square,
+    tile: &'a TileName,
+    form: Form<'a>,
+}
+
+/// `reads writes^T`, times coefficients.
+#[derive(Clone, Copy)]
+struct Form<'a> {
+    reads: KeysId,
+    writes: KeysId,
+    scale: Option<&'a [Value]>,
+    /// The numbers of pairs of one token, where the state decays by channel.
+    own: Option<usize>,
+}
+
+/// What one warp's Gram matrix is made from.
+struct Chosen {
+    reads: TileName,
+    writes: TileName,
+    /// The cumulative decays of reads and of writes, and their signs.
+    decays: Option<[String; 2]>,
+    signs: Option<[String; 2]>,
+    own: Option<String>,
+}
+
+/// All squares, those of one form together: as many as have rows for the warps at one time where they decay by channel, since
+/// their accumulators live for long.
+pub(super) fn groups<'a>(fused: &'a Fused<'_>) -> Vec<Vec<(&'a Square, &'a TileName)>> {
+    let (plan, warps) = (fused.plan, warps(fused));
+    let mut all: Vec<Vec<(&Square, &TileName)>> = Vec::new();
+    for (square, tile) in plan.squares.iter().zip(&fused.squares) {
+        let joins = |group: &Vec<(&Square, &TileName)>| {
+            let rows: u32 = group.iter().map(|(s, _)| s.rows).sum();
+            let room = |form: Form<'_>| form.own.is_none() || rows + square.rows <= warps * 16;
+            match (form(fused, group[0].0), form(fused, square)) {
+                (Some(x), Some(y)) => same_size(group[0].0, square) && same_text(fused, x, y) && room(y),
+                _ => false,
+            }
+        };
+        match all.iter().position(joins) {
+            Some(at) => all[at].push((square, tile)),
+            None => all.push(vec![(square, tile)]),
+        }
+    }
+    all
+}
+
+/// The warps that share them.
+fn warps(fused: &Fused<'_>) -> u32 {
+    fused.plan.crew(Phase::Before).end
+}
+
+fn same_size(x: &Square, y: &Square) -> bool {
+    (x.rows, x.columns) == (y.rows, y.columns)
+}
+
+/// Whether two Gram matrices are made by one text.
+fn same_text(fused: &Fused<'_>, x: Form<'_>, y: Form<'_>) -> bool {
+    let text = |form: Form<'_>| {
+        let decays = |keys| fused.decays(keys).map(|rows| rows.sign.is_some());
+        let split = |tile: TileName| tile.low.is_some();
+        let tiles = (split(keys(fused, form, form.reads)), split(keys(fused, form, form.writes)));
+        (
+            slots(fused, form.reads, form.writes),
+            decays(form.reads),
+            decays(form.writes),
+            tiles,
+            form.own.is_some(),
+        )
+    };
+    text(x) == text(y)
+}
+
+/// A square's form, where it is one that groups have.
+fn form<'a>(fused: &'a Fused<'_>, square: &Square) -> Option<Form<'a>> {
+    let chunk = &fused.plan.chunk;
+    let (gram, scale) = match &chunk.node(whole(square)).op {
+        Op::Scale(by, x) => (*x, Some(&by[..])),
+        _ => (whole(square), None),
+    };
+    let Op::Gram(reads, writes) = chunk.node(gram).op else { return None };
+    let own = fused.plan.own.iter().position(|own| own.gram == gram);
+    (!mixes::is_of(fused, gram)).then_some(Form { reads, writes, scale, own })
+}
+
+/// The tile of keys as the Gram matrix takes them.
+fn keys(fused: &Fused<'_>, form: Form<'_>, keys: KeysId) -> TileName {
+    if form.own.is_some() { fused.state_keys(keys) } else { fused.keys(keys) }
+}
+
+impl<'a> Alike<'a> {
+    /// Shares the rows among the warps, from the one on that is number 0 of `turn`.
+    pub(super) fn new(
+        fused: &'a Fused<'_>,
+        squares: Vec<(&'a Square, &'a TileName)>,
+        turn: &str,
+        w: &mut Writer,
+    ) -> Alike<'a> {
+        let member = |(square, tile)| Some(Member { square, tile, form: form(fused, square)? });
+        let [part, which, row, sum] = ["part", "which", "row", "sum"].map(|wish| fused.fresh(wish));
+        let members: Vec<Member<'_>> = squares.into_iter().filter_map(member).collect();
+        let mut alike = Alike { members, part, which, row, sum, by_channel: None };
+        let Alike { part, members, .. } = &alike;
+        w.line(format_args!("const int {part} = {turn};"));
+        if members.iter().any(|member| member.form.own.is_some()) {
+            alike.place(&alike.part, w);
+            alike.by_channel = Some(alike.choose_all(fused, w));
+        }
+        alike
+    }
+
+    /// Which square and which rows a part is.
+    fn place(&self, part: &str, w: &mut Writer) {
+        let Alike { which, row, .. } = self;
+        let each = self.members[0].square.rows / 16;
+        w.line(format_args!("const int {which} = {part} / {each}, {row} = {part} % {each} * 16;"));
+    }
+
+    /// How many warps' rows there are.
+    fn parts(&self) -> u32 {
+        self.members.iter().map(|member| member.square.rows / 16).sum()
+    }
+
+    /// Names of what is chosen, declared where members differ.
+    fn choose_all(&self, fused: &Fused<'_>, w: &mut Writer) -> Chosen {
+        let mut tile = |wish: &str, of: fn(Form<'_>) -> KeysId| {
+            let tiles = |part: fn(TileName) -> Option<String>| -> Option<Vec<String>> {
+                self.members.iter().map(|m| part(keys(fused, m.form, of(m.form)))).collect()
+            };
+            let high = tiles(|tile| Some(tile.high)).unwrap_or_default();
+            let low = tiles(|tile| tile.low);
+            TileName {
+                high: self.choose(fused, wish, high, w),
+                low: low.map(|names| self.choose(fused, &format!("{wish}_rest"), names, w)),
+            }
+        };
+        let (reads, writes) = (tile("reads", |form| form.reads), tile("writes", |form| form.writes));
+        let mut number = |wish: &str, of: &dyn Fn(Form<'_>) -> Option<String>| {
+            let names: Option<Vec<String>> = self.members.iter().map(|m| of(m.form)).collect();
+            names.map(|names| self.choose(fused, wish, names, w))
+        };
+        let log = |keys| fused.decays(keys).map(|rows| rows.log.clone());
+        let sign = |keys| fused.decays(keys).and_then(|rows| rows.sign.clone());
+        let own = number("own", &|form| form.own.map(|at| fused.own[at].clone()));
+        let decays = [number("until", &|f| log(f.reads)), number("since", &|f| log(f.writes))];
+        let signs = [number("sign", &|f| sign(f.reads)), number("sign", &|f| sign(f.writes))];
+        let both = |[x, y]: [Option<String>; 2]| Some([x?, y?]);
+        Chosen { reads, writes, decays: both(decays), signs: both(signs), own }
+    }
+
+    /// One of the members' names.
+    fn choose(&self, fused: &Fused<'_>, wish: &str, names: Vec<String>, w: &mut Writer) -> String {
+        if names.iter().all(|name| *name == names[0]) {
+            return names[0].clone();
+        }
+        let name = fused.fresh(wish);
+        let last = names.len() - 1;
+        let choices = names.iter().enumerate().map(|(at, name)| match at == last {
+            true => name.clone(),
+            false => format!("{} == {at} ? {name} : ", self.which),
+        });
+        w.line(format_args!("const auto {name} = {};", choices.collect::<String>()));
+        name
+    }
+
+    /// The accumulators, where they are filled length by length.
+    pub(super) fn begin(&self, w: &mut Writer) {
+        if self.by_channel.is_some() {
+            w.line(format_args!("float {}[{}][4] = {{}};", self.sum, self.members[0].square.columns / 8));
+        }
+    }
+
+    /// Adds the products of decayed keys for the pairs of one length, or of all within runs of it.
+    pub(super) fn add(&self, fused: &Fused<'_>, run: bool, length: &str, w: &mut Writer) {
+        let Some(Chosen { reads, writes, .. }) = &self.by_channel else { return };
+        let form = self.members[0].form;
+        w.block(format_args!("if ({} < {})", self.part, self.parts()), |w| {
+            let head =
+                format!("add_gram<{}, {}, {run}>", fused.operand(), slots(fused, form.reads, form.writes));
+            let tail = format!(", {}, {length}", self.row);
+            // Otherwise only the state takes the second part.
+            let low = writes.low.clone().filter(|_| fused.plan.split);
+            fused.product((&head, &self.sum, &tail), &reads.left(), &TileName { low, ..writes.clone() }, w);
+        });
+    }
+
+    /// The rows of each square.
+    pub(super) fn fill(&self, fused: &Fused<'_>, w: &mut Writer) {
+        let Alike { part, sum, row, .. } = self;
+        let (parts, warps, form) = (self.parts(), warps(fused), self.members[0].form);
+        let slots = slots(fused, form.reads, form.writes);
+        if let Some(chosen) = &self.by_channel {
+            return w.block(format_args!("if ({part} < {parts})"), |w| {
+                if let Some(own) = &chosen.own {
+                    w.line(format_args!("add_own<{slots}>({sum}, {own}, {row});"));
+                }
+                self.finish(fused, w);
+            });
+        }
+        let rows = |part: &str, w: &mut Writer| {
+            self.place(part, w);
+            let Chosen { reads, writes, decays, signs, .. } = self.choose_all(fused, w);
+            w.line(format_args!("float {sum}[{}][4] = {{}};", self.members[0].square.columns / 8));
+            let head = format!("gram<{}, {slots}>", fused.operand());
+            fused.product((&head, sum, &format!(", {row}")), &reads.left(), &writes, w);
+            if let Some([read, write]) = decays {
+                w.line(format_args!("decay_between({sum}, {read}, {write}, {row});"));
+            }
+            if let Some([read, write]) = signs {
+                w.line(format_args!("sign_between({sum}, {read}, {write}, {row});"));
+            }
+            self.finish(fused, w);
+        };
+        if parts <= warps {
+            return w.block(format_args!("if ({part} < {parts})"), |w| rows(part, w));
+        }
+        let at = fused.fresh("part");
+        w.line("#pragma unroll 1");
+        w.block(format_args!("for (int {at} = {part}; {at} < {parts}; {at} += {warps})"), |w| rows(&at, w));
+    }
+
+    /// What is done with each square's Gram matrix.
+    fn finish(&self, fused: &Fused<'_>, w: &mut Writer) {
+        let Alike { which, sum, row, members, .. } = self;
+        let last = members.len() - 1;
+        for (at, member) in members.iter().enumerate() {
+            let head = match at {
+                0 => format!("if ({which} == 0)"),
+                at if at == last => "else".to_owned(),
+                at => format!("else if ({which} == {at})"),
+            };
+            w.block(head, |w| {
+                let Form { reads, writes, scale, own, .. } = member.form;
+                if own.is_none() {
+                    mask(fused, reads, writes, (sum, row), w);
+                }
+                if let Some(by) = scale {
+                    w.line(format_args!("scale_rows({sum}, {}, {row});", fused.coefficient(by)));
+                }
+                store(fused, (member.square, member.tile), (sum, row), w);
+            });
+        }
+    }
+}
