@@ -15,6 +15,8 @@
 //! | squares | a warp 16 rows | Gram matrices, the inverse |
 //! | recurrence | a warp 16 value columns | outputs, the next state |
 //!
+//! In narrow blocks the first three and the last are two crews' work, a chunk apart: see `roles`.
+//!
 //! Source: the chunkwise form of the design, `math/timeline.py`.
 
 mod bounds;

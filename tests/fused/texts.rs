@@ -1,4 +1,4 @@
-//! The whole text of three kernels, and what the kernels of five rules do in a chunk, counted in the simulator, as golden
+//! The whole text of three kernels, parts of others, and what the kernels of five rules do in a chunk, counted in the simulator, as golden
 //! files. `INSTA_UPDATE=always cargo test --test fused` renews them.
 
 use crate::case::{Case, dense, fused};
@@ -28,12 +28,25 @@ fn texts() {
     }
 }
 
+/// A narrow block with two crews of warps: the kernel itself, without the helpers.
+#[test]
+fn crews_text() {
+    let case = Case { columns: 64, arch: Arch::Sm90, ..case("gated_deltanet") };
+    let kernel = case.kernel(Arch::Sm90).unwrap_or_else(|why| panic!("{why}"));
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("gated_deltanet_crews", entry(&kernel.source));
+    });
+}
+
+fn entry(source: &str) -> String {
+    source.split_once("extern \"C\"").map_or(String::new(), |(_, entry)| entry.to_owned())
+}
+
 /// Of the plan `split` what is its own: the kernels themselves, without the helpers.
 #[test]
 fn split_texts() {
     let case = Case { plan: Plan::Split, ..case("gated_deltanet") };
     let schedule = case.schedule(Arch::Sm80).unwrap_or_else(|why| panic!("{why}"));
-    let entry = |source: &str| source.split_once("extern \"C\"").map_or(String::new(), |(_, e)| e.to_owned());
     let texts: Vec<String> = schedule.kernels.iter().map(|kernel| entry(&kernel.source)).collect();
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("gated_deltanet_split", texts.join("\n"));

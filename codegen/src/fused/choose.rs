@@ -109,16 +109,18 @@ pub fn choose_parts(
 }
 
 /// The same plan with two crews, where a launch has fewer blocks than multiprocessors and shared memory suffices: what is
-/// computed stays the same, to the bit.
+/// computed stays the same, to the bit. Where keys decay by channel, what is prepared is most of a chunk's work, and half of
+/// the warps would take longer for it than all of them for both.
 fn with_roles(
     chunk: &Program,
     spec: &Spec,
     (plan, share): (&Plan, &Share),
     arch: Arch,
 ) -> Result<Option<Plan>, Limitation> {
+    let pays = plan.decayed.is_empty() && least_warps(spec, plan.dims.1) == MOST_WARPS;
     // A warp of the first crew makes 16 rows of a square.
     let rows = plan.squares.iter().map(|square| square.rows).max().unwrap_or(0);
-    if plan.stages < 2 || least_warps(spec, plan.dims.1) == LEAST_WARPS || rows > 16 * PREPARING {
+    if plan.stages < 2 || !pays || rows > 16 * PREPARING {
         return Ok(None);
     }
     let Some(share) = share.with_roles(&chunk.timeline) else { return Ok(None) };
