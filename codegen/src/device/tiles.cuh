@@ -137,12 +137,12 @@ __device__ __forceinline__ void wait_copies() {
 
 // Starts copying the rows of `count` tokens from `first` on, SLOTS a token, into a tile of TOKENS tokens, in pieces of RUN
 // numbers. The rest of the tile becomes zero: rows of later tokens, columns from `left` on. Token rows lie `step` numbers apart,
-// slots `entry`. A group of LANES lanes copies the tokens that it computes with afterwards. Nothing waits for a copy, so loops
-// stay loops: unrolled, copies would be much of a kernel's text.
-template <int TOKENS, int SLOTS, int RUN, int LANES, int WARPS, int COLUMNS, typename T>
+// slots `entry`. A group of LANES lanes copies the tokens that it computes with afterwards; WARPS warps copy, of which FIRST is
+// the first thread. Nothing waits for a copy, so loops stay loops: unrolled, copies would be much of a kernel's text.
+template <int TOKENS, int SLOTS, int RUN, int LANES, int WARPS, int FIRST = 0, int COLUMNS, typename T>
 __device__ __forceinline__ void fetch_tile(Tile<COLUMNS> to, const T *from, i64 first, i64 step, i64 entry, int count, int left) {
     constexpr int GROUPS = WARPS * (32 / LANES);
-    const int thread = this_thread(), group = thread / LANES, member = thread % LANES * RUN;
+    const int thread = this_thread() - FIRST, group = thread / LANES, member = thread % LANES * RUN;
     const T *row = from + (first + group) * step + member;
     char *into = to.at(group * SLOTS, member);
 #pragma unroll 1
@@ -166,10 +166,10 @@ __device__ __forceinline__ void fetch_tile(Tile<COLUMNS> to, const T *from, i64 
 
 // Starts copying a scalar of `count` tokens from `first` on, SLOTS a token; the rest becomes zero. Each token's are copied by
 // the first lanes of its group; groups of one lane are the tokens of one warp.
-template <int TOKENS, int SLOTS, int LANES, int WARPS>
+template <int TOKENS, int SLOTS, int LANES, int WARPS, int FIRST = 0>
 __device__ __forceinline__ void fetch_numbers(float *to, const f32 *from, i64 first, i64 step, i64 entry, int count) {
     constexpr int GROUPS = WARPS * (32 / LANES);
-    const int thread = this_thread(), group = WARPS == 1 ? thread % 32 : thread / LANES, member = thread % LANES;
+    const int thread = this_thread() - FIRST, group = WARPS == 1 ? thread % 32 : thread / LANES, member = thread % LANES;
 #pragma unroll
     for (int slot = member; slot < SLOTS; slot += LANES) {
         const f32 *at = from + (first + group) * step + slot * entry;

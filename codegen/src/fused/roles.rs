@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The cut is that of the split plan: what is free of the carried state, and the rest. What crosses it lies in shared memory,
-//! twice, and so do inputs, once more where they arrive ahead of the crew that prepares: nobody waits but once a chunk. That is
+//! twice, and so do inputs, once more where there is room for it: then the other crew, which has less to do, copies them ahead of
+//! the one that prepares, and nobody waits but once a chunk. That is
 //! for launches of fewer blocks than multiprocessors, where nothing else hides a chunk's latency; it needs the shared memory
 //! of a large multiprocessor, and few enough value columns that both crews have 255 registers a thread.
 //!
@@ -29,6 +30,16 @@ impl Plan {
             (preparing, Phase::Before) => 0..preparing,
             (preparing, Phase::Carry | Phase::After) => preparing..self.warps,
         }
+    }
+
+    /// The warps that copy inputs: those that hold states, where inputs arrive ahead of the crew that prepares.
+    pub fn copying(&self) -> Range<u32> {
+        self.crew(if self.arrives_ahead() { Phase::Carry } else { Phase::Before })
+    }
+
+    /// Whether there is room for the inputs of three chunks: those that one crew prepares, that the other does, and that arrive.
+    pub fn arrives_ahead(&self) -> bool {
+        self.preparing > 0 && self.stages > 2
     }
 
     /// How often a region is there: of how many chunks one after the other.

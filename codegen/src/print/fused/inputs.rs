@@ -16,7 +16,7 @@ use chunkwise_dsl::graph::{Dim, ParamId};
 /// Starts copying the vector inputs of a chunk: a group of lanes those of the tokens that it computes with.
 pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
     let (plan, names) = (fused.plan, &fused.context.names);
-    let (lanes, warps) = (plan.layout.lanes, plan.crew(Phase::Before).len());
+    let (lanes, warps) = (plan.layout.lanes, copying(fused));
     let tiles = plan.inputs.iter().zip(&fused.inputs).enumerate();
     for (_, (input, tile)) in tiles.filter(|(at, _)| plan.has_input(*at)) {
         let own = &names.params[input.param.index()];
@@ -62,13 +62,22 @@ fn fetch_numbers(fused: &Fused<'_>, number: &Number, rows: &str, w: &mut Writer)
     let own = &names.params[number.param.index()];
     let token = own.token();
     let (lanes, warps, last) = match number.reader {
-        Reader::Tokens => (plan.layout.lanes, plan.crew(Phase::Before).end, String::new()),
-        Reader::Decays => (1, 1, format!("if ({} == {}) ", fused.warp, plan.crew(Phase::Before).end - 1)),
+        Reader::Tokens => (plan.layout.lanes, copying(fused), String::new()),
+        Reader::Decays => (1, "1".to_owned(), format!("if ({} == {}) ", fused.warp, plan.copying().end - 1)),
     };
     w.line(format_args!(
         "{last}fetch_numbers<{}, {}, {lanes}, {warps}>({rows}, {}, {}, {token}, {}.entry, {});",
         plan.tokens, number.slots, own.at, fused.first, own.strides, fused.count
     ));
+}
+
+/// The warps that copy, and their first thread, as template arguments.
+fn copying(fused: &Fused<'_>) -> String {
+    let crew = fused.plan.copying();
+    match crew.start {
+        0 => crew.len().to_string(),
+        first => format!("{}, {}", crew.len(), first * 32),
+    }
 }
 
 /// Whether inputs arrive by asynchronous copies.

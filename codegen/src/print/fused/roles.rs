@@ -19,56 +19,75 @@ use chunkwise_algebra::program::Phase;
 /// The loops over chunks of both crews.
 pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     let (plan, warp) = (fused.plan, &fused.warp);
-    let ahead = plan.stages > 2;
-    if ahead {
+    if plan.arrives_ahead() {
         fetch(fused, w);
     }
     let preparing = |w: &mut Writer| {
         w.comment("Prepares each chunk while the other warps do the one before it");
         states::clear_decayed(fused, w);
-        first_stage(fused, w);
-        if ahead {
-            w.line(format_args!("if ({} > 0) {}(0, 0, 0);", fused.context.names.length, fused.fetch));
+        stages(fused, w);
+        if plan.arrives_ahead() {
+            meet(fused, w);
         }
         each_chunk(fused, w, |w| {
-            prepare(fused, ahead, w);
+            prepare(fused, w);
             meet(fused, w);
-            next_stage(fused, w);
+            next(fused, w);
         });
     };
     let holding = |w: &mut Writer| {
         states::matrices(fused, w);
-        first_stage(fused, w);
+        stages(fused, w);
+        if plan.arrives_ahead() {
+            first_inputs(fused, w);
+        }
         each_chunk(fused, w, |w| {
             meet(fused, w);
-            count(fused, w);
-            shared_memory(fused, |region| plan.depth(region) > 1 && plan.cut.crosses(region), w);
-            recurrence::print(fused, w);
-            epilogue::print(fused, w);
-            next_stage(fused, w);
+            hold(fused, w);
+            next(fused, w);
         });
         states::final_matrices(fused, w);
     };
     w.either(format_args!("if ({warp} < {})", plan.crew(Phase::Before).end), preparing, holding);
 }
 
-/// What is free of the state. Where three chunks have room, the next one's inputs arrive meanwhile.
-fn prepare(fused: &Fused<'_>, ahead: bool, w: &mut Writer) {
-    let Fused { plan, first, fetch, stage, third, .. } = fused;
+/// What is free of the state.
+fn prepare(fused: &Fused<'_>, w: &mut Writer) {
+    let plan = fused.plan;
     count(fused, w);
-    let fetched = |region: Region| !ahead && arrives(region);
+    let fetched = |region: Region| !plan.arrives_ahead() && arrives(region);
     shared_memory(fused, |r| plan.depth(r) > 1 && (fetched(r) || plan.is_prepared(r)), w);
-    if !ahead {
+    if !plan.arrives_ahead() {
         inputs::fetch(fused, w);
     }
     tokens::compute(fused, w);
-    if ahead {
-        let (tokens, length) = (plan.tokens, &fused.context.names.length);
-        w.line(format_args!(
-            "if ({first} + {tokens} < {length}) {fetch}({first} + {tokens}, {stage} ^ 1, {third} == 2 ? 0 : {third} + 1);"
-        ));
-    }
     squares::print(fused, w);
+}
+
+/// What depends on the state; meanwhile the inputs of the chunk after the next one arrive.
+fn hold(fused: &Fused<'_>, w: &mut Writer) {
+    let Fused { plan, first, fetch, stage, third, .. } = fused;
+    let (length, two) = (&fused.context.names.length, 2 * plan.tokens);
+    if plan.arrives_ahead() {
+        let last = format!("{third} == 0 ? 2 : {third} - 1");
+        w.line(format_args!("if ({first} + {two} < {length}) {fetch}({first} + {two}, {stage}, {last});"));
+    }
+    count(fused, w);
+    shared_memory(fused, |region| plan.depth(region) > 1 && plan.cut.crosses(region), w);
+    recurrence::print(fused, w);
+    epilogue::print(fused, w);
+    if plan.arrives_ahead() {
+        w.line("wait_copies<0>();");
+    }
+}
+
+/// The inputs of the first two chunks; the other crew waits for them.
+fn first_inputs(fused: &Fused<'_>, w: &mut Writer) {
+    let (fetch, length, tokens) = (&fused.fetch, &fused.context.names.length, fused.plan.tokens);
+    w.line(format_args!("if ({length} > 0) {fetch}(0, 0, 0);"));
+    w.line(format_args!("if ({length} > {tokens}) {fetch}({tokens}, 1, 1);"));
+    w.line("wait_copies<0>();");
+    meet(fused, w);
 }
 
 /// The function that fetches a chunk.
@@ -92,11 +111,11 @@ fn meet(fused: &Fused<'_>, w: &mut Writer) {
 }
 
 /// The numbers of a chunk's stages, of two and of three.
-fn first_stage(fused: &Fused<'_>, w: &mut Writer) {
+fn stages(fused: &Fused<'_>, w: &mut Writer) {
     w.line(format_args!("int {} = 0, {} = 0;", fused.stage, fused.third));
 }
 
-fn next_stage(fused: &Fused<'_>, w: &mut Writer) {
+fn next(fused: &Fused<'_>, w: &mut Writer) {
     let Fused { stage, third, .. } = fused;
     w.line(format_args!("{stage} ^= 1;"));
     w.line(format_args!("{third} = {third} == 2 ? 0 : {third} + 1;"));

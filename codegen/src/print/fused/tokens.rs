@@ -19,7 +19,8 @@ use chunkwise_dsl::graph::Dim;
 /// Coefficients, decays and computed operands.
 pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
     let plan = fused.plan;
-    if copies(fused) {
+    // Who copies waits, and where the other crew does, the two have met since.
+    if copies(fused) && !plan.arrives_ahead() {
         w.line("wait_copies<0>();");
     }
     if !plan.computes(Phase::Before) {
