@@ -211,7 +211,7 @@ impl Plan {
         };
         let matrix = |node: NodeId| self.chunk.node(node).columns == Columns::Value(Some(self.dims.1));
         // The warps of a second matrix state would read the values whose place outputs take.
-        let is_alone = self.owners.iter().filter(|o| o.value.is_some()).all(|o| o.first == 0);
+        let is_alone = self.owners.iter().filter(|o| o.value.is_some()).all(|o| o.first == self.preparing);
         let as_they_are = t.outputs.iter().all(|v| rows_of(v).is_some_and(matrix));
         if self.dtype != DType::F32 && is_alone && as_they_are {
             let fits = |o: &Operand| o.dim == self.dims.1 && self.rows(o.rows.len()) >= self.output_rows();
