@@ -169,7 +169,7 @@ __device__ __forceinline__ void fetch_tile(Tile<COLUMNS> to, const T *from, i64 
 template <int TOKENS, int SLOTS, int LANES, int WARPS, int FIRST = 0>
 __device__ __forceinline__ void fetch_numbers(float *to, const f32 *from, i64 first, i64 step, i64 entry, int count) {
     constexpr int GROUPS = WARPS * (32 / LANES);
-    const int thread = this_thread() - FIRST, group = WARPS == 1 ? thread % 32 : thread / LANES, member = thread % LANES;
+    const int thread = this_thread() - FIRST, group = LANES == 1 ? thread % 32 : thread / LANES, member = thread % LANES;
 #pragma unroll
     for (int slot = member; slot < SLOTS; slot += LANES) {
         const f32 *at = from + (first + group) * step + slot * entry;
