@@ -66,10 +66,13 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     if all.is_empty() {
         return;
     }
-    fused.barrier(Phase::Before, w);
     for (square, tile) in plan.squares.iter().zip(&fused.squares).filter(|(s, _)| s.inverse_of.is_some()) {
+        fused.barrier(Phase::Before, w);
         let to = whole_tile(fused, square, tile);
         w.line(format_args!("merge_blocks<{}, {}>({to}, {});", fused.operand(), warps, fused.exact));
+    }
+    // Two crews meet anyway.
+    if plan.preparing == 0 {
         fused.barrier(Phase::Before, w);
     }
 }
