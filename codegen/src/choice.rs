@@ -3,12 +3,12 @@
 //! ```text
 //! recurrent    tokens / 24                                                      rounds of pairs on the machine
 //! fused        chunks                                                           rounds of blocks, narrow ones where pairs are few
-//! split        chunks * .32  +  1.1 chunks of every pair, side by side          2 launches more
+//! split        chunks * .39  +  1.2 chunks of every pair, side by side          2 launches more
 //! segmented    chunks of a piece, three times or so, and a composition          where feedback is linear
 //! ```
 //!
 //! The unit is a chunk of the fused plan with a block of 128 value columns; a *pair* is a sequence and a head. The factors are
-//! counted in the simulator (`chunkwise bench gated_deltanet --plan split --heads 8`), not measured: a model that has to be right
+//! counted in the simulator (`chunkwise bench gated_deltanet --plan split --heads 32`), not measured: a model that has to be right
 //! about which is faster, not by how much. Nothing is timed, and the same shapes choose the same.
 
 use crate::arch::Arch;
@@ -23,10 +23,10 @@ use chunkwise_dsl::timeline::Timeline;
 pub const LOOP_TOKENS: usize = 24;
 
 /// What a chunk's carry takes in the split plan, of a fused chunk.
-const CARRY: f64 = 0.32;
+const CARRY: f64 = 0.39;
 
 /// What the phases before and after it take of one multiprocessor.
-const ASIDE: f64 = 1.1;
+const ASIDE: f64 = 1.2;
 
 /// Blocks of the carry have 64 value columns, and a multiprocessor holds as many of them.
 const CARRY_BLOCK: (usize, usize) = (64, 2);
