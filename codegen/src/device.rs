@@ -56,6 +56,24 @@ pub fn defines(name: &str) -> bool {
 
 /// The items that `body` uses outside its comments, directly or through other items, each followed by a blank line.
 pub fn embed(body: &str) -> String {
+    used(body).iter().map(|item| paragraph(item.text)).collect()
+}
+
+/// The same for a kernel that has no register to spare: what follows from a thread's number is computed where it is used.
+pub fn embed_sparing(body: &str) -> String {
+    let text = |item: &&Item| if item.name == "this_thread" { ANEW } else { item.text };
+    used(body).iter().map(|item| paragraph(text(item))).collect()
+}
+
+/// What stands in for the item `this_thread`.
+const ANEW: &str = include_str!("device/anew.cuh");
+
+fn paragraph(text: &str) -> String {
+    format!("{}\n\n", text.trim_end())
+}
+
+/// In order of dependence.
+fn used(body: &str) -> Vec<&'static Item> {
     let without_comment = |line: &'_ str| line.split_once("//").map_or(line.len(), |(code, _)| code.len());
     let mut mentioned: HashSet<&str> =
         body.lines().flat_map(|line| identifiers(&line[..without_comment(line)])).collect();
@@ -67,7 +85,8 @@ pub fn embed(body: &str) -> String {
             used.push(item);
         }
     }
-    used.iter().rev().map(|item| format!("{}\n\n", item.text.trim_end())).collect()
+    used.reverse();
+    used
 }
 
 /// The text after the leading comment.
@@ -165,5 +184,7 @@ mod tests {
         assert_eq!(text.split("\n\n").filter(|text| !text.is_empty()).count(), 2);
         assert!(text.find("float sigmoid(").unwrap() < text.find("float silu(").unwrap());
         assert_eq!(embed("y = x; // not silu(x)"), "");
+        let [lasting, anew] = [embed, embed_sparing].map(|embed| embed("x = this_thread();"));
+        assert!(!lasting.contains("asm") && anew.contains("asm") && anew.contains("int this_thread() {"));
     }
 }

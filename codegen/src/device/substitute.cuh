@@ -124,7 +124,7 @@ __device__ __forceinline__ void keep_row(float (&rows)[HALF], const float (&x)[1
 
 // Multiplies a row by the decays of one token.
 template <int STRIDE, int N, int COLUMNS>
-__device__ __forceinline__ void decay_since(float (&since)[N], Wide<COLUMNS> decays, int token, int first) {
+__device__ __forceinline__ void decay_row(float (&since)[N], Wide<COLUMNS> decays, int token, int first) {
 #pragma unroll
     for (int i = 0; i < N; ++i) {
         if (first + i * STRIDE < COLUMNS) since[i] *= *decays.at(token, first + i * STRIDE);
@@ -155,7 +155,7 @@ __device__ __forceinline__ void add_decayed_rows(float (&p)[N], const float *l, 
     for (int i = 0; i < N; ++i) since[i] = 1.0f;
     for (int s = count - 1; s >= 0; --s) {
         const int from = token / 16 * 16 + s / WRITES + int(AFTER >> s % WRITES & 1u);
-        for (; place > from; --place) decay_since<STRIDE>(since, decays, place - 1, first);
+        for (; place > from; --place) decay_row<STRIDE>(since, decays, place - 1, first);
         const float by = l[s];
 #pragma unroll
         for (int i = 0; i < N; ++i) {

@@ -3,13 +3,8 @@
 // A fragment of accumulators `c[n][4]` is 16 rows by 8 n columns: lane l holds columns 8 n + 2 (l % 4) and the next, of row
 // l / 4 in c[n][0..2] and of row l / 4 + 8 in c[n][2..4]. Packed in pairs, two neighbours n are one operand of 16 x 16.
 
-// The number of this thread, as if it were new each time. What follows from it, addresses above all, is then computed where it
-// is used; the compiler would otherwise compute it once, before the loop over chunks, and keep it in registers that states need.
-__device__ __forceinline__ int this_thread() {
-    int thread = threadIdx.x;
-    asm volatile("" : "+r"(thread));
-    return thread;
-}
+// The number of this thread.
+__device__ __forceinline__ int this_thread() { return threadIdx.x; }
 
 // bf16 operands, two in a register, the one at the lower address in the lower half.
 struct bf16_pair {

@@ -271,6 +271,12 @@ pub enum Root {
 }
 
 impl Plan {
+    /// Whether states leave a thread no register to spare: several of them that meet, or one whose value channels decay, which is
+    /// taken through a chunk block by block.
+    pub fn is_tight(&self) -> bool {
+        !self.mixings.is_empty() || !self.channel_clocks.is_empty()
+    }
+
     /// Tokens of a run in which no decay by channel of any state vanishes.
     pub fn span(&self) -> u32 {
         let spans = self.clocks.iter().filter_map(|clock| match clock.kind {

@@ -52,7 +52,8 @@ pub fn kernel(spec: &Spec, plan: &Plan) -> Kernel {
     let entry = entry(&fused.context, &arguments, &body);
     let mut w = Writer::default();
     header(&fused, spec, &mut w);
-    w.section(&device::embed(&entry));
+    let embed = if plan.is_tight() { device::embed_sparing } else { device::embed };
+    w.section(&embed(&entry));
     w.section(&entry);
     Kernel {
         name: fused.context.names.kernel.clone(),

@@ -211,7 +211,7 @@ impl Rows<'_, '_> {
         if self.substitution.mixes {
             let stride = self.names.context.axis(self.fused.plan.dims.1).stride;
             let place = format!("{}, {}", names.token, names.member);
-            w.line(format_args!("decay_since<{stride}>({}, {decays}, {place});", self.since));
+            w.line(format_args!("decay_row<{stride}>({}, {decays}, {place});", self.since));
         } else {
             let by = format!("*{decays}.at({}, {})", names.token, names.member);
             self.rows

@@ -1,0 +1,7 @@
+// The number of this thread, as if it were new each time. What follows from it, addresses above all, is then computed where it
+// is used; the compiler would otherwise compute it once, before the loop over chunks, and keep it in registers that states need.
+__device__ __forceinline__ int this_thread() {
+    int thread = threadIdx.x;
+    asm volatile("" : "+r"(thread));
+    return thread;
+}
