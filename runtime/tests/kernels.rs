@@ -117,8 +117,8 @@ device_helpers(const f32 *a, const bf16 *b, const f16 *c, f32 *x, bf16 *y, f16 *
 }
 "#;
 
-/// Feedback of each value channel by itself and with decays of its own, and decays by channel in a declared range, which no
-/// rule of the file has.
+/// Feedback of each value channel by itself, with decays of its own, and of rows whose channels meet and decay, and decays by
+/// channel in a declared range, which no rule of the file has.
 const MORE: &str = "
 #[rule] fn by_channel(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, w: Vector<V>) -> Vector<V> {
     s += outer(k, w * (v - s.read(k)));
@@ -134,6 +134,11 @@ const MORE: &str = "
 #[rule] fn decaying_channels(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, d: Vector<V>) -> Vector<V> {
     s *= d;
     s += outer(k, v - s.read(k));
+    s.read(q)
+}
+#[rule] fn decaying_rows(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, d: Vector<V>) -> Vector<V> {
+    s *= d;
+    s += outer(k, v - l2norm(s.read(k)));
     s.read(q)
 }
 ";

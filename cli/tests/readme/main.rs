@@ -149,7 +149,7 @@ fn the_catalogue_is_whole() {
 fn commands_and_flags_exist() {
     let folder = folder();
     let mut help = String::new();
-    for command in ["list", "explain", "emit", "run", "check", "cache", "doctor"] {
+    for command in ["list", "explain", "emit", "run", "check", "bench", "cache", "doctor"] {
         help.push_str(&run(folder.path(), &[command, "--help"]).0);
     }
     for code in prose(README).split('`').skip(1).step_by(2).filter(|code| !code.contains("cargo")) {
