@@ -6,18 +6,15 @@
 //! much, or by the limit of `chunkwise check`.
 
 use crate::compare;
-use crate::library::{arrays, tensor};
+use crate::library::arrays;
 use crate::problem::{Array, Arrays, Sequences};
 use crate::properties::case;
 use crate::random::Random;
+use crate::simulated::{jit, rounded};
 use crate::source::{Source, Verdict};
 use chunkwise_codegen::kernel::Spec;
 use chunkwise_codegen::{Arch, DType, Limitation, Plan, Precision};
-use chunkwise_runtime::cache::Cache;
-use chunkwise_runtime::jit::Jit;
-use chunkwise_runtime::nvrtc::Nvrtc;
 use chunkwise_runtime::{Device, Element, Error, Executable, Options, PlanChoice, RuleExt, Tensors};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many rules had a kernel.
@@ -64,16 +61,13 @@ pub(crate) fn fused(source: &mut Source) -> Verdict {
     }
     IN_PIECES.fetch_add(usize::from(plan == Plan::Segmented), Ordering::Relaxed);
     RUN.fetch_add(1, Ordering::Relaxed);
-    let exact = case.problem.pose(&case.layout, case.seed).inputs;
-    let inputs: Tensors = exact.iter().map(|(name, array)| rounded(name, array, element)).collect();
+    let inputs = rounded(&case.problem.pose(&case.layout, case.seed).inputs, element);
+    let jit = jit()?;
     let run = || -> Result<(Arrays, Arrays), Error> {
         let cpu = case.rule.on(&Device::cpu())?;
         let cpu =
             cpu.with_options(options(PlanChoice::Recurrent, Element::F64, &Spec::new(Vec::new(), dtype)));
-        let simulator = case
-            .rule
-            .on(&Device::sim(Arch::Sm80))?
-            .with_jit(Arc::new(Jit::new(Nvrtc::find()?, Cache::in_memory())));
+        let simulator = case.rule.on(&Device::sim(Arch::Sm80))?.with_jit(jit.clone());
         let simulator = simulator.with_options(options(plan.into(), element, &spec));
         let expected = forward(&cpu, &inputs)?;
         let got = forward(&simulator, &inputs)?;
@@ -120,12 +114,6 @@ fn options(plan: PlanChoice, element: Element, spec: &Spec) -> Options {
 
 fn forward(executable: &Executable, inputs: &Tensors) -> Result<Arrays, Error> {
     executable.forward(inputs).map(arrays)
-}
-
-fn rounded(name: &str, array: &Array, element: Element) -> (String, chunkwise_runtime::Tensor) {
-    let exact = tensor(name, array, Element::F64);
-    let rounded = if exact.element().is_float() { exact.cast(element) } else { Ok(exact) };
-    (name.to_owned(), rounded.expect("floats convert into one another"))
 }
 
 /// Every number moved by this part of itself, up or down; packed offsets stay.

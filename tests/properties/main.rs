@@ -45,7 +45,7 @@ mod statements;
 mod tape;
 
 use source::{Source, Verdict, shrink};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name)
@@ -55,12 +55,33 @@ fn variable(name: &str, default: u64) -> u64 {
 /// Holds a property on many random cases.
 fn hold(property: impl Fn(&mut Source) -> Verdict) {
     let (first, cases) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 40));
-    for seed in first..first + cases {
-        if let Err(message) = property(&mut Source::random(seed)) {
-            let small = shrink(seed, &property, 400);
-            panic!("CHUNKWISE_SEED={seed}\n{message}\n\nthe smallest case found:\n{small}");
+    (first..first + cases).for_each(|seed| hold_on(seed, &property, 400));
+}
+
+/// Holds a property on the case of one seed; a smaller one that fails as well is sought so many times.
+fn hold_on(seed: u64, property: &impl Fn(&mut Source) -> Verdict, tries: usize) {
+    if let Err(message) = property(&mut Source::random(seed)) {
+        let small = shrink(seed, property, tries);
+        panic!("CHUNKWISE_SEED={seed}\n{message}\n\nthe smallest case found:\n{small}");
+    }
+}
+
+/// Holds a property that few rules are the subject of, until as many as wanted have been, as they count themselves: the number
+/// of rules that it took, up to `most`.
+fn hold_until(
+    property: impl Fn(&mut Source) -> Verdict,
+    count: &AtomicUsize,
+    wanted: usize,
+    most: u64,
+) -> u64 {
+    let first = variable("CHUNKWISE_SEED", 1);
+    for seed in first..first + most {
+        hold_on(seed, &property, 100);
+        if count.load(Ordering::Relaxed) >= wanted {
+            return seed - first + 1;
         }
     }
+    panic!("of {most} rules fewer than {wanted} are of the class");
 }
 
 /// One test a property.
@@ -86,39 +107,19 @@ fn simulated() {
 /// Not every random rule has a state that is too large, so that more have to be made.
 #[test]
 fn large() {
-    let (first, wanted) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 40) as usize / 8);
-    let most = 400 * wanted as u64;
-    for seed in first..first + most {
-        if let Err(message) = simulated::large(&mut Source::random(seed)) {
-            let small = shrink(seed, &simulated::large, 100);
-            panic!("CHUNKWISE_SEED={seed}\n{message}\n\nthe smallest case found:\n{small}");
-        }
-        if simulated::LARGE.load(Ordering::Relaxed) >= wanted {
-            println!("{wanted} of {} rules have a state in memory", seed - first + 1);
-            return;
-        }
-    }
-    panic!("of {most} rules fewer than {wanted} have a state in memory");
+    let wanted = variable("CHUNKWISE_CASES", 40) as usize / 8;
+    let made = hold_until(simulated::large, &simulated::LARGE, wanted, 400 * wanted as u64);
+    println!("{wanted} of {made} rules have a state in memory");
 }
 
 /// Few random rules are of the class that the fused plan takes, so that many have to be made.
 #[test]
 fn fused_kernels() {
-    let (first, wanted) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 40) as usize / 4);
-    let most = 200 * wanted as u64;
-    for seed in first..first + most {
-        if let Err(message) = fused::fused(&mut Source::random(seed)) {
-            let small = shrink(seed, &fused::fused, 100);
-            panic!("CHUNKWISE_SEED={seed}\n{message}\n\nthe smallest case found:\n{small}");
-        }
-        if fused::RUN.load(Ordering::Relaxed) >= wanted {
-            let pieces = fused::IN_PIECES.load(Ordering::Relaxed);
-            println!("{wanted} of {} rules have a fused kernel, {pieces} ran in pieces", seed - first + 1);
-            assert!(wanted < 10 || pieces > 0, "none of {wanted} rules ran in pieces");
-            return;
-        }
-    }
-    panic!("of {most} rules fewer than {wanted} have a fused kernel");
+    let wanted = variable("CHUNKWISE_CASES", 40) as usize / 4;
+    let made = hold_until(fused::fused, &fused::RUN, wanted, 200 * wanted as u64);
+    let pieces = fused::IN_PIECES.load(Ordering::Relaxed);
+    println!("{wanted} of {made} rules have a fused kernel, {pieces} ran in pieces");
+    assert!(wanted < 10 || pieces > 0, "none of {wanted} rules ran in pieces");
 }
 
 /// What random rules show of the plans' limitations: most of those that have a chunk program have kernels.

@@ -24,7 +24,7 @@ pub(crate) static LARGE: AtomicUsize = AtomicUsize::new(0);
 const TYPES: [(Element, f64); 3] = [(Element::F32, 1e-4), (Element::BF16, 5e-3), (Element::F16, 1e-3)];
 
 /// The compiler, found once; each rule has a cache of its own, which goes with it.
-fn jit() -> Result<Arc<Jit>, String> {
+pub(crate) fn jit() -> Result<Arc<Jit>, String> {
     static NVRTC: OnceLock<Result<Nvrtc, Error>> = OnceLock::new();
     let nvrtc = NVRTC.get_or_init(Nvrtc::find).as_ref().map_err(|error| error.to_string())?;
     Ok(Arc::new(Jit::new(nvrtc.clone(), Cache::in_memory())))
@@ -80,7 +80,7 @@ fn agrees(case: &Case, element: Element, tolerance: f64, run: &AtomicUsize) -> V
 }
 
 /// Every input as a tensor, its floats rounded; cotangents are ignored by a forward pass.
-fn rounded(inputs: &Arrays, element: Element) -> Tensors {
+pub(crate) fn rounded(inputs: &Arrays, element: Element) -> Tensors {
     let one = |(name, array): (&String, _)| {
         let exact = tensor(name, array, Element::F64);
         let rounded = if exact.element().is_float() { exact.cast(element) } else { Ok(exact) };
