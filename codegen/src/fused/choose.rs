@@ -62,7 +62,7 @@ pub fn choose_parts(
     let chunk = with_grams(&chunk);
     supported(&chunk)?;
     let dims = matrix_dims(timeline)?;
-    let slots = chunk.stacks.iter().map(|s| s.slots as u32).max().unwrap_or(1);
+    let slots = most_slots(&chunk);
     let mut tokens = (ROWS / slots / 16 * 16).max(16);
     if slots > SLOTS {
         return not_fused(timeline, &format!("has more than {SLOTS} reads or writes of one kind a token"));
@@ -117,7 +117,7 @@ fn with_roles(
     (plan, share): (&Plan, &Share),
     arch: Arch,
 ) -> Result<Option<Plan>, Limitation> {
-    let pays = plan.decayed.is_empty() && least_warps(spec, plan.dims.1) == MOST_WARPS;
+    let pays = plan.decayed.is_empty() && is_narrow(value_size(spec, plan.dims.1), spec.columns);
     // A warp of the first crew makes 16 rows of a square.
     let rows = plan.squares.iter().map(|square| square.rows).max().unwrap_or(0);
     if plan.stages < 2 || !pays || rows > 16 * PREPARING {
@@ -151,7 +151,7 @@ impl Share {
     fn of(chunk: &Program, spec: &Spec, dims: (Dim, Dim), phases: &'static [Phase]) -> Share {
         let timeline = &chunk.timeline;
         let has = |phase: Phase| phases.contains(&phase);
-        let tiles = (spec.sizes[dims.1.index()] as u32).div_ceil(WARP_COLUMNS);
+        let tiles = (value_size(spec, dims.1) as u32).div_ceil(WARP_COLUMNS);
         let asked = (spec.columns as u32 / WARP_COLUMNS).clamp(1, MOST_WARPS);
         let most = match (has(Phase::Before), has(Phase::Carry), has(Phase::After)) {
             (true, true, true) if !sums_over(timeline, dims.1) => asked,
@@ -171,8 +171,7 @@ impl Share {
             (true, false) => LEAST_WARPS,
             _ => 1,
         };
-        let slots = chunk.stacks.iter().map(|s| s.slots as u32).max().unwrap_or(1);
-        let least = if has(Phase::Before) { least.max(slots) } else { least };
+        let least = if has(Phase::Before) { least.max(most_slots(chunk)) } else { least };
         let warps = owners.iter().map(|o| o.first + o.warps).max().unwrap_or(1).max(least);
         Share { phases, dims, owners, warps, value_warps, preparing: 0, blocks }
     }
@@ -285,7 +284,7 @@ pub const COLUMNS: [usize; 3] = [128, 64, 32];
 /// warp has 16 of them, and what is made for all columns takes as long.
 pub fn chunk_cost(value: usize, columns: usize, pairs: usize, multiprocessors: usize) -> usize {
     let blocks = pairs.saturating_mul(value.div_ceil(columns));
-    let one = if columns < value.min(COLUMNS[0]) { NARROW } else { 100 };
+    let one = if is_narrow(value, columns) { NARROW } else { 100 };
     blocks.div_ceil(multiprocessors.max(1)).saturating_mul(one)
 }
 
@@ -296,7 +295,21 @@ const NARROW: usize = 84;
 /// A launch that asks for fewer value columns a block than there are has more multiprocessors than blocks: a chunk is to be
 /// done soon, and the square matrices are shared among as many warps as there can be.
 fn least_warps(spec: &Spec, value: Dim) -> u32 {
-    if spec.columns < spec.sizes[value.index()].min(128) { MOST_WARPS } else { LEAST_WARPS }
+    if is_narrow(value_size(spec, value), spec.columns) { MOST_WARPS } else { LEAST_WARPS }
+}
+
+/// Whether blocks of at most so many value columns have fewer than they could.
+fn is_narrow(value: usize, columns: usize) -> bool {
+    columns < value.min(COLUMNS[0])
+}
+
+fn value_size(spec: &Spec, value: Dim) -> usize {
+    spec.sizes[value.index()]
+}
+
+/// The most rows a token of any stack.
+fn most_slots(chunk: &Program) -> u32 {
+    chunk.stacks.iter().map(|s| s.slots as u32).max().unwrap_or(1)
 }
 
 fn mixes_rows(chunk: &Program) -> bool {

@@ -130,20 +130,21 @@ impl Plan {
 
     /// Whether a region of shared memory is used here.
     pub(super) fn keeps(&self, region: Region) -> bool {
-        match region {
-            Region::Exact | Region::Own(_) | Region::Number(_) => self.computes(Phase::Before),
-            Region::Found(..) | Region::Solved(..) | Region::Vector(_) | Region::Pointers => {
-                self.computes(Phase::Carry)
-            }
-            Region::Output | Region::Read(_) => self.computes(Phase::After),
-            Region::Input(at, _) => self.cut.keeps.contains(&Region::Input(at, Part::High)),
-            _ => self.computes(Phase::Before) || self.cut.keeps.contains(&high(region)),
+        match (region.phase(), region) {
+            (Some(phase), _) => self.computes(phase),
+            (None, Region::Input(..)) => self.cut.keeps.contains(&high(region)),
+            (None, _) => self.computes(Phase::Before) || self.cut.keeps.contains(&high(region)),
         }
     }
 
     /// Whether an input is used here.
     pub fn has_input(&self, at: usize) -> bool {
         self.keeps(Region::Input(at, Part::High))
+    }
+
+    /// Whether a region is filled by copies that are started a chunk ahead.
+    pub fn arrives(&self, region: Region) -> bool {
+        matches!(region, Region::Input(..) | Region::Number(_)) || self.imports(region)
     }
 
     /// Whether the kernel fills a region from the workspace.

@@ -49,20 +49,17 @@ impl Plan {
             0 => 1,
             _ => {
                 let crosses = u32::from(self.cut.crosses(region));
-                let arrives = matches!(region, Region::Input(..) | Region::Number(_));
-                if arrives { self.stages - 1 + crosses } else { 1 + crosses }
+                if self.arrives(region) { self.stages - 1 + crosses } else { 1 + crosses }
             }
         }
     }
 
     /// Whether the crew that prepares uses a region.
     pub fn is_prepared(&self, region: Region) -> bool {
-        match region {
-            Region::Found(..) | Region::Solved(..) | Region::Vector(_) | Region::Output | Region::Read(_) => {
-                false
-            }
-            Region::Input(..) => self.cut.prepares(region),
-            _ => true,
+        match (region.phase(), region) {
+            (Some(phase), _) => phase == Phase::Before,
+            (None, Region::Input(..)) => self.cut.prepares(region),
+            (None, _) => true,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::plan::{Clock, ClockKind, Plan};
 use crate::arch::Arch;
 use crate::kernel::Limitation;
-use chunkwise_algebra::program::{Columns, NodeId};
+use chunkwise_algebra::program::{Columns, NodeId, Phase};
 
 /// A part of shared memory, by position in the plan's lists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +76,20 @@ pub enum ClockPart {
     ToEnd(usize),
     /// The sign of the decay from the chunk's start.
     Sign(usize),
+}
+
+impl Region {
+    /// The one phase that uses it, where there is just one whatever the rule.
+    pub(super) fn phase(self) -> Option<Phase> {
+        match self {
+            Region::Exact | Region::Own(_) | Region::Number(_) => Some(Phase::Before),
+            Region::Found(..) | Region::Solved(..) | Region::Vector(_) | Region::Pointers => {
+                Some(Phase::Carry)
+            }
+            Region::Output | Region::Read(_) => Some(Phase::After),
+            _ => None,
+        }
+    }
 }
 
 impl Plan {

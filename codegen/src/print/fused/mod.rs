@@ -22,7 +22,7 @@ use super::names::Names;
 use super::{arguments, below, entry, memory, token};
 use crate::device;
 use crate::dtype::DType;
-use crate::fused::{Plan, Region, WARP_COLUMNS, copy_run};
+use crate::fused::{Plan, WARP_COLUMNS, copy_run};
 use crate::kernel::{Argument, Kernel, Role, Spec};
 use crate::layout;
 use crate::schedule::Unit;
@@ -193,14 +193,7 @@ fn one_stage(fused: &Fused<'_>, w: &mut Writer) {
 fn two_stages(fused: &Fused<'_>, w: &mut Writer) {
     let Fused { first, stage, fetch, plan, .. } = fused;
     let length = &fused.context.names.length;
-    w.block_ending(format_args!("const auto {fetch} = [&](i64 {first}, int {stage})"), "};", |w| {
-        count(fused, w);
-        let arrives =
-            |region| matches!(region, Region::Input(..) | Region::Number(_)) || plan.imports(region);
-        shared_memory(fused, arrives, w);
-        handed::regions_row(fused, w);
-        inputs::fetch(fused, w);
-    });
+    fetch_function(fused, &format!("int {stage}"), w);
     w.line(format_args!("int {stage} = 0;"));
     w.line(format_args!("if ({length} > 0) {fetch}(0, {stage});"));
     each_chunk(fused, w, |w| {
@@ -218,6 +211,17 @@ fn two_stages(fused: &Fused<'_>, w: &mut Writer) {
             fused.barrier(Phase::Before, w);
         }
         w.line(format_args!("{stage} ^= 1;"));
+    });
+}
+
+/// The function that fetches a chunk, from its first token and the numbers of its stages.
+fn fetch_function(fused: &Fused<'_>, stages: &str, w: &mut Writer) {
+    let Fused { plan, first, fetch, .. } = fused;
+    w.block_ending(format_args!("const auto {fetch} = [&](i64 {first}, {stages})"), "};", |w| {
+        count(fused, w);
+        shared_memory(fused, |region| plan.depth(region) > 1 && plan.arrives(region), w);
+        handed::regions_row(fused, w);
+        inputs::fetch(fused, w);
     });
 }
 

@@ -5,7 +5,7 @@ use super::super::names::Names;
 use super::handed::HandedNames;
 use super::substitution::{SubstitutionNames, row_names};
 use crate::dtype::DType;
-use crate::fused::{Clock, ClockKind, ClockPart, Number, Operand, Part, Plan, Substitution};
+use crate::fused::{Clock, ClockKind, ClockPart, Number, Operand, Owner, Part, Plan, Substitution};
 use crate::kernel::Spec;
 use crate::layout;
 use crate::namer::Namer;
@@ -233,6 +233,27 @@ impl Fused<'_> {
     /// Groups of 8 channels of the key dim.
     pub(super) fn key_eighths(&self) -> u32 {
         self.plan.columns(self.plan.dims.0) / 8
+    }
+
+    /// This warp's number among those from `first` on.
+    pub(super) fn warp_from(&self, first: u32) -> String {
+        match first {
+            0 => self.warp.clone(),
+            first => format!("({} - {first})", self.warp),
+        }
+    }
+
+    /// Of the warps that compute what depends on the state: whether this is one of an owner's; `None` where all are.
+    pub(super) fn is_owner(&self, owner: &Owner) -> Option<String> {
+        let (warp, crew) = (&self.warp, self.plan.crew(Phase::Carry));
+        match (owner.first, owner.first + owner.warps) {
+            (first, end) if (first..end) == crew => None,
+            (first, end) if end > first + 1 && first == crew.start => Some(format!("{warp} < {end}")),
+            (0, end) => Some(format!("{warp} < {end}")),
+            (first, end) if end == first + 1 => Some(format!("{warp} == {first}")),
+            (first, end) if end == crew.end => Some(format!("{warp} >= {first}")),
+            (first, end) => Some(format!("{warp} >= {first} && {warp} < {end}")),
+        }
     }
 
     /// Threads that compute a phase.

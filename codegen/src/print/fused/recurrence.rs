@@ -36,17 +36,8 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
         if states[0] != owner.state {
             continue;
         }
-        let (first, end) = (owner.first, owner.first + owner.warps);
-        let name = &fused.warp;
-        let crew = plan.crew(Phase::Carry);
-        let mine = match (first, end) {
-            (first, end) if (first..end) == crew => String::new(),
-            (first, end) if first == crew.start && end > first + 1 => format!("if ({name} < {end})"),
-            (0, end) => format!("if ({name} < {end})"),
-            (first, end) if end == first + 1 => format!("if ({name} == {first})"),
-            (first, end) => format!("if ({name} >= {first} && {name} < {end})"),
-        };
-        let column = if first == 0 { format!("{name} * 16") } else { format!("({name} - {first}) * 16") };
+        let mine = fused.is_owner(owner).map_or(String::new(), |is| format!("if ({is})"));
+        let column = format!("{} * 16", fused.warp_from(owner.first));
         w.block(mine, |w| {
             let s = registers(fused, owner.state);
             let numbers = owner.value.is_none() && plan.computes(Phase::Carry);

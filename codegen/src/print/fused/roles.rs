@@ -10,7 +10,9 @@
 //! Each crew waits once a chunk, for all warps: then one chunk is prepared, and what lies where the next one is to be prepared
 //! has been used.
 
-use super::{Fused, count, each_chunk, epilogue, inputs, recurrence, squares, states, tokens};
+use super::{
+    Fused, count, each_chunk, epilogue, fetch_function, inputs, recurrence, squares, states, tokens,
+};
 use crate::fused::Region;
 use crate::print::fused::shared::shared_memory;
 use crate::writer::Writer;
@@ -20,7 +22,7 @@ use chunkwise_algebra::program::Phase;
 pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     let (plan, warp) = (fused.plan, &fused.warp);
     if plan.arrives_ahead() {
-        fetch(fused, w);
+        fetch_function(fused, &format!("int {}, int {}", fused.stage, fused.third), w);
     }
     let preparing = |w: &mut Writer| {
         w.comment("Prepares each chunk while the other warps do the one before it");
@@ -55,7 +57,7 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
 fn prepare(fused: &Fused<'_>, w: &mut Writer) {
     let plan = fused.plan;
     count(fused, w);
-    let fetched = |region: Region| !plan.arrives_ahead() && arrives(region);
+    let fetched = |region: Region| !plan.arrives_ahead() && plan.arrives(region);
     shared_memory(fused, |r| plan.depth(r) > 1 && (fetched(r) || plan.is_prepared(r)), w);
     if !plan.arrives_ahead() {
         inputs::fetch(fused, w);
@@ -88,21 +90,6 @@ fn first_inputs(fused: &Fused<'_>, w: &mut Writer) {
     w.line(format_args!("if ({length} > {tokens}) {fetch}({tokens}, 1, 1);"));
     w.line("wait_copies<0>();");
     meet(fused, w);
-}
-
-/// The function that fetches a chunk.
-fn fetch(fused: &Fused<'_>, w: &mut Writer) {
-    let Fused { plan, first, fetch, stage, third, .. } = fused;
-    let head = format!("const auto {fetch} = [&](i64 {first}, int {stage}, int {third})");
-    w.block_ending(head, "};", |w| {
-        count(fused, w);
-        shared_memory(fused, |region| plan.depth(region) > 1 && arrives(region), w);
-        inputs::fetch(fused, w);
-    });
-}
-
-fn arrives(region: Region) -> bool {
-    matches!(region, Region::Input(..) | Region::Number(_))
 }
 
 /// All warps wait for each other. The crews do so at different places, which `__syncthreads` does not allow for.

@@ -177,13 +177,17 @@ fn add_grams(fused: &Fused<'_>, all: &[Task<'_>], run: bool, length: &str, w: &m
             let Op::Gram(reads, writes) = fused.plan.chunk.node(*node).op else { continue };
             w.block(format_args!("if ({} < {})", rows.row, rows.square.rows), |w| {
                 let head = format!("add_gram<{}, {}, {run}>", fused.operand(), slots(fused, reads, writes));
-                let (reads, mut writes) = (fused.state_keys(reads).left(), fused.state_keys(writes));
-                // Otherwise only the state takes the second part.
-                writes.low = writes.low.filter(|_| fused.plan.split);
+                let (reads, writes) =
+                    (fused.state_keys(reads).left(), written(fused, fused.state_keys(writes)));
                 fused.product((&head, name, &format!(", {}, {length}", rows.row)), &reads, &writes, w);
             });
         }
     }
+}
+
+/// Decayed write keys as a square takes them: where one part is enough, only the state takes the second.
+fn written(fused: &Fused<'_>, keys: TileName) -> TileName {
+    TileName { low: keys.low.filter(|_| fused.plan.split), ..keys }
 }
 
 /// Keys decayed in runs, `begin, length, period`, and whether in two parts.

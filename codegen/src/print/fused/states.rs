@@ -104,17 +104,10 @@ pub(super) fn move_state(
     pointer: &str,
     w: &mut Writer,
 ) {
-    let (plan, warp, names) = (fused.plan, &fused.warp, &fused.context.names);
-    let crew = plan.crew(Phase::Carry);
+    let (plan, names) = (fused.plan, &fused.context.names);
     let size = |dim| plan.layout.axis(dim).size;
     let (k, v) = (size(plan.dims.0), size(value));
-    let mut conditions = vec![pointer.to_owned()];
-    if owner.first > crew.start {
-        conditions.push(format!("{warp} >= {}", owner.first));
-    }
-    if owner.first + owner.warps < crew.end {
-        conditions.push(format!("{warp} < {}", owner.first + owner.warps));
-    }
+    let wanted = fused.is_owner(owner).map_or(pointer.to_owned(), |is| format!("{pointer} && {is}"));
     let column = column(fused, owner);
     let registers = &names.states[owner.state.index()].registers;
     let memory = format!("{pointer} + {} * {}", names.place, k * v);
@@ -122,15 +115,12 @@ pub(super) fn move_state(
         "load_state" => format!("{registers}, {memory}"),
         _ => format!("{memory}, {registers}"),
     };
-    w.line(format_args!("if ({}) {function}<{k}, {v}>({both}, {column});", conditions.join(" && ")));
+    w.line(format_args!("if ({wanted}) {function}<{k}, {v}>({both}, {column});"));
 }
 
 /// The first value column of the warp that holds a part of a state.
 fn column(fused: &Fused<'_>, owner: &Owner) -> String {
-    match owner.first {
-        0 => format!("{} + {} * 16", fused.column, fused.warp),
-        first => format!("{} + ({} - {first}) * 16", fused.column, fused.warp),
-    }
+    format!("{} + {} * 16", fused.column, fused.warp_from(owner.first))
 }
 
 /// Decayed keys are written half by half: what a product meets before that must be a number.

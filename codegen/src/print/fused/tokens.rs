@@ -84,10 +84,7 @@ pub(super) fn each_token(fused: &Fused<'_>, phase: Phase, w: &mut Writer, body: 
     let (plan, names) = (fused.plan, &fused.context.names);
     let (t, groups, crew) = (&names.token, plan.layout.groups(), plan.crew(phase));
     let each = crew.len() as u32 * groups;
-    let warp = match crew.start {
-        0 => fused.warp.clone(),
-        first => format!("({} - {first})", fused.warp),
-    };
+    let warp = fused.warp_from(crew.start);
     let start = match groups {
         1 => warp,
         groups => format!("{warp} * {groups} + {}", names.group),

@@ -12,7 +12,7 @@
 //! Invariants: squares of a group are a Gram matrix each, or its rows times coefficients; their Gram matrices have the same slots a
 //! token, and either all or none decay by channel.
 
-use super::{mask, slots, store, whole};
+use super::{mask, slots, store, whole, written};
 use crate::fused::Square;
 use crate::print::fused::{Fused, TileName, mixes};
 use crate::writer::Writer;
@@ -214,9 +214,8 @@ impl<'a> Alike<'a> {
             let head =
                 format!("add_gram<{}, {}, {run}>", fused.operand(), slots(fused, form.reads, form.writes));
             let tail = format!(", {}, {length}", self.row);
-            // Otherwise only the state takes the second part.
-            let low = writes.low.clone().filter(|_| fused.plan.split);
-            fused.product((&head, &self.sum, &tail), &reads.left(), &TileName { low, ..writes.clone() }, w);
+            let writes = written(fused, writes.clone());
+            fused.product((&head, &self.sum, &tail), &reads.left(), &writes, w);
         });
     }
 
