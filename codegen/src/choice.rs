@@ -123,8 +123,7 @@ impl Costs {
         }
         let (chunk, values) = (self.chunk?, self.values?);
         let chunks = tokens.div_ceil(chunk) as f64;
-        let whole = fused::chunk_cost(values, fused::COLUMNS[0], 1, usize::MAX) as f64;
-        let fused = chunks * fused::chunk_cost(values, self.columns(shape), pairs, machine) as f64 / whole;
+        let fused = chunks * fused::chunk_cost(values, self.columns(shape), pairs, machine);
         match plan {
             Plan::Recurrent => None,
             Plan::Fused => Some(fused),
@@ -144,7 +143,8 @@ impl Costs {
         let values = self.values.unwrap_or(1);
         let cost =
             |columns: &usize| fused::chunk_cost(values, *columns, shape.pairs(), shape.multiprocessors);
-        fused::COLUMNS.into_iter().min_by_key(cost).unwrap_or(fused::COLUMNS[0])
+        let least = |x: &usize, y: &usize| cost(x).total_cmp(&cost(y));
+        fused::COLUMNS.into_iter().min_by(least).unwrap_or(fused::COLUMNS[0])
     }
 
     /// Tokens of a piece, and how many times less time they take than no pieces; `None` where they do not pay.

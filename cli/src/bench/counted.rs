@@ -11,7 +11,7 @@ use chunkwise::Device;
 use chunkwise_algebra::explain::Least;
 use chunkwise_codegen::kernel::Kernel;
 use chunkwise_codegen::model::{Launch, Work};
-use chunkwise_codegen::schedule::Extent;
+use chunkwise_codegen::schedule::{Extent, Unit};
 use chunkwise_runtime::counters::Counters;
 
 /// Tokens of the two simulated sequences: multiples of every chunk length, several chunks each.
@@ -79,7 +79,12 @@ pub(super) fn launch(
     least: &Least,
 ) -> Launch {
     let heads = problem.batch as u64 * problem.heads as u64;
-    let blocks = extent.units(kernel.unit) as u64 * problem.heads as u64 * u64::from(kernel.blocks_per_head);
+    // The piece more that a sequence may have is empty here, and its block ends at once.
+    let units = match kernel.unit {
+        Unit::Sequence => problem.batch,
+        Unit::Piece => problem.batch * problem.tokens.div_ceil(extent.piece.max(1)),
+    };
+    let blocks = units as u64 * problem.heads as u64 * u64::from(kernel.blocks_per_head);
     let of_block =
         |of: fn(&Counters) -> u64| counted.sequence(problem.tokens, of) * heads as f64 / blocks.max(1) as f64;
     let work = Work {

@@ -279,18 +279,18 @@ fn sums_over(timeline: &Timeline, dim: Dim) -> bool {
 /// The value columns that a block may have, the most first.
 pub const COLUMNS: [usize; 3] = [128, 64, 32];
 
-/// How long a chunk of a launch of `pairs` pairs of a sequence and a head takes, in hundredths of a block of all value columns that
-/// has the machine to itself: rounds of blocks, times a block's chunk. How many columns a narrow block has is of no account: each
-/// warp has 16 of them, and what is made for all columns takes as long.
-pub fn chunk_cost(value: usize, columns: usize, pairs: usize, multiprocessors: usize) -> usize {
+/// How long a chunk of a launch of `pairs` pairs of a sequence and a head takes, in chunks of a block of all value columns that has
+/// the machine to itself: rounds of blocks, times a block's chunk. How many columns a narrow block has is of no account: each warp
+/// has 16 of them, and what is made for all columns takes as long.
+pub fn chunk_cost(value: usize, columns: usize, pairs: usize, multiprocessors: usize) -> f64 {
     let blocks = pairs.saturating_mul(value.div_ceil(columns));
-    let one = if is_narrow(value, columns) { NARROW } else { 100 };
-    blocks.div_ceil(multiprocessors.max(1)).saturating_mul(one)
+    let rounds = blocks.div_ceil(multiprocessors.max(1));
+    rounds as f64 * if is_narrow(value, columns) { NARROW } else { 1.0 }
 }
 
 /// Counted in the simulator: instructions one after the other of a gated delta rule's chunk, 71.7 a token in a block of 128 columns
 /// and 60.2 in narrow ones, of two crews (`chunkwise bench gated_deltanet --plan fused --columns 64`).
-const NARROW: usize = 84;
+const NARROW: f64 = 0.84;
 
 /// A launch that asks for fewer value columns a block than there are has more multiprocessors than blocks: a chunk is to be
 /// done soon, and the square matrices are shared among as many warps as there can be.

@@ -9,9 +9,9 @@
 //! With `B` blocks of a launch and `P` multiprocessors, `n = P / B` pieces cost `(1 + l + t) chunks B / P`, where `l` and `t` are
 //! the parts of a rule's work that its local rule and its transition do: .4 and 0 for linear attention, .3 and 0 for GLA, .6
 //! and .6 for the gated delta rule, counted in the simulator as well. So the plan pays where `P / B` is above `1 + l + t` and
-//! sequences have many chunks for each piece. With K = V = 128 on 132 multiprocessors that is up to 26 heads of a sequence of 8192
-//! tokens for the gated delta rule, and 33 of longer ones (2048 tokens are too few); for linear attention 44 heads of 1024 tokens, and
-//! 66 of 8192. A model, not a measurement.
+//! sequences have many chunks for each piece. With K = V = 128 on 132 multiprocessors that is up to 44 heads of a sequence of 8192
+//! tokens for the gated delta rule, and 33 of one of 2048 (1024 tokens are too few); for linear attention 66 heads from 1024 tokens
+//! on. A model, not a measurement.
 
 use crate::arch::Arch;
 use crate::fused;
@@ -86,7 +86,7 @@ impl Cost {
     /// fused plan is as fast. For `pairs` of a sequence of `tokens` tokens and a state head.
     pub fn pays(&self, pairs: usize, tokens: usize, multiprocessors: usize) -> Option<(usize, f64)> {
         let chunks = tokens.div_ceil(self.chunk);
-        let fused = fused::COLUMNS.map(|c| self.launched(self.columns.0, c, pairs, multiprocessors));
+        let fused = fused::COLUMNS.map(|c| fused::chunk_cost(self.columns.0, c, pairs, multiprocessors));
         let fused = fused.into_iter().fold(f64::INFINITY, f64::min) * chunks as f64;
         let most = (multiprocessors / pairs.max(1)).min(chunks);
         let of = |pieces: usize| {
@@ -99,16 +99,10 @@ impl Cost {
     /// The time of `pieces` pieces of `chunks` chunks.
     fn segmented(&self, pieces: usize, chunks: usize, pairs: usize, multiprocessors: usize) -> f64 {
         let widest = fused::COLUMNS[0];
-        let of = |columns: usize| self.launched(columns, widest, pairs * pieces, multiprocessors);
+        let of = |values: usize| fused::chunk_cost(values, widest, pairs * pieces, multiprocessors);
         let (local, transition) = self.parts;
         let walks = (1.0 + local) * of(self.columns.0) + transition * of(self.columns.1);
         chunks as f64 * walks + pieces as f64 * self.step + self.launches * LAUNCH
-    }
-
-    /// A chunk of a launch with blocks of at most as many columns, in chunks of a block that has all the machine.
-    fn launched(&self, values: usize, columns: usize, pairs: usize, multiprocessors: usize) -> f64 {
-        let whole = fused::chunk_cost(values, fused::COLUMNS[0], 1, usize::MAX);
-        fused::chunk_cost(values, columns, pairs, multiprocessors) as f64 / whole as f64
     }
 }
 
