@@ -34,6 +34,7 @@ mod limits;
 mod own;
 mod product;
 mod ranges;
+mod scales;
 mod segmented;
 mod split;
 mod teams;

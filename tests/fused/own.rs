@@ -1,6 +1,7 @@
 //! Rules that nobody tuned for: written here, in the shapes that the class of the plan allows and the catalogue does not have.
 
 use crate::case::parse;
+use crate::scales;
 use crate::teams;
 use chunkwise::Rule;
 use std::sync::Arc;
@@ -372,6 +373,7 @@ pub(crate) fn rules() -> Vec<Arc<Rule>> {
         .chain(teams::SHAPES)
         .chain(teams::TEAMS)
         .chain(teams::COMPOSED)
+        .chain(scales::SCALES)
         .map(|text| parse(&format!("#[rule]\n{text}")))
         .collect()
 }

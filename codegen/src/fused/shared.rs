@@ -16,8 +16,8 @@ pub enum Region {
     Decayed(usize, Part),
     /// The tile of a square.
     Square(usize, Part),
-    /// The float square that inverses are made in.
-    Exact,
+    /// The float square that an inverse is made in, by position in [`Plan::squares`].
+    Exact(usize),
     /// The tile that outputs leave through.
     Output,
     /// Rows of reads for the epilogue.
@@ -82,7 +82,7 @@ impl Region {
     /// The one phase that uses it, where there is just one whatever the rule.
     pub(super) fn phase(self) -> Option<Phase> {
         match self {
-            Region::Exact | Region::Own(_) | Region::Number(_) => Some(Phase::Before),
+            Region::Exact(_) | Region::Own(_) | Region::Number(_) => Some(Phase::Before),
             Region::Found(..) | Region::Solved(..) | Region::Vector(_) | Region::Pointers => {
                 Some(Phase::Carry)
             }
@@ -101,9 +101,8 @@ impl Plan {
     /// The same of a kernel of every phase.
     pub(super) fn all_regions(&self) -> Vec<(Region, u32)> {
         let mut all = self.tiles();
-        if let Some(rows) = self.exact_rows() {
-            all.push((Region::Exact, rows * (rows + 8) * 4));
-        }
+        let inverses = self.squares.iter().enumerate().filter(|(_, s)| s.inverse_of.is_some());
+        all.extend(inverses.map(|(at, s)| (Region::Exact(at), s.rows * (s.rows + 8) * 4)));
         match (&self.epilogue, self.output) {
             (Some(epilogue), _) => {
                 let reads = epilogue.reads.iter().enumerate();
@@ -224,11 +223,6 @@ impl Plan {
     /// Bytes of shared memory.
     pub fn shared(&self) -> u32 {
         self.regions().iter().map(|(region, bytes)| bytes * self.depth(*region)).sum()
-    }
-
-    /// Rows of the float square that inverses are made in.
-    pub fn exact_rows(&self) -> Option<u32> {
-        self.squares.iter().filter(|s| s.inverse_of.is_some()).map(|s| s.rows).max()
     }
 
     /// Numbers that the rows of a matrix of reads take, for the epilogue.

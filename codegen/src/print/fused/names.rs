@@ -5,7 +5,7 @@ use super::super::names::Names;
 use super::handed::HandedNames;
 use super::substitution::{SubstitutionNames, row_names};
 use crate::dtype::DType;
-use crate::fused::{Clock, ClockKind, ClockPart, Number, Operand, Owner, Part, Plan, Substitution};
+use crate::fused::{Clock, ClockKind, ClockPart, Number, Operand, Owner, Part, Plan, Square, Substitution};
 use crate::kernel::Spec;
 use crate::layout;
 use crate::namer::Namer;
@@ -54,8 +54,8 @@ pub(super) struct Fused<'a> {
     pub(super) own: Vec<String>,
     /// By [`Plan::squares`].
     pub(super) squares: Vec<TileName>,
-    /// The float square that inverses are made in.
-    pub(super) exact: String,
+    /// By [`Plan::squares`]: the float square that it is made in, where it is an inverse.
+    pub(super) exact: Vec<Option<String>>,
     pub(super) warp: String,
     pub(super) column: String,
     pub(super) first: String,
@@ -144,6 +144,12 @@ impl Fused<'_> {
     /// `bf16_pair` or `f16_pair`.
     pub(super) fn operand(&self) -> &'static str {
         if self.plan.operand == DType::BF16 { "bf16_pair" } else { "f16_pair" }
+    }
+
+    /// The float square that an inverse is made in.
+    pub(super) fn exact(&self, square: &Square) -> &str {
+        let named = self.plan.squares.iter().zip(&self.exact).find(|(s, _)| s.node == square.node);
+        named.and_then(|(_, name)| name.as_deref()).unwrap_or_default()
     }
 
     /// A name that nothing has yet.
@@ -320,8 +326,9 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         None => tile_name(n, "gram", plan.square_split(s)),
     });
     let squares = squares.collect();
-    let [exact, warp, column, first, count, there, line] =
-        ["exact", "warp", "column", "first", "count", "there", "line"].map(|wish| n.fresh(wish));
+    let exact = plan.squares.iter().map(|s| s.inverse_of.map(|_| n.fresh("exact"))).collect();
+    let [warp, column, first, count, there, line] =
+        ["warp", "column", "first", "count", "there", "line"].map(|wish| n.fresh(wish));
     let reads = plan.epilogue.iter().flat_map(|e| &e.reads).map(|_| n.fresh("reads")).collect();
     let output = plan.output.map_or_else(|| n.fresh("output_tile"), |o| operands[o].high.clone());
     let mut of = |program: &'a Program| {

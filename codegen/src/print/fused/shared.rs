@@ -64,7 +64,7 @@ pub(super) fn region_name<'a>(fused: &'a Fused<'_>, region: Region) -> (Option<T
             let ty = if plan.is_fine(square) { Type::Fine } else { Type::Tile };
             (Some(ty(square.columns)), fused.squares[at].part(part))
         }
-        Region::Exact => (plan.exact_rows().map(Type::Square), &fused.exact),
+        Region::Exact(at) => (Some(Type::Square(plan.squares[at].rows)), fused.exact(&plan.squares[at])),
         Region::Output => (Some(Type::Tile(plan.columns(plan.dims.1))), &fused.output),
         Region::Read(at) => {
             let node = plan.epilogue.as_ref().map(|e| plan.chunk.node(e.reads[at]).columns);

@@ -66,10 +66,13 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     if all.is_empty() {
         return;
     }
-    for (square, tile) in plan.squares.iter().zip(&fused.squares).filter(|(s, _)| s.inverse_of.is_some()) {
-        fused.barrier(Phase::Before, w);
-        let to = whole_tile(fused, square, tile);
-        w.line(format_args!("merge_blocks<{}, {}>({to}, {});", fused.operand(), warps, fused.exact));
+    let inverses = plan.squares.iter().zip(&fused.squares).filter(|(s, _)| s.inverse_of.is_some());
+    for (nth, (square, tile)) in inverses.enumerate() {
+        if nth == 0 {
+            fused.barrier(Phase::Before, w);
+        }
+        let (to, exact) = (whole_tile(fused, square, tile), fused.exact(square));
+        w.line(format_args!("merge_blocks<{}, {}>({to}, {exact});", fused.operand(), warps));
     }
     // Two crews meet anyway.
     if plan.preparing == 0 {
@@ -267,7 +270,7 @@ fn fill(fused: &Fused<'_>, rows: &Rows<'_>, w: &mut Writer) {
 fn store(fused: &Fused<'_>, (square, tile): (&Square, &TileName), (sum, row): (&str, &str), w: &mut Writer) {
     let e = fused.operand();
     if square.inverse_of.is_some() {
-        let (to, exact) = (whole_tile(fused, square, tile), &fused.exact);
+        let (to, exact) = (whole_tile(fused, square, tile), fused.exact(square));
         w.line(format_args!("store_parts<{e}>({exact}, {sum}, {row});"));
         return w.line(format_args!("invert_block<{e}>({to}, {exact}, {row});"));
     }
