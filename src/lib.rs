@@ -48,7 +48,7 @@ pub use chunkwise_codegen::Arch;
 pub use chunkwise_dsl::rule::Rule;
 pub use chunkwise_macros::rule;
 pub use chunkwise_runtime::{
-    Bind, Bindings, Data, Device, Element, Error, Executable, Options, PlanChoice, Precision, Prepared,
+    Bind, Bindings, Cold, Data, Device, Element, Error, Executable, Options, PlanChoice, Precision, Prepared,
     Queue, Requests, Result, RuleExt, Slot, Tensor, Tensors, View, io,
 };
 

@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 use chunkwise_codegen::arch::Arch;
 
 use crate::cache::{Cache, Recipe};
-use crate::nvrtc::{Binary, Nvrtc};
+use crate::nvrtc::{Binary, Busy, Nvrtc};
 use crate::{Error, Result};
 
 /// A text to compile.
@@ -49,6 +49,15 @@ pub trait Compile: Send + Sync {
     /// # Errors
     /// As [`Nvrtc::compile`].
     fn compile(&self, source: &Source, arch: Arch) -> Result<Binary>;
+
+    /// Has exit wait for another thread, which compiles, as long as what this gives lives; `None` where a process may end at
+    /// any time.
+    ///
+    /// # Errors
+    /// As [`Compile::compile`].
+    fn hold_exit(&self, _arch: Arch) -> Result<Option<Busy>> {
+        Ok(None)
+    }
 }
 
 impl Compile for Nvrtc {
@@ -58,6 +67,10 @@ impl Compile for Nvrtc {
 
     fn compile(&self, source: &Source, arch: Arch) -> Result<Binary> {
         Nvrtc::compile(self, &source.text, &source.name, arch, &source.options)
+    }
+
+    fn hold_exit(&self, arch: Arch) -> Result<Option<Busy>> {
+        Nvrtc::hold_exit(self, arch).map(Some)
     }
 }
 
@@ -78,6 +91,10 @@ impl Compile for LazyNvrtc {
 
     fn compile(&self, source: &Source, arch: Arch) -> Result<Binary> {
         Compile::compile(self.get()?, source, arch)
+    }
+
+    fn hold_exit(&self, arch: Arch) -> Result<Option<Busy>> {
+        self.get()?.hold_exit(arch).map(Some)
     }
 }
 
@@ -119,14 +136,38 @@ impl Jit {
 
     /// The same for several texts, all at one time.
     pub fn compile_all(&self, sources: &[Source], arch: Arch) -> Vec<Result<Arc<Binary>>> {
-        let Some((first, others)) = sources.split_first() else { return Vec::new() };
         std::thread::scope(|scope| {
-            let others: Vec<_> =
-                others.iter().map(|source| scope.spawn(move || self.compile(source, arch))).collect();
+            let begin = |source| scope.spawn(move || self.compile(source, arch));
+            let threads: Vec<_> = sources.iter().map(begin).collect();
             let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
                 thread.join().unwrap_or_else(|_| Err(Error::bug("the compiler's thread panicked")))
             };
-            std::iter::once(self.compile(first, arch)).chain(others.into_iter().map(join)).collect()
+            threads.into_iter().map(join).collect()
+        })
+    }
+
+    /// The same, but for a binary that nobody has to compile: from memory or from disk.
+    pub fn kept(&self, source: &Source, arch: Arch) -> Option<Arc<Binary>> {
+        let recipe = Recipe::of(source, arch);
+        self.cache.kept(&recipe, || self.compiler.version().ok())
+    }
+
+    /// Compiles texts on a thread of their own. A process that exits meanwhile waits for the thread, so that what it compiles is on
+    /// disk for the next.
+    ///
+    /// # Errors
+    /// Those of the compiler, where it cannot begin. Those of the texts are in the result.
+    pub fn compile_behind(self: &Arc<Self>, sources: Vec<Source>, arch: Arch) -> Result<Arc<Behind>> {
+        let busy = self.compiler.hold_exit(arch)?;
+        let (jit, behind) = (self.clone(), Arc::new(Behind::default()));
+        let result = behind.clone();
+        let work = move || {
+            let _busy = busy;
+            result.0.set(jit.compile_all(&sources, arch)).unwrap_or_default();
+        };
+        let thread = std::thread::Builder::new().name("compile".to_owned()).spawn(work);
+        thread.map(|_detached| behind).map_err(|error| {
+            Error::limitation(format!("no thread can be started: {error}"), "let runs wait for their kernels")
         })
     }
 
@@ -138,6 +179,22 @@ impl Jit {
     /// The cache.
     pub fn cache(&self) -> &Cache {
         &self.cache
+    }
+}
+
+/// Binaries to come; see [`Jit::compile_behind`].
+#[derive(Debug, Default)]
+pub struct Behind(OnceLock<Vec<Result<Arc<Binary>>>>);
+
+impl Behind {
+    /// The binaries, in the order of their texts, once all are there.
+    pub fn get(&self) -> Option<&[Result<Arc<Binary>>]> {
+        self.0.get().map(Vec::as_slice)
+    }
+
+    /// Waits for them.
+    pub fn wait(&self) -> &[Result<Arc<Binary>>] {
+        self.0.wait()
     }
 }
 

@@ -38,7 +38,7 @@ pub use error::{Error, Message, Messages, Result};
 pub use executable::Executable;
 #[cfg(any(feature = "cuda", feature = "sim"))]
 pub use gpu::null::Requests;
-pub use options::{Options, PlanChoice, Precision};
+pub use options::{Cold, Options, PlanChoice, Precision};
 #[cfg(any(feature = "cuda", feature = "sim"))]
 pub use prepared::{Prepared, Queue, Slot};
 pub use tensor::{Data, Element, Tensor};

@@ -92,6 +92,33 @@ impl FromStr for PlanChoice {
     }
 }
 
+/// What a run does whose kernels are not compiled yet. A launch that is prepared always waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
+pub enum Cold {
+    /// As the device has it: on a GPU [`Cold::StandIn`], in the simulator [`Cold::Wait`].
+    #[default]
+    Auto,
+    /// Runs what is ready sooner, while a thread of its own compiles: any plan among those to choose from that is loaded for these
+    /// sizes and this type, or the token loop, whose kernel compiles in a fraction of the time. The chosen plan runs as soon as it
+    /// is compiled; until then results are right but not of the same bits. A plan that is named has no other to stand in for it,
+    /// but other columns of a block may.
+    StandIn,
+    /// Waits for the chosen plan, so that every run of these options on these tensors gives the same bits.
+    Wait,
+}
+
+impl Cold {
+    /// Whether runs wait, on a device where kernels stand in or not unless told otherwise.
+    #[cfg(any(feature = "cuda", feature = "sim"))]
+    pub(crate) fn waits(self, stands_in: bool) -> bool {
+        match self {
+            Cold::Auto => !stands_in,
+            Cold::StandIn => false,
+            Cold::Wait => true,
+        }
+    }
+}
+
 /// How to run a rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
@@ -111,6 +138,8 @@ pub struct Options {
     /// The most value columns of a block, in chunkwise plans on a GPU: 16 to 128. `None` leaves it to the device: fewer where
     /// there are few sequences and heads.
     pub columns: Option<usize>,
+    /// What a run does whose kernels are not compiled yet.
+    pub cold: Cold,
 }
 
 impl Options {
@@ -135,6 +164,7 @@ impl Default for Options {
             precision: Precision::Fast,
             piece: None,
             columns: None,
+            cold: Cold::Auto,
         }
     }
 }

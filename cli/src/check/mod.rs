@@ -18,7 +18,7 @@ pub mod random;
 pub mod roles;
 
 use cases::Case;
-use chunkwise::{Device, Element, Error, Options, PlanChoice, Rule, RuleExt, Tensor, Tensors};
+use chunkwise::{Cold, Device, Element, Error, Options, PlanChoice, Rule, RuleExt, Tensor, Tensors};
 use chunkwise_codegen::Precision;
 use chunkwise_codegen::dtype::DType;
 
@@ -75,6 +75,8 @@ pub fn run(setup: &Setup<'_>, plan: PlanChoice, case: &Case, seed: u64) -> Resul
         chunk: setup.chunk,
         dtype: Some(element(setup.dtype)),
         precision: setup.precision,
+        // Another plan's results would prove nothing.
+        cold: Cold::Wait,
         ..Options::default()
     };
     let mut executable = setup.rule.on(&setup.device)?.with_options(options);

@@ -9,7 +9,7 @@ use crate::commands::note_chunk_without_chunks;
 use crate::failure::Outcome;
 use crate::output::Output;
 use crate::{counters, source};
-use chunkwise::{Device, Options, PlanChoice, RuleExt, Tensors, io};
+use chunkwise::{Cold, Device, Options, PlanChoice, RuleExt, Tensors, io};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::time::Duration;
@@ -49,6 +49,8 @@ fn options(arguments: &Run) -> Outcome<Options> {
         dtype: arguments.dtype.map(element),
         precision: arguments.precision.into(),
         columns: arguments.columns,
+        // A process of one run gives the same bits whatever is compiled already.
+        cold: Cold::Wait,
         ..Options::default()
     })
 }

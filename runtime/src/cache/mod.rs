@@ -160,6 +160,30 @@ impl Cache {
         Ok(binary)
     }
 
+    /// The binary in memory or on disk, if it is there, under the compiler's version, or any where there is no compiler. One that
+    /// another thread is about to get is not there yet.
+    pub(crate) fn kept(
+        &self,
+        recipe: &Recipe,
+        version: impl FnOnce() -> Option<String>,
+    ) -> Option<Arc<Binary>> {
+        let slot = held(&self.slots).entry(recipe.hash.clone()).or_default().clone();
+        let mut slot = slot.try_lock().ok()?;
+        if slot.is_none() {
+            *slot = self.read(recipe, version()).map(Arc::new);
+        }
+        slot.clone()
+    }
+
+    /// The binary on disk that this version of the compiler made, or any.
+    fn read(&self, recipe: &Recipe, version: Option<String>) -> Option<Binary> {
+        let Some(version) = version else { return self.read_of_any_compiler(recipe) };
+        match self.disk.as_ref()?.read(&recipe.key(&version)) {
+            Ok(Found::Entry(entry)) => Some(entry.binary),
+            _ => None,
+        }
+    }
+
     /// The binary on disk, or the one that `make` makes, which is then published. Of several processes that want one
     /// kernel, one makes it and the others wait.
     pub(crate) fn read_or_make(

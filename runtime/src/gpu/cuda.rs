@@ -93,6 +93,10 @@ impl Driver for Cuda {
         &[]
     }
 
+    fn stands_in(&self) -> bool {
+        true
+    }
+
     /// Loads the machine code and asks for the shared memory that it needs.
     fn load(&self, binary: &Binary, kernel: &Kernel) -> Result<CudaFunction> {
         let module = self.context.load_module(Ptx::from_binary(binary.cubin.clone()));

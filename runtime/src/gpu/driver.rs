@@ -38,6 +38,9 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync {
     /// Options of the compiler beyond ours.
     fn compiler_options(&self) -> &'static [&'static str];
 
+    /// Whether runs are in a hurry, so that other kernels stand in for those that are not compiled yet ([`super::kernels`]).
+    fn stands_in(&self) -> bool;
+
     /// Makes a compiled kernel ready to be launched.
     ///
     /// # Errors

@@ -53,6 +53,10 @@ impl Driver for Null {
         &[]
     }
 
+    fn stands_in(&self) -> bool {
+        true
+    }
+
     fn load(&self, _: &Binary, _: &Kernel) -> Result<()> {
         Ok(())
     }

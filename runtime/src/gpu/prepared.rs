@@ -60,7 +60,7 @@ impl<D: Driver> Gpu<D> {
         options: &Options,
         queue: &mut D::Queue,
     ) -> Result<Prepared<D>> {
-        let (problem, loaded, piece) = self.checked(bindings, options, Pass::Forward)?;
+        let (problem, loaded, piece) = self.checked(bindings, options, Pass::Forward, true)?;
         let launches = Launches::new(loaded);
         self.check_types(&problem, &launches, bindings)?;
         let layout = &problem.layout;

@@ -71,6 +71,10 @@ impl Driver for Simulator {
         &["-lineinfo"]
     }
 
+    fn stands_in(&self) -> bool {
+        false
+    }
+
     fn load(&self, binary: &Binary, kernel: &Kernel) -> Result<machine::Kernel> {
         decoded(&binary.ptx, &kernel.name)
     }

@@ -17,6 +17,7 @@
 
 mod binary;
 mod error;
+mod exit;
 mod files;
 mod library;
 mod log;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use chunkwise_codegen::arch::Arch;
 
 pub use binary::{Binary, KernelResources};
+pub use exit::Busy;
 pub use search::{Outcome, Searched, data_folder};
 
 use crate::Error;
@@ -119,7 +121,9 @@ impl Nvrtc {
         self.check_arch(arch)?;
         let file = format!("{name}.cu");
         let program = Program::new(&self.api, text, &file)?;
+        let _busy = Busy::begin()?;
         let verdict = program.compile(&Self::command_line(arch, options))?;
+        exit::register();
         let log = log::without_timings(&program.log()?);
         if let Err(error) = verdict {
             // Without a log there is nothing that speaks of the text: the library itself failed.
@@ -131,6 +135,18 @@ impl Nvrtc {
         }
         let resources = log::resources(&log);
         Ok(Binary { cubin: program.cubin()?, ptx: program.ptx()?, log, resources })
+    }
+
+    /// Has exit wait for another thread, which compiles. Exit waits from the first compilation of a process on, so that this is one
+    /// of nothing where there was none yet.
+    ///
+    /// # Errors
+    /// As [`Nvrtc::compile`].
+    pub fn hold_exit(&self, arch: Arch) -> Result<Busy, Error> {
+        if !exit::waits() {
+            self.compile("extern \"C\" __global__ void nothing() {}", "nothing", arch, &[])?;
+        }
+        Busy::begin()
     }
 
     fn check_arch(&self, arch: Arch) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! Running rules on devices: one test binary, so that what its modules share is compiled once.
 
+#[cfg(feature = "sim")]
+mod behind;
 mod common;
 mod cpu;
 #[cfg(feature = "cuda")]

@@ -64,6 +64,10 @@ impl Driver for Scribe {
         &[]
     }
 
+    fn stands_in(&self) -> bool {
+        false
+    }
+
     fn load(&self, _: &Binary, _: &Kernel) -> Result<()> {
         Ok(())
     }
