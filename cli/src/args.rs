@@ -339,8 +339,8 @@ pub struct Bench {
     /// Which of the project's targets the fused kernels miss
     #[arg(long)]
     pub targets: bool,
-    /// Only how long the first result takes to be ready for launch: derived, printed and compiled, or read from the cache on
-    /// disk; at K = V = 64 and 128 where no sizes are given
+    /// Only how long a rule takes to be ready: its first run, which does not wait for the plan that suits it, and each plan's
+    /// kernels, derived, printed and compiled, or read from the cache on disk; at K = V = 64 and 128 where no sizes are given
     #[arg(long, conflicts_with_all = ["beside", "json", "detail", "targets", "tokens", "heads", "batch", "columns", "device"])]
     pub first: bool,
 }

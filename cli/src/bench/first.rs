@@ -1,24 +1,28 @@
-//! How long the first result of a rule takes to be ready for launch: a rule that was never seen, and one whose kernels lie in
-//! the cache on disk.
+//! How long a rule takes to be ready: its first result, then each of its plans, never seen or in the cache on disk.
 //!
 //! ```text
-//! rule            plan   sizes             kernels  derive, print  NVRTC  first  from disk
-//! gated_deltanet  fused  K = 128, V = 128        1            2.1  412.0  414.1        2.9
+//! rule            plan   sizes             kernels  derive, print  NVRTC  ready  from disk  first run
+//! gated_deltanet  fused  K = 128, V = 128        1            2.1  412.0  414.1        2.9      188.6
 //! ```
 //!
 //! Kernels of a plan are compiled side by side. What lies on disk is known by its text, so that the text is derived and printed
-//! in both cases. NVRTC is opened before, once a process; on a GPU the driver's own loading comes on top.
+//! in both cases. The first run is a run of a rule that was never seen, on a machine that does nothing, and does not wait for the
+//! plan that suits it: another stands in ([`Cold::StandIn`]). NVRTC is opened before, once a process; on a GPU the driver's own
+//! loading comes on top.
 
-use super::text;
+use super::{inputs, text};
+use crate::check::element;
 use crate::failure::{Failure, Outcome};
 use crate::table::{Align, table};
-use chunkwise::{Arch, Error, Rule};
+use chunkwise::{Arch, Cold, Device, Error, Options, Rule, RuleExt};
 use chunkwise_codegen::kernel::Spec;
 use chunkwise_codegen::{DType, Plan};
 use chunkwise_runtime::cache::Cache;
 use chunkwise_runtime::jit::{Jit, Source};
 use chunkwise_runtime::nvrtc::Nvrtc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// How often what takes little is repeated; the least counts, since others use the machine too.
 const REPEATS: usize = 5;
@@ -40,6 +44,8 @@ pub struct First {
     pub compile: Duration,
     /// From the texts to binaries that lie on disk.
     pub read: Duration,
+    /// The rule's first run, under whichever plan is ready first.
+    pub run: Duration,
 }
 
 impl First {
@@ -54,7 +60,7 @@ impl First {
     }
 }
 
-/// Times one plan of a rule, with a cache of its own.
+/// Times one plan of a rule, with a cache of its own. `run` is the time of the rule's first run.
 ///
 /// # Errors
 /// A limitation where the plan has no kernel for it; what NVRTC says of the kernels, which is our bug; a cache folder that
@@ -65,6 +71,7 @@ pub fn first(
     sizes: &[usize],
     (arch, dtype): (Arch, DType),
     nvrtc: &Nvrtc,
+    run: Duration,
 ) -> Outcome<First> {
     let timeline = rule.timeline.as_ref().map_err(|why| {
         Error::limitation(
@@ -78,12 +85,7 @@ pub fn first(
     let source =
         |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned(), options: Vec::new() };
     let sources: Vec<Source> = schedule.kernels.iter().map(|k| source(&k.name, &k.source)).collect();
-    let folder = tempfile::tempdir().map_err(|error| {
-        Failure::mistake(
-            format!("no folder for temporary files can be made: {error}"),
-            "see whether the disk is full",
-        )
-    })?;
+    let folder = folder()?;
     let compiled = |_| {
         let jit = Jit::new(nvrtc.clone(), Cache::at(folder.path()));
         let begin = Instant::now();
@@ -104,6 +106,42 @@ pub fn first(
         emit,
         compile,
         read,
+        run,
+    })
+}
+
+/// Tokens of the run: chunks pay.
+const TOKENS: usize = 256;
+
+/// Times the first run of a rule, with a cache of its own.
+///
+/// # Errors
+/// As [`first`].
+pub fn first_run(
+    rule: &Rule,
+    sizes: &[usize],
+    (arch, dtype): (Arch, DType),
+    nvrtc: &Nvrtc,
+) -> Outcome<Duration> {
+    let (folder, inputs) = (folder()?, inputs::drawn(rule, sizes, TOKENS)?);
+    let jit = Arc::new(Jit::new(nvrtc.clone(), Cache::at(folder.path())));
+    let with = |cold| Options { dtype: Some(element(dtype)), cold, ..Options::default() };
+    let begin = Instant::now();
+    let executable = rule.on(&Device::null(arch))?.with_jit(jit).with_options(with(Cold::StandIn));
+    executable.forward(&inputs)?;
+    let time = begin.elapsed();
+    // What compiles behind would take time from the next measurement.
+    executable.with_options(with(Cold::Wait)).forward(&inputs)?;
+    Ok(time)
+}
+
+/// A folder for a cache.
+fn folder() -> Outcome<TempDir> {
+    tempfile::tempdir().map_err(|error| {
+        Failure::mistake(
+            format!("no folder for temporary files can be made: {error}"),
+            "see whether the disk is full",
+        )
     })
 }
 
@@ -124,16 +162,17 @@ fn least<T>(work: impl Fn() -> T) -> (Duration, T) {
 /// The table, in milliseconds.
 pub fn rows(all: &[First]) -> String {
     use Align::{Left, Right};
-    let head = ["rule", "plan", "sizes", "kernels", "derive, print", "NVRTC", "first", "from disk"];
+    let head =
+        ["rule", "plan", "sizes", "kernels", "derive, print", "NVRTC", "ready", "from disk", "first run"];
     let cells = |first: &First| {
         let ms = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1e3);
         let [plan, kernels] = [first.plan.to_string(), first.kernels.to_string()];
-        let times = [first.emit, first.compile, first.cold(), first.from_disk()].map(ms);
+        let times = [first.emit, first.compile, first.cold(), first.from_disk(), first.run].map(ms);
         [vec![first.rule.clone(), plan, first.sizes.clone(), kernels], times.to_vec()].concat()
     };
     let head = head.map(String::from).to_vec();
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(all.iter().map(cells)).collect();
-    table(&[Left, Left, Left, Right, Right, Right, Right, Right], &rows)
+    table(&[Left, Left, Left, Right, Right, Right, Right, Right, Right], &rows)
 }
 
 #[cfg(test)]
@@ -151,10 +190,11 @@ mod tests {
             emit: ms(2),
             compile: ms(300),
             read: ms(1),
+            run: ms(90),
         };
         let expected = "\
-rule  plan   sizes           kernels  derive, print  NVRTC  first  from disk
-gla   fused  K = 64, V = 64        1            2.0  300.0  302.0        3.0
+rule  plan   sizes           kernels  derive, print  NVRTC  ready  from disk  first run
+gla   fused  K = 64, V = 64        1            2.0  300.0  302.0        3.0       90.0
 ";
         assert_eq!(rows(&[first]), expected);
     }

@@ -84,10 +84,20 @@ fn first(arguments: &Arguments, output: &mut Output) -> Outcome {
         let rule = found.rule();
         for &size in usual {
             let sizes = dims::sizes(&rule.signature, &of_rule(rule, &rules, given), |_| size)?;
+            let of = (arch, arguments.dtype);
+            let run = match first::first_run(rule, &sizes, of, &nvrtc) {
+                Ok(run) => run,
+                Err(Failure::Error(why @ Error::Limitation(_))) => {
+                    refused.push((rule.signature.name.clone(), why));
+                    bar.inc(plans.len() as u64);
+                    continue;
+                }
+                Err(other) => return Err(other),
+            };
             for &plan in plans {
                 let name = format!("{}, {plan}", rule.signature.name);
                 bar.set_message(name.clone());
-                match first::first(rule, plan, &sizes, (arch, arguments.dtype), &nvrtc) {
+                match first::first(rule, plan, &sizes, of, &nvrtc, run) {
                     Ok(one) => all.push(one),
                     // One of a rule and plan is enough: no size mends it, but in rare cases.
                     Err(Failure::Error(why @ Error::Limitation(_))) => {
