@@ -109,7 +109,15 @@ fn sequences(source: &mut Source) -> Sequences {
 
 fn options(plan: PlanChoice, element: Element, spec: &Spec) -> Options {
     let Spec { precision, chunk, columns, .. } = *spec;
-    Options { plan, dtype: Some(element), precision, chunk, columns: Some(columns), piece: Some(32) }
+    Options {
+        plan,
+        dtype: Some(element),
+        precision,
+        chunk,
+        columns: Some(columns),
+        piece: Some(32),
+        ..Options::default()
+    }
 }
 
 fn forward(executable: &Executable, inputs: &Tensors) -> Result<Arrays, Error> {
