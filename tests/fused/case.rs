@@ -151,6 +151,7 @@ impl Case {
             chunk: self.chunk,
             piece: self.piece,
             columns: Some(self.columns),
+            ..Options::default()
         };
         let executable = self.rule.on(&Device::sim(self.arch));
         let executable = executable.unwrap_or_else(|error| panic!("{}: {error}", self.label()));
