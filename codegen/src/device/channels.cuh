@@ -119,7 +119,7 @@ __device__ __forceinline__ bool stand_apart(int read, int write, int half) {
 template <typename E, int READS, int WRITES, unsigned READ_AFTER, unsigned WRITE_AFTER, int N, int K, int COLUMNS>
 __device__ __forceinline__ void multiply_pairs(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> l, int block, int half) {
     const int lane = threadIdx.x % 32;
-    const char *at = l.at(block * 16 * READS + lane % 8 + lane / 16 * 8, block * 16 * WRITES + lane / 8 % 2 * 8);
+    const unsigned at = shared_at(l.at(block * 16 * READS + lane % 8 + lane / 16 * 8, block * 16 * WRITES + lane / 8 % 2 * 8));
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
 #pragma unroll

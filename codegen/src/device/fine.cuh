@@ -71,7 +71,7 @@ __device__ __forceinline__ void round_group(unsigned (&x)[2][4], const float (&a
 
 // Four 8 x 8 matrices of 16-bit numbers, transposed, as they are; see load_matrices.
 template <typename E>
-__device__ __forceinline__ void load_wide_pairs(float (&y)[4][2], const char *row) {
+__device__ __forceinline__ void load_wide_pairs(float (&y)[4][2], unsigned row) {
     unsigned x[4];
     load_transposed(x, row);
 #pragma unroll
@@ -83,7 +83,7 @@ __device__ __forceinline__ void load_wide_pairs(float (&y)[4][2], const char *ro
 
 // Adds what rounding lost of them; tf32 keeps some of it.
 template <typename E>
-__device__ __forceinline__ void add_wide_pairs(float (&y)[4][2], const char *row) {
+__device__ __forceinline__ void add_wide_pairs(float (&y)[4][2], unsigned row) {
     float x[4][2];
     load_wide_pairs<E>(x, row);
 #pragma unroll
@@ -97,7 +97,7 @@ __device__ __forceinline__ void add_wide_pairs(float (&y)[4][2], const char *row
 template <typename E, int N, int K, int COLUMNS, typename... TILES>
 __device__ __forceinline__ void multiply_fine_columns(float (&d)[N][4], const float (&a)[K][4], Tile<COLUMNS> b,
                                                       const TILES &...rest) {
-    const int lane = this_thread() % 32;
+    const int lane = this_thread() % 32, row = lane % 16, column = lane / 16 * 8;
 #pragma unroll
     for (int k = 0; k < K / 2; ++k) {
         unsigned x[2][4];
@@ -105,8 +105,9 @@ __device__ __forceinline__ void multiply_fine_columns(float (&d)[N][4], const fl
 #pragma unroll
         for (int n = 0; n < N; n += 2) {
             float y[4][2];
-            load_wide_pairs<E>(y, b.at(k * 16 + lane % 16, n * 8 + lane / 16 * 8));
-            (add_wide_pairs<E>(y, rest.at(k * 16 + lane % 16, n * 8 + lane / 16 * 8)), ...);
+            const int here = k * 16 * b.PITCH + n * 16;
+            load_wide_pairs<E>(y, shared_at(b.at(row, column)) + here);
+            (add_wide_pairs<E>(y, shared_at(rest.at(row, column)) + here), ...);
 #pragma unroll
             for (int e = 0; e < 4; ++e) mma_tf32(d[n + e / 2], x[e % 2], y[e][0], y[e][1]);
         }

@@ -91,7 +91,7 @@ __device__ __forceinline__ void mix_between(float (&d)[N][4], const float *reads
 template <typename E, bool REST, int N, int M, int COLUMNS>
 __device__ __forceinline__ void multiply_state(float (&d)[N][4], const float (&s)[M][4], Tile<COLUMNS> b) {
     const int lane = this_thread() % 32;
-    const char *at = b.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
+    const unsigned at = shared_at(b.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8));
 #pragma unroll
     for (int k = 0; k < M / 2; ++k) {
         unsigned a[4];
@@ -105,10 +105,7 @@ __device__ __forceinline__ void multiply_state(float (&d)[N][4], const float (&s
         }
 #pragma unroll
         for (int n = 0; n < N; n += 2) {
-            unsigned x[4];
-            load_matrices(x, at + n * 8 * b.PITCH + k * 32);
-            E::mma(d[n], a, x[0], x[1]);
-            E::mma(d[n + 1], a, x[2], x[3]);
+            E::template load_mma<false>(d[n], d[n + 1], a, at + n * 8 * b.PITCH + k * 32);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 // Two neighbours in one instruction: the compiler would part some of them, whose halves meet in a bank.
 __device__ __forceinline__ void store_pair(float *to, unsigned x, unsigned y) {
-    const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(to));
+    const unsigned at = shared_at(to);
     asm volatile("st.shared.v2.b32 [%0], {%1, %2};" ::"r"(at), "r"(x), "r"(y) : "memory");
 }
 
@@ -194,7 +194,11 @@ __device__ __forceinline__ void sum_before(float *x) {
 // the chunk's start, `from_start` the decay, `to_end` the decay from the row to the chunk's end. For one warp.
 template <int TOKENS, int SLOTS>
 __device__ __forceinline__ void decay_rows(const float *before, float *cumulative, float *from_start, float *to_end) {
-    for (int row = this_thread() % 32; row < TOKENS * SLOTS; row += 32) {
+    const int lane = this_thread() % 32;
+#pragma unroll 2
+    for (int first = 0; first < TOKENS * SLOTS; first += 32) {
+        const int row = first + lane;
+        if (row >= TOKENS * SLOTS) continue;
         const float here = before[row / SLOTS] + cumulative[row];
         cumulative[row] = here;
         from_start[row] = exp2_fast(here);
@@ -307,8 +311,8 @@ __device__ __forceinline__ void decay_chunk(float *all, const float *decay) {
 template <typename E, int READS, int WRITES, bool RUN, int N, int COLUMNS>
 __device__ __forceinline__ void add_gram(float (&d)[N][4], Tile<COLUMNS> reads, Tile<COLUMNS> writes, int row, int length) {
     const int lane = this_thread() % 32;
-    const char *left = reads.at(row + lane % 16, lane / 16 * 8);
-    const char *right = writes.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
+    const unsigned left = shared_at(reads.at(row + lane % 16, lane / 16 * 8));
+    const unsigned right = shared_at(writes.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8));
     const int first = row / READS, last = (row + 15) / READS;
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
@@ -320,11 +324,9 @@ __device__ __forceinline__ void add_gram(float (&d)[N][4], Tile<COLUMNS> reads, 
         float part[2][4] = {};
 #pragma unroll 4
         for (int k = 0; k < COLUMNS / 16; ++k) {
-            unsigned a[4], x[4];
+            unsigned a[4];
             load_matrices(a, left + k * 32);
-            load_matrices(x, right + n * 8 * writes.PITCH + k * 32);
-            E::mma(part[0], a, x[0], x[1]);
-            E::mma(part[1], a, x[2], x[3]);
+            E::template load_mma<false>(part[0], part[1], a, right + n * 8 * writes.PITCH + k * 32);
         }
 #pragma unroll
         for (int e = 0; e < 8; ++e) {

@@ -16,17 +16,14 @@ __device__ __forceinline__ void meet_warps() {
 template <typename E, int READS, int WRITES, int N, int K, int COLUMNS>
 __device__ __forceinline__ void multiply_earlier(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> l, int block) {
     const int lane = threadIdx.x % 32;
-    const char *at = l.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
+    const unsigned at = shared_at(l.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8));
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
         if (n / (2 * READS) != block) continue;
 #pragma unroll
         for (int k = 0; k < K; ++k) {
             if (k >= WRITES * block) continue;
-            unsigned x[4];
-            load_matrices(x, at + n * 8 * l.PITCH + k * 32);
-            E::mma(d[n], a[k], x[0], x[1]);
-            E::mma(d[n + 1], a[k], x[2], x[3]);
+            E::template load_mma<false>(d[n], d[n + 1], a[k], at + n * 8 * l.PITCH + k * 32);
         }
     }
 }

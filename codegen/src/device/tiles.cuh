@@ -21,6 +21,32 @@ struct bf16_pair {
             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
     }
+    // d and its neighbour e, with four 8 x 8 matrices of shared memory, where lane l gives the address of row l % 8 of matrix
+    // l / 8: one statement, since compilers take their time over each.
+    template <bool TRANSPOSED>
+    static __device__ __forceinline__ void load_mma(float (&d)[4], float (&e)[4], const unsigned (&a)[4], unsigned at) {
+        if constexpr (TRANSPOSED) {
+            asm volatile(
+                "{.reg .b32 b<4>; ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {b0, b1, b2, b3}, [%12]; "
+                "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%8, %9, %10, %11}, {b0, b1}, "
+                "{%0, %1, %2, %3}; "
+                "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%4, %5, %6, %7}, {%8, %9, %10, %11}, {b2, b3}, "
+                "{%4, %5, %6, %7};}"
+                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(e[0]), "+f"(e[1]), "+f"(e[2]), "+f"(e[3])
+                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(at)
+                : "memory");
+        } else {
+            asm volatile(
+                "{.reg .b32 b<4>; ldmatrix.sync.aligned.m8n8.x4.shared.b16 {b0, b1, b2, b3}, [%12]; "
+                "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%8, %9, %10, %11}, {b0, b1}, "
+                "{%0, %1, %2, %3}; "
+                "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%4, %5, %6, %7}, {%8, %9, %10, %11}, {b2, b3}, "
+                "{%4, %5, %6, %7};}"
+                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(e[0]), "+f"(e[1]), "+f"(e[2]), "+f"(e[3])
+                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(at)
+                : "memory");
+        }
+    }
 };
 
 // f16 operands; see bf16_pair.
@@ -41,6 +67,30 @@ struct f16_pair {
             "{%0, %1, %2, %3};"
             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    }
+    template <bool TRANSPOSED>
+    static __device__ __forceinline__ void load_mma(float (&d)[4], float (&e)[4], const unsigned (&a)[4], unsigned at) {
+        if constexpr (TRANSPOSED) {
+            asm volatile(
+                "{.reg .b32 b<4>; ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {b0, b1, b2, b3}, [%12]; "
+                "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%8, %9, %10, %11}, {b0, b1}, "
+                "{%0, %1, %2, %3}; "
+                "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%4, %5, %6, %7}, {%8, %9, %10, %11}, {b2, b3}, "
+                "{%4, %5, %6, %7};}"
+                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(e[0]), "+f"(e[1]), "+f"(e[2]), "+f"(e[3])
+                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(at)
+                : "memory");
+        } else {
+            asm volatile(
+                "{.reg .b32 b<4>; ldmatrix.sync.aligned.m8n8.x4.shared.b16 {b0, b1, b2, b3}, [%12]; "
+                "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%8, %9, %10, %11}, {b0, b1}, "
+                "{%0, %1, %2, %3}; "
+                "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%4, %5, %6, %7}, {%8, %9, %10, %11}, {b2, b3}, "
+                "{%4, %5, %6, %7};}"
+                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(e[0]), "+f"(e[1]), "+f"(e[2]), "+f"(e[3])
+                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(at)
+                : "memory");
+        }
     }
 };
 
@@ -76,21 +126,24 @@ struct Wide {
     __device__ __forceinline__ float *at(int row, int column) const { return base + (row * PITCH + column); }
 };
 
+// An address in shared memory as instructions take it.
+__device__ __forceinline__ unsigned shared_at(const void *at) {
+    return static_cast<unsigned>(__cvta_generic_to_shared(at));
+}
+
 // Four 8 x 8 matrices; lane l gives the address of row l % 8 of matrix l / 8.
-__device__ __forceinline__ void load_matrices(unsigned (&x)[4], const char *row) {
-    const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(row));
+__device__ __forceinline__ void load_matrices(unsigned (&x)[4], unsigned row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
-                 : "r"(at)
+                 : "r"(row)
                  : "memory");
 }
 
 // The same, each matrix transposed.
-__device__ __forceinline__ void load_transposed(unsigned (&x)[4], const char *row) {
-    const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(row));
+__device__ __forceinline__ void load_transposed(unsigned (&x)[4], unsigned row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
-                 : "r"(at)
+                 : "r"(row)
                  : "memory");
 }
 
@@ -111,7 +164,7 @@ __device__ __forceinline__ float exp2_fast(float x) {
 // Starts a copy of SIZE bytes (4, 8 or 16) to shared memory; without `there`, zeros are written and nothing is read.
 template <int SIZE>
 __device__ __forceinline__ void copy_async(char *to, const void *from, bool there) {
-    const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(to));
+    const unsigned at = shared_at(to);
     const int bytes = there ? SIZE : 0;
     if (SIZE == 16) {
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(bytes) : "memory");
@@ -300,15 +353,12 @@ __device__ __forceinline__ void pack_rest(unsigned (&a)[N / 2][4], const float (
 template <typename E, int N, int K, int COLUMNS>
 __device__ __forceinline__ void multiply_rows(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> b) {
     const int lane = this_thread() % 32;
-    const char *at = b.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
+    const unsigned at = shared_at(b.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8));
 #pragma unroll
     for (int k = 0; k < K; ++k) {
 #pragma unroll
         for (int n = 0; n < N; n += 2) {
-            unsigned x[4];
-            load_matrices(x, at + n * 8 * b.PITCH + k * 32);
-            E::mma(d[n], a[k], x[0], x[1]);
-            E::mma(d[n + 1], a[k], x[2], x[3]);
+            E::template load_mma<false>(d[n], d[n + 1], a[k], at + n * 8 * b.PITCH + k * 32);
         }
     }
 }
@@ -324,16 +374,13 @@ __device__ constexpr int blocks_before(int block) {
 template <typename E, int READS, int WRITES, int N, int K, int COLUMNS>
 __device__ __forceinline__ void multiply_lower(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> l) {
     const int lane = this_thread() % 32;
-    const char *at = l.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
+    const unsigned at = shared_at(l.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8));
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
 #pragma unroll
         for (int k = 0; k < K; ++k) {
             if (k >= blocks_before<READS, WRITES>(n / 2)) continue;
-            unsigned x[4];
-            load_matrices(x, at + n * 8 * l.PITCH + k * 32);
-            E::mma(d[n], a[k], x[0], x[1]);
-            E::mma(d[n + 1], a[k], x[2], x[3]);
+            E::template load_mma<false>(d[n], d[n + 1], a[k], at + n * 8 * l.PITCH + k * 32);
         }
     }
 }
@@ -344,16 +391,21 @@ template <typename E, int N, int K, int COLUMNS, typename... PARTS>
 __device__ __forceinline__ void multiply_columns(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> b,
                                                  const PARTS &...smaller) {
     const int lane = this_thread() % 32;
-    const char *at = b.at(lane % 16, lane / 16 * 8);
+    const unsigned at = shared_at(b.at(lane % 16, lane / 16 * 8));
 #pragma unroll
     for (int k = 0; k < K; ++k) {
 #pragma unroll
         for (int n = 0; n < N; n += 2) {
-            unsigned x[4];
-            load_transposed(x, at + k * 16 * b.PITCH + n * 16);
-            ((E::mma(d[n], smaller[k], x[0], x[1]), E::mma(d[n + 1], smaller[k], x[2], x[3])), ...);
-            E::mma(d[n], a[k], x[0], x[1]);
-            E::mma(d[n + 1], a[k], x[2], x[3]);
+            const unsigned here = at + k * 16 * b.PITCH + n * 16;
+            if constexpr (sizeof...(smaller) == 0) {
+                E::template load_mma<true>(d[n], d[n + 1], a[k], here);
+            } else {
+                unsigned x[4];
+                load_transposed(x, here);
+                ((E::mma(d[n], smaller[k], x[0], x[1]), E::mma(d[n + 1], smaller[k], x[2], x[3])), ...);
+                E::mma(d[n], a[k], x[0], x[1]);
+                E::mma(d[n + 1], a[k], x[2], x[3]);
+            }
         }
     }
 }
@@ -362,8 +414,8 @@ __device__ __forceinline__ void multiply_columns(float (&d)[N][4], const unsigne
 template <typename E, int READS, int WRITES, int N, int COLUMNS>
 __device__ __forceinline__ void gram(float (&d)[N][4], Tile<COLUMNS> reads, Tile<COLUMNS> writes, int row) {
     const int lane = this_thread() % 32;
-    const char *left = reads.at(row + lane % 16, lane / 16 * 8);
-    const char *right = writes.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8);
+    const unsigned left = shared_at(reads.at(row + lane % 16, lane / 16 * 8));
+    const unsigned right = shared_at(writes.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8));
     const int blocks = blocks_before<READS, WRITES>(row / 16);
 #pragma unroll 2
     for (int k = 0; k < COLUMNS / 16; ++k) {
@@ -372,10 +424,7 @@ __device__ __forceinline__ void gram(float (&d)[N][4], Tile<COLUMNS> reads, Tile
 #pragma unroll
         for (int n = 0; n < N; n += 2) {
             if (n / 2 >= blocks) continue;
-            unsigned x[4];
-            load_matrices(x, right + n * 8 * writes.PITCH + k * 32);
-            E::mma(d[n], a, x[0], x[1]);
-            E::mma(d[n + 1], a, x[2], x[3]);
+            E::template load_mma<false>(d[n], d[n + 1], a, right + n * 8 * writes.PITCH + k * 32);
         }
     }
 }
@@ -479,7 +528,7 @@ __device__ __forceinline__ void scale_all(float (&d)[N][4], float by) {
 template <typename E, int N, int COLUMNS>
 __device__ __forceinline__ void load_columns(float (&d)[N][4], Tile<COLUMNS> from, int column) {
     const int lane = this_thread() % 32;
-    const char *at = from.at(lane % 8 + lane / 16 * 8, column + lane / 8 % 2 * 8);
+    const unsigned at = shared_at(from.at(lane % 8 + lane / 16 * 8, column + lane / 8 % 2 * 8));
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
         unsigned x[4];
@@ -532,16 +581,17 @@ __device__ __forceinline__ void store_rows(Tile<COLUMNS> to, const float (&d)[N]
 // before `left`. For one warp.
 template <int TOKENS, int SLOTS, int RUN, typename T, int COLUMNS>
 __device__ __forceinline__ void send_columns(T *to, i64 step, Tile<COLUMNS> from, int slot, int column, int count, int left) {
-    constexpr int PIECES = 16 / RUN;
-#pragma unroll 4
-    for (int piece = this_thread() % 32; piece < TOKENS * PIECES; piece += 32) {
-        // Of eight rows the even ones first: with two pieces each they are in different banks.
-        const int row = piece / PIECES, t = row / 8 * 8 + row % 4 * 2 + row / 4 % 2;
-        const int at = column + piece % PIECES * RUN;
-        if (t < count && at < left) {
-            *reinterpret_cast<Run<T, RUN> *>(to + t * step + at) =
-                *reinterpret_cast<const Run<T, RUN> *>(from.at(t * SLOTS + slot, at));
-        }
+    constexpr int PIECES = 16 / RUN, ROWS = 32 / PIECES;
+    const int lane = this_thread() % 32, row = lane / PIECES;
+    // Of eight rows the even ones first: with two pieces each they are in different banks.
+    int t = PIECES == 2 ? row / 8 * 8 + row % 4 * 2 + row / 4 % 2 : row;
+    const int at = column + lane % PIECES * RUN;
+    if (at >= left) count = 0;
+    T *into = to + t * step + at;
+    const char *row_at = from.at(t * SLOTS + slot, at);
+#pragma unroll
+    for (int n = 0; n < TOKENS; n += ROWS, t += ROWS, into += ROWS * step, row_at += ROWS * SLOTS * from.PITCH) {
+        if (t < count) *reinterpret_cast<Run<T, RUN> *>(into) = *reinterpret_cast<const Run<T, RUN> *>(row_at);
     }
 }
 
@@ -622,7 +672,7 @@ __device__ __forceinline__ void store_floats(float *to, const float (&from)[N], 
         const int column = first + r * STRIDE;
         if (column >= COLUMNS) continue;
         if constexpr (WIDTH == 4) {
-            const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(to + column));
+            const unsigned at = shared_at(to + column);
             asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(at), "f"(from[r * 4]), "f"(from[r * 4 + 1]),
                          "f"(from[r * 4 + 2]), "f"(from[r * 4 + 3])
                          : "memory");
