@@ -1,6 +1,7 @@
 //! Evaluators, adjoint and chunkwise form of Chunkwise timelines. Knows no GPU.
 
 pub mod adjoint;
+pub mod bounds;
 mod chunk;
 pub mod data;
 pub mod eval;

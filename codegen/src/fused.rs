@@ -19,7 +19,6 @@
 //!
 //! Source: the chunkwise form of the design, `math/timeline.py`.
 
-mod bounds;
 mod channels;
 mod choose;
 mod clocks;
@@ -34,7 +33,6 @@ mod teams;
 mod verify;
 mod work;
 
-pub use bounds::{Bounds, bounds};
 pub use channels::{ChannelClock, Finding};
 pub use choose::{COLUMNS, choose, choose_parts, chunk_cost};
 pub use cut::{Cut, Hand, Held, Transfer, WHOLE};

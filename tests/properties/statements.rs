@@ -109,6 +109,9 @@ fn states(g: &mut Generator) -> bool {
 
 /// One statement about one state, with the `let`s before it.
 fn statement(g: &mut Generator, block: &mut Vec<Stmt>, coupled: bool, restless: &mut [bool]) {
+    if !coupled && g.states.len() == 2 && g.states[0].1 == g.states[1].1 && g.source.one_in(2) {
+        return side_by_side(g, block);
+    }
     let at = g.source.below(g.states.len());
     let (state, dims) = g.states[at].clone();
     match g.source.below(6) {
@@ -134,6 +137,33 @@ fn statement(g: &mut Generator, block: &mut Vec<Stmt>, coupled: bool, restless: 
             let (side, factor) = factor(g, block, &dims, coupled);
             block.push(Stmt::Affine { state, side, factor, mixes: vec![], terms });
         }
+    }
+}
+
+/// The same delta write to every state, each with a decay of its own: states that differ by those alone.
+fn side_by_side(g: &mut Generator, block: &mut Vec<Stmt>) {
+    let (key_shape, value_shape) = (Shape::Vector(g.states[0].1[0]), Shape::Vector(g.states[0].1[1]));
+    let direction = g.expression(key_shape, 1, false);
+    let key = call(g.source.pick(&["l2norm", "softmax"]), direction);
+    let key = g.name(block, key, key_shape, false);
+    let strength = call("sigmoid", g.expression(Shape::Scalar, 1, false));
+    let twice = binary('*', Expr::Literal("2"), strength.clone());
+    let strength = if g.source.one_in(2) { twice } else { strength };
+    let strength = g.name(block, strength, Shape::Scalar, false);
+    let target = g.expression(value_shape, 1, false);
+    let target = g.name(block, target, value_shape, false);
+    for (state, dims) in g.states.clone() {
+        if !g.source.one_in(4) {
+            let (side, factor) = match g.source.one_in(4) {
+                true => factor(g, block, &dims, false),
+                false => (Side::Whole, call("sigmoid", g.input(Shape::Scalar, Fill::Normal))),
+            };
+            block.push(Stmt::Scale { state: state.clone(), side, factor });
+        }
+        let value = binary('-', target.clone(), Expr::Read(state.clone(), key.clone().into()));
+        let key = Some(binary('*', strength.clone(), key.clone()));
+        let terms = vec![Term { minus: false, coefficient: None, key, value }];
+        block.push(Stmt::Write { state, style: Style::Plus, terms });
     }
 }
 

@@ -121,6 +121,15 @@ pub(super) fn by_channel(t: &Timeline, state: StateId) -> bool {
     })
 }
 
+/// Whether a state meets no other and decays by one number, or not.
+pub(super) fn by_number(t: &Timeline, state: StateId) -> bool {
+    let numbers = t.events.iter().all(|e| match e {
+        Event::Decay { state: s, factor } => *s != state || t.side(state, factor.value()) == Side::Scalar,
+        _ => true,
+    });
+    numbers && !t.coupled()[state.index()]
+}
+
 /// Where the item stands in the list; it is added where it is new.
 fn position<T: PartialEq>(list: &mut Vec<T>, item: T) -> u32 {
     let found = list.iter().position(|x| *x == item);

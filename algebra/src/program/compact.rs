@@ -22,7 +22,10 @@ pub(super) fn compact(p: &Program) -> Program {
     p.deposits.iter().for_each(|d| keys[d.keys.index()] = true);
     for node in keep(&p.nodes, &nodes) {
         match node.op {
-            Op::Gram(reads, writes) | Op::Reach { reads, writes, .. } => {
+            Op::Gram(reads, writes)
+            | Op::Plain(reads, writes)
+            | Op::Decay(reads, writes, _)
+            | Op::Reach { reads, writes, .. } => {
                 [reads, writes].into_iter().for_each(|k| keys[k.index()] = true)
             }
             Op::Tap(reads) => keys[reads.index()] = true,
@@ -104,6 +107,8 @@ pub(super) fn map(
         Op::Scale(by, x) => Op::Scale(by.clone(), node(*x)),
         Op::Add(x, y) => Op::Add(node(*x), node(*y)),
         Op::Gram(reads, writes) => Op::Gram(keys(*reads), keys(*writes)),
+        Op::Plain(reads, writes) => Op::Plain(keys(*reads), keys(*writes)),
+        Op::Decay(reads, writes, x) => Op::Decay(keys(*reads), keys(*writes), node(*x)),
         Op::Tap(reads) => Op::Tap(keys(*reads)),
         Op::Inverse(m) => Op::Inverse(node(*m)),
         Op::Product(x, y) => Op::Product(node(*x), node(*y)),

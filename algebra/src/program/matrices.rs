@@ -3,7 +3,7 @@
 //! A row is a token and a slot, row `token * slots + slot`. Decays are those of [`Clock`], so that nothing here divides.
 //!
 //! ```text
-//! gram[t, s] = b_t . what is left at t of a_s        tap[t] = what is left at t of each state, read with b_t
+//! gram[t, s] = b_t . what is left at t of a_s        decay[t, s] = what is left at t of 1 put in at s        tap[t] = what is left at t of each state, read with b_t
 //! ```
 
 use super::build::by_channel;
@@ -52,6 +52,8 @@ impl<'a, R: Real> Chunk<'a, R> {
             Op::Scale(by, x) => self.scale(by, *x),
             Op::Add(x, y) => self.node(*x) + self.node(*y),
             Op::Gram(reads, writes) => self.gram(*reads, *writes),
+            Op::Plain(reads, writes) => self.plain(*reads, *writes),
+            Op::Decay(to, from, x) => self.between(*to, *from) * self.node(*x),
             Op::Tap(reads) => self.tap(node, *reads),
             Op::Inverse(m) => inverse(self.node(*m)),
             Op::Product(x, y) => self.node(*x).dot(self.node(*y)),
@@ -119,6 +121,34 @@ impl<'a, R: Real> Chunk<'a, R> {
             });
         }
         gram
+    }
+
+    fn plain(&self, reads: KeysId, writes: KeysId) -> Array2<R> {
+        let (b, a) = (self.keys(reads), self.keys(writes));
+        Array2::from_shape_fn((b.len(), a.len()), |(t, s)| match a[s].0 < b[t].0 {
+            true => dot(&b[t].1, &a[s].1),
+            false => R::zero(),
+        })
+    }
+
+    /// The decays between rows of a state that decays by one number.
+    fn between(&self, to: KeysId, from: KeysId) -> Array2<R> {
+        let state = self.program.keys(from).state;
+        let (to, from) = (self.keys(to), self.keys(from));
+        let (ones, mut decays) =
+            (vec![R::one(); self.clock.key_len(state)], Array2::zeros((to.len(), from.len())));
+        for (s, ((token, event), _)) in from.iter().enumerate() {
+            let mut at = |place, decay: R| {
+                for (t, _) in to.iter().enumerate().filter(|(_, row)| row.0 == place) {
+                    decays[(t, s)] = decay;
+                }
+            };
+            at((*token, *event), R::one());
+            self.clock.carry((*token, event + 1), state, &ones, |place, carried| {
+                at(place, carried.keys[state.index()].first().copied().unwrap_or(R::one()));
+            });
+        }
+        decays
     }
 
     fn tap(&self, node: &Node, reads: KeysId) -> Array2<R> {

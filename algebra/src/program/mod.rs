@@ -14,6 +14,8 @@
 //! | operation | meaning |
 //! |---|---|
 //! | `gram(B, A)` | `L[t, s] = sum_k b_t[k] a_s[k] D(t, s)[k]` where the write `s` is before the read `t`, otherwise 0 |
+//! | `plain(B, A)` | the same without the decays: `b_t . a_s` |
+//! | `decay(B, A) .* X` | each entry of `X` times `D(t, s)`, one number, where `s` does not come after `t`, otherwise 0 |
 //! | `tap(B)` | `p_t = S0^T (D(t, 0) * b_t)`: what a read finds of the chunk's first state |
 //! | `reach(B, A, U)` | `gram(B, A) U`, where value channels decay as well: row `s` of `U` also times `E(t, s)` |
 //! | `carry(S)`, `deposit(A, U)` | `D(C, 0) S0`, `sum_s (D(C, s) * a_s) u_s^T`: what the next chunk's first state is made of |
@@ -27,6 +29,7 @@
 
 mod build;
 mod compact;
+mod contract;
 mod derive;
 mod evaluate;
 mod factor;
@@ -35,6 +38,7 @@ mod matrices;
 mod names;
 mod phases;
 mod print;
+mod share;
 mod simplify;
 mod verify;
 mod walk;
@@ -147,6 +151,11 @@ pub enum Op {
     Add(NodeId, NodeId),
     /// The decayed, masked products of reads (first) and writes (second) of states that meet.
     Gram(KeysId, KeysId),
+    /// The same without their state's decays.
+    Plain(KeysId, KeysId),
+    /// Each entry times the decays between the writes (second) and the reads or writes (first) of a state that decays by one
+    /// number; 0 where the first come before the second.
+    Decay(KeysId, KeysId, NodeId),
     /// What reads find of the chunk's first state.
     Tap(KeysId),
     /// `(I - M)^-1` of a matrix that is strictly lower triangular in timeline order.

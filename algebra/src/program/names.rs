@@ -3,6 +3,7 @@
 //! ```text
 //! keys and values made of the input k     K, K', ..         coefficients       c0, c1, ..
 //! what is inverted, a right side          M, R              written, read      U, P
+//! an inverse that several solves share    T
 //! ```
 //!
 //! No two are alike, none is that of an input or state, and the same program gives the same names.
@@ -107,12 +108,13 @@ fn letters(p: &Program) -> BTreeMap<NodeId, char> {
     p.nodes.iter().flat_map(|n| operands(p, &n.op)).for_each(|x| uses[x.index()] += 1);
     let ids = (0..p.nodes.len() as u32).map(NodeId);
     let shared = ids.clone().filter(|id| uses[id.index()] > 1).map(|id| match p.node(id).columns {
+        Columns::Rows(_) if matches!(p.node(id).op, Op::Inverse(_)) => (id, 'T'),
         Columns::Rows(_) => (id, 'L'),
         Columns::Value(_) => (id, 'X'),
     });
     let special = ids.filter_map(|id| match p.node(id).op {
         Op::Inverse(m) => Some((m, 'M')),
-        Op::Product(x, y) if matches!(p.node(x).op, Op::Inverse(_)) => Some((y, 'R')),
+        Op::Product(x, y) if is_inverse(p, x) => Some((y, 'R')),
         Op::Solved(..) => Some((id, 'U')),
         _ => None,
     });
@@ -122,6 +124,15 @@ fn letters(p: &Program) -> BTreeMap<NodeId, char> {
     let mut letters: BTreeMap<NodeId, char> = shared.chain(special).chain(deposited).chain(found).collect();
     letters.retain(|id, _| !matches!(p.node(*id).op, Op::Values(_)));
     letters
+}
+
+/// Whether a matrix is an inverse, decayed or not.
+fn is_inverse(p: &Program, id: NodeId) -> bool {
+    match p.node(id).op {
+        Op::Inverse(_) => true,
+        Op::Decay(_, _, x) => is_inverse(p, x),
+        _ => false,
+    }
 }
 
 fn of_keys(p: &Program, keys: &Keys) -> String {

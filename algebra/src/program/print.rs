@@ -212,6 +212,11 @@ impl Text<'_> {
                 if factor { format!("({sum})") } else { sum }
             }
             Op::Gram(reads, writes) => format!("gram({}, {})", keys(reads), keys(writes)),
+            Op::Plain(reads, writes) => format!("plain({}, {})", keys(reads), keys(writes)),
+            Op::Decay(reads, writes, x) => {
+                let all = format!("decay({}, {}) .* {}", keys(reads), keys(writes), self.show(*x, true));
+                if factor { format!("({all})") } else { all }
+            }
             Op::Tap(reads) => format!("tap({})", keys(reads)),
             Op::Inverse(m) => format!("inverse({})", self.show(*m, false)),
             Op::Product(x, y) => format!("{} {}", self.show(*x, true), self.show(*y, true)),

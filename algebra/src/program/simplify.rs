@@ -10,6 +10,7 @@
 use super::build::Builder;
 use super::compact::{compact, map, map_system};
 use super::factor::scalar;
+use super::share::{common_gram, common_inverse, equal_gram};
 use super::verify::checked;
 use super::{Columns, Deposit, KeysId, Node, NodeId, Op, Program};
 use chunkwise_dsl::graph::{Binary, Expr, Graph, Unary, Value};
@@ -22,11 +23,15 @@ pub struct Rule {
     pub before: &'static str,
     /// What replaces it.
     pub after: &'static str,
-    apply: fn(&mut Builder, &Node) -> Option<NodeId>,
+    apply: Apply,
 }
 
+/// What takes a matrix's place: of the program in the making, the program as it was, and the matrix over new operands. Keys have
+/// the same numbers in both.
+type Apply = fn(&mut Builder, &Program, &Node) -> Option<NodeId>;
+
 /// All rules.
-pub const RULES: [Rule; 8] = [
+pub const RULES: [Rule; 11] = [
     rule("scale one", "diag(1) X", "X", scale_one),
     rule("scale scale", "diag(a) diag(b) X", "diag(a b) X", scale_scale),
     rule("common scale", "diag(a) X + diag(a b) Y", "diag(a) (X + diag(b) Y)", common_scale),
@@ -35,14 +40,17 @@ pub const RULES: [Rule; 8] = [
     rule("zero product", "0 X, X 0", "0", zero_product),
     rule("zero reach", "reach(0, A, X), reach(B, A, 0)", "0", zero_reach),
     rule("solve zero", "inverse(0) X", "X", solve_zero),
+    rule("equal gram", "gram(B', A') of equal keys and decays", "gram(B, A)", equal_gram),
+    rule(
+        "common gram",
+        "gram(B, A), gram(B', A') of the same keys",
+        "decay(B, A) .* plain(B, A)",
+        common_gram,
+    ),
+    rule("common inverse", "inverse(decay(B, A) .* M), twice", "decay(A, A) .* inverse(M)", common_inverse),
 ];
 
-const fn rule(
-    name: &'static str,
-    before: &'static str,
-    after: &'static str,
-    apply: fn(&mut Builder, &Node) -> Option<NodeId>,
-) -> Rule {
+const fn rule(name: &'static str, before: &'static str, after: &'static str, apply: Apply) -> Rule {
     Rule { name, before, after, apply }
 }
 
@@ -75,7 +83,7 @@ fn rewrite(program: &Program, rules: &[&Rule]) -> Program {
             b.program.systems[id.index()] = map_system(program.system(id), |x| new[x.index()], |k| k);
         }
         let node = Node { op: map(&node.op, |x| new[x.index()], |k| k, |s| s), ..node.clone() };
-        let simpler = rules.iter().find_map(|rule| (rule.apply)(&mut b, &node));
+        let simpler = rules.iter().find_map(|rule| (rule.apply)(&mut b, program, &node));
         new.push(simpler.unwrap_or_else(|| b.node(node.op.clone(), node.rows, node.columns)));
     }
     let deposits = program.deposits.iter().map(|d| Deposit { values: new[d.values.index()], ..*d });
@@ -85,12 +93,12 @@ fn rewrite(program: &Program, rules: &[&Rule]) -> Program {
     b.program
 }
 
-fn scale_one(b: &mut Builder, node: &Node) -> Option<NodeId> {
+fn scale_one(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
     let Op::Scale(by, x) = &node.op else { return None };
     by.iter().all(|c| b.program.timeline.graph.literal(*c) == Some(1.0)).then_some(*x)
 }
 
-fn scale_scale(b: &mut Builder, node: &Node) -> Option<NodeId> {
+fn scale_scale(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
     let Op::Scale(outer, x) = &node.op else { return None };
     let Op::Scale(inner, x) = b.program.node(*x).op.clone() else { return None };
     let g = &mut b.program.timeline.graph;
@@ -98,7 +106,7 @@ fn scale_scale(b: &mut Builder, node: &Node) -> Option<NodeId> {
     Some(b.scale(product, x))
 }
 
-fn common_scale(b: &mut Builder, node: &Node) -> Option<NodeId> {
+fn common_scale(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
     let Op::Add(x, y) = node.op else { return None };
     let (Op::Scale(of_x, x), Op::Scale(of_y, y)) =
         (b.program.node(x).op.clone(), b.program.node(y).op.clone())
@@ -144,7 +152,7 @@ fn common(g: &mut Graph, x: Value, y: Value) -> Option<(Value, Value, Value)> {
 }
 
 /// What a scalar is a product of; true stands below the line.
-fn factors(g: &mut Graph, v: Value, below: bool, list: &mut Vec<(Value, bool)>) {
+pub(super) fn factors(g: &mut Graph, v: Value, below: bool, list: &mut Vec<(Value, bool)>) {
     match g.expr(v) {
         Expr::Unary(Unary::Neg, x) => {
             list.push((g.constant(-1.0), below));
@@ -170,12 +178,13 @@ fn is_zero(p: &Program, id: NodeId) -> bool {
     let no_keys = |keys: &KeysId| p.keys(*keys).slots.iter().all(|s| s.key.is_none());
     match &p.node(id).op {
         Op::Values(values) => values.iter().all(Option::is_none),
-        Op::Gram(reads, _) | Op::Tap(reads) => no_keys(reads),
+        Op::Gram(reads, _) | Op::Plain(reads, _) | Op::Tap(reads) => no_keys(reads),
+        Op::Decay(_, _, x) => is_zero(p, *x),
         _ => false,
     }
 }
 
-fn add_zero(b: &mut Builder, node: &Node) -> Option<NodeId> {
+fn add_zero(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
     match node.op {
         Op::Add(x, y) if is_zero(&b.program, y) => Some(x),
         Op::Add(x, y) if is_zero(&b.program, x) => Some(y),
@@ -183,7 +192,7 @@ fn add_zero(b: &mut Builder, node: &Node) -> Option<NodeId> {
     }
 }
 
-fn scale_zero(b: &mut Builder, node: &Node) -> Option<NodeId> {
+fn scale_zero(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
     match node.op {
         Op::Scale(_, x) if is_zero(&b.program, x) => Some(x),
         _ => None,
@@ -199,20 +208,20 @@ fn zero(b: &mut Builder, node: &Node) -> Option<NodeId> {
     }
 }
 
-fn zero_product(b: &mut Builder, node: &Node) -> Option<NodeId> {
+fn zero_product(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
     match node.op {
         Op::Product(x, y) if is_zero(&b.program, x) || is_zero(&b.program, y) => zero(b, node),
         _ => None,
     }
 }
 
-fn zero_reach(b: &mut Builder, node: &Node) -> Option<NodeId> {
+fn zero_reach(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
     let Op::Reach { reads, values, .. } = node.op else { return None };
     let no_reads = b.program.keys(reads).slots.iter().all(|s| s.key.is_none());
     if no_reads || is_zero(&b.program, values) { zero(b, node) } else { None }
 }
 
-fn solve_zero(b: &mut Builder, node: &Node) -> Option<NodeId> {
+fn solve_zero(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
     let Op::Product(inverse, x) = node.op else { return None };
     match b.program.node(inverse).op {
         Op::Inverse(m) if is_zero(&b.program, m) => Some(x),

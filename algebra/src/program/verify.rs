@@ -1,12 +1,13 @@
 //! The verifier of chunk programs. A failure is our bug, never the user's.
 //!
 //! Checked: keys stand where their reads and writes do on the timeline, and are free of reads; operands come before users;
-//! rows and columns fit; coefficients are scalars that are free of reads; what is inverted is strictly lower triangular in
+//! rows and columns fit; decays that act on entries are numbers; coefficients are scalars that are free of reads; what is inverted is strictly lower triangular in
 //! timeline order; a system's values use only its own reads, of the same token and before them; every write is deposited
 //! once; every read that an output uses is found.
 //!
 //! Not checked: that the program means what the timeline means (the evaluators' tests do that).
 
+use super::build::by_number;
 use super::derive::reads_of;
 use super::print::print;
 use super::walk::reaches;
@@ -137,10 +138,20 @@ impl Verifier<'_> {
                         && self.alike(*x, node)
                 }
                 Op::Add(x, y) => self.alike(*x, node) && self.alike(*y, node),
-                Op::Gram(reads, writes) => {
+                Op::Gram(reads, writes) | Op::Plain(reads, writes) => {
                     self.meet(*reads, *writes)
                         && *rows == self.p.keys(*reads).stack
                         && *columns == Columns::Rows(self.p.keys(*writes).stack)
+                }
+                Op::Decay(to, from, x) => {
+                    let (to, from) = (self.p.keys(*to), self.p.keys(*from));
+                    (self.all_reads(to) || self.all_writes(to))
+                        && self.all_writes(from)
+                        && to.state == from.state
+                        && by_number(&self.p.timeline, to.state)
+                        && self.alike(*x, node)
+                        && *rows == to.stack
+                        && *columns == Columns::Rows(from.stack)
                 }
                 Op::Tap(reads) => {
                     let reads = self.p.keys(*reads);
@@ -180,9 +191,9 @@ impl Verifier<'_> {
     /// the write.
     fn strictly_lower(&self, m: NodeId) -> bool {
         match &self.p.node(m).op {
-            Op::Scale(_, x) => self.strictly_lower(*x),
+            Op::Scale(_, x) | Op::Decay(_, _, x) => self.strictly_lower(*x),
             Op::Add(x, y) => self.strictly_lower(*x) && self.strictly_lower(*y),
-            Op::Gram(reads, writes) => {
+            Op::Gram(reads, writes) | Op::Plain(reads, writes) => {
                 let (reads, writes) = (self.p.keys(*reads), self.p.keys(*writes));
                 let pairs = reads.slots.iter().zip(&writes.slots);
                 reads.stack == writes.stack
@@ -262,8 +273,8 @@ impl Verifier<'_> {
 /// The matrices that an operation uses.
 pub(super) fn operands(p: &Program, op: &Op) -> Vec<NodeId> {
     match op {
-        Op::Values(_) | Op::Gram(..) | Op::Tap(_) => Vec::new(),
-        Op::Scale(_, x) | Op::Inverse(x) => vec![*x],
+        Op::Values(_) | Op::Gram(..) | Op::Plain(..) | Op::Tap(_) => Vec::new(),
+        Op::Scale(_, x) | Op::Decay(_, _, x) | Op::Inverse(x) => vec![*x],
         Op::Add(x, y) | Op::Product(x, y) => vec![*x, *y],
         Op::Reach { values, .. } => vec![*values],
         Op::Solved(system, _) => {

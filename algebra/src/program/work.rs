@@ -1,7 +1,7 @@
 //! What the matrix products of a chunk program cost, counted from its operations.
 //!
 //! ```text
-//! gram 2 R W K        tap, deposit 2 R K V, for each state that is found or ends so        product 2 R N V        inverse N^3 / 3
+//! gram, plain 2 R W K        tap, deposit 2 R K V, for each state that is found or ends so        product 2 R N V        inverse N^3 / 3
 //! ```
 //!
 //! Every matrix is counted as full; a kernel that skips what is above the diagonal does less. Products of one number a row, sums,
@@ -49,7 +49,9 @@ pub fn work(p: &Program, sizes: &[usize], tokens: usize) -> Work {
     let mut work = Work::default();
     for node in &p.nodes {
         match &node.op {
-            Op::Gram(reads, writes) => work.grams += 2 * rows_of(*reads) * rows_of(*writes) * key(*reads),
+            Op::Gram(reads, writes) | Op::Plain(reads, writes) => {
+                work.grams += 2 * rows_of(*reads) * rows_of(*writes) * key(*reads)
+            }
             Op::Tap(reads) => {
                 work.with_state +=
                     2 * rows_of(*reads) * key(*reads) * value(*reads) * sources(p.keys(*reads).state)
@@ -62,7 +64,7 @@ pub fn work(p: &Program, sizes: &[usize], tokens: usize) -> Work {
                 work.grams += 2 * rows_of(*reads) * rows_of(*writes) * key(*reads);
                 work.inside += 2 * rows_of(*reads) * rows_of(*writes) * columns(node.columns);
             }
-            Op::Values(_) | Op::Scale(..) | Op::Add(..) | Op::Solved(..) => {}
+            Op::Values(_) | Op::Scale(..) | Op::Add(..) | Op::Decay(..) | Op::Solved(..) => {}
         }
     }
     for system in &p.systems {

@@ -79,8 +79,8 @@ pub(crate) fn variable(name: &str, default: u64) -> u64 {
         .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
-/// One random rule: its program, or what is wrong with it.
-fn random_rule(source: &mut Source) -> Result<Program, String> {
+/// One random rule: its program, as it is derived and simplified, or what is wrong with it.
+fn random_rule(source: &mut Source) -> Result<(Program, Program), String> {
     let (rule, fields) = rules::random(source);
     let Ok(timeline) = &rule.timeline else { return Err(format!("no timeline\n{}", rule.source)) };
     let sizes = rule.signature.dims.iter().map(|_| source.pick(&[2, 3, 1, 5, 4])).collect();
@@ -110,7 +110,7 @@ fn random_rule(source: &mut Source) -> Result<Program, String> {
     }
     let wrong = [&program, &simpler].into_iter().find_map(|p| case.difference(&rule, p, chunk));
     match wrong {
-        None => Ok(program),
+        None => Ok((program, simpler)),
         Some(what) => Err(shown(what)),
     }
 }
@@ -135,17 +135,22 @@ fn misclassified(timeline: &Timeline, program: &Program) -> Option<String> {
 #[test]
 fn random_rules() {
     let (first, cases) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 500));
-    // Solves, rows in order, channels that decay, coupled states.
-    let mut counts = [0; 4];
+    // Solves, rows in order, channels that decay, coupled states, inverses that several states share.
+    let mut counts = [0; 5];
     for seed in first..first + cases {
         match random_rule(&mut Source::random(seed)) {
-            Ok(program) => {
+            Ok((program, simpler)) => {
+                let shares = |op: &Op| match *op {
+                    Op::Decay(_, _, x) => matches!(simpler.node(x).op, Op::Inverse(_)),
+                    _ => false,
+                };
                 let has = |op: fn(&Op) -> bool| program.nodes.iter().any(|n| op(&n.op));
                 let found = [
                     has(|op| matches!(op, Op::Inverse(_))),
                     has(|op| matches!(op, Op::Solved(..))),
                     has(|op| matches!(op, Op::Reach { .. })),
                     program.timeline.coupled().contains(&true),
+                    simpler.nodes.iter().any(|n| shares(&n.op)),
                 ];
                 counts.iter_mut().zip(found).for_each(|(count, found)| *count += u64::from(found));
             }
@@ -155,6 +160,7 @@ fn random_rules() {
             }
         }
     }
-    println!("of {cases} programs, solves, systems, channels, coupled states: {counts:?}");
-    assert!(cases < 100 || counts.iter().all(|&n| n >= cases / 50), "{counts:?} of {cases}");
+    println!("of {cases} programs, solves, systems, channels, coupled states, shared inverses: {counts:?}");
+    let least = [50, 50, 50, 50, 200].map(|part| cases / part);
+    assert!(cases < 100 || counts.iter().zip(least).all(|(&n, least)| n >= least), "{counts:?} of {cases}");
 }

@@ -43,6 +43,7 @@ mod phases;
 mod reader;
 mod rules;
 mod segments;
+mod share;
 mod simplify;
 mod texts;
 mod work;

@@ -151,9 +151,20 @@ impl Parser {
                 let keys = self.arguments();
                 run.run(Some(&run.data.states), None, Some(&keys[0]), None).0
             }
-            "gram" => {
+            "gram" | "plain" => {
                 let keys = self.arguments();
-                run.gram(&keys[0], &keys[1])
+                if token == "gram" { run.gram(&keys[0], &keys[1]) } else { run.plain(&keys[0], &keys[1]) }
+            }
+            "decay" => {
+                let keys = self.arguments();
+                assert_eq!(self.next(), ".*");
+                let factor = self.next();
+                let matrix = self.factor(&factor, run);
+                run.between(&keys[0], &keys[1])
+                    .iter()
+                    .zip(&matrix)
+                    .map(|(d, x)| zip(d, x, |d, x| d * x))
+                    .collect()
             }
             "reach" => {
                 let names = self.arguments();

@@ -27,6 +27,8 @@ fn kinds_of_matrices_by_phase() {
                     Op::Scale(..) => "scale",
                     Op::Add(..) => "add",
                     Op::Gram(..) => "gram",
+                    Op::Plain(..) => "plain",
+                    Op::Decay(..) => "decay",
                     Op::Tap(_) => "tap",
                     Op::Inverse(_) => "inverse",
                     Op::Product(..) => "product",

@@ -122,6 +122,11 @@ impl Text {
     }
 }
 
+/// The number of a place among the token's reads and writes.
+fn touches_at(touches: &[String], place: &str) -> usize {
+    touches.iter().position(|t| t == place).unwrap_or_else(|| panic!("`{place}` is no read or write"))
+}
+
 /// A computation: the text, the numbers, and what is known so far.
 pub(crate) struct Run<'a> {
     text: Text,
@@ -170,11 +175,13 @@ impl Run<'_> {
     /// Rows of values or coefficients (told by what the names are: the text puts a list or an expression), or a matrix; `None`
     /// where the line is an output.
     fn operand(&self, name: &str, text: &str) -> Option<Matrix> {
-        let matrix = ["U", "P", "M", "R", "X", "L"].iter().any(|letter| {
+        let matrix = ["U", "P", "M", "R", "X", "L", "T"].iter().any(|letter| {
             let number = name.strip_prefix(letter).map(|rest| rest.trim_end_matches('\''));
             number.is_some_and(|n| n.is_empty() || n.parse::<usize>().is_ok())
         });
-        let is_operation = ["tap(", "gram(", "diag(", "inverse(", "reach("].iter().any(|o| text.contains(o));
+        let is_operation = ["tap(", "gram(", "plain(", "decay(", "diag(", "inverse(", "reach("]
+            .iter()
+            .any(|o| text.contains(o));
         let of_matrices = split(text, " + ")
             .iter()
             .any(|term| split(term, " ").iter().any(|factor| self.matrices.contains_key(factor.trim())));
@@ -397,6 +404,57 @@ impl Run<'_> {
             _ => None,
         });
         found.unwrap_or_else(|| panic!("`{place}` is no read or write"))
+    }
+
+    /// Rows of keys, by token and slot: where on the timeline they stand, what they are, and of which state.
+    fn rows_of(&self, name: &str) -> Vec<((usize, usize), Row, String)> {
+        let (keys, touches) = (self.keys(name), self.touches());
+        let slots = |token: usize| {
+            let row = move |(slot, place): (&String, &String)| {
+                let at = touches_at(&self.touches(), place);
+                ((token, at), self.row(slot, token), self.state_of(place))
+            };
+            keys.slots.iter().zip(&keys.places).map(row).collect::<Vec<_>>()
+        };
+        assert!(!touches.is_empty(), "`{name}` stand nowhere");
+        (0..self.data.tokens).flat_map(slots).collect()
+    }
+
+    /// Products of keys of which the second are written before the first are read.
+    pub(crate) fn plain(&self, reads: &str, writes: &str) -> Matrix {
+        let (reads, writes) = (self.rows_of(reads), self.rows_of(writes));
+        let dot = |x: &Row, y: &Row| zip(x, y, |x, y| x * y).iter().sum();
+        let entry = |r: &((usize, usize), Row, String), w: &((usize, usize), Row, String)| {
+            if w.0 < r.0 { dot(&r.1, &w.1) } else { 0.0 }
+        };
+        reads.iter().map(|r| writes.iter().map(|w| entry(r, w)).collect()).collect()
+    }
+
+    /// What is left at the first of 1 that is put in at the second.
+    pub(crate) fn between(&self, to: &str, from: &str) -> Matrix {
+        let (to, from) = (self.rows_of(to), self.rows_of(from));
+        let mut between = vec![vec![0.0; from.len()]; to.len()];
+        for (s, (start, _, state)) in from.iter().enumerate() {
+            let mut left = None;
+            for token in 0..self.data.tokens {
+                let mut touch = 0;
+                for event in &self.text.events {
+                    match event {
+                        Event::Decay(of, factor) if of == state => {
+                            left = left.map(|left: f64| left * self.row(factor, token)[0]);
+                        }
+                        Event::Touch(..) => {
+                            left = if (token, touch) == *start { Some(1.0) } else { left };
+                            let rows = to.iter().enumerate().filter(|(_, row)| row.0 == (token, touch));
+                            rows.for_each(|(t, _)| between[t][s] = left.unwrap_or(0.0));
+                            touch += 1;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        between
     }
 
     pub(crate) fn gram(&self, reads: &str, writes: &str) -> Matrix {

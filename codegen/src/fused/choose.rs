@@ -363,6 +363,7 @@ pub(super) fn states_of(chunk: &Program, node: NodeId) -> Vec<StateId> {
         Op::Gram(reads, writes) => vec![chunk.keys(*reads).state, chunk.keys(*writes).state],
         Op::Tap(keys) => vec![chunk.keys(*keys).state],
         Op::Scale(_, x) | Op::Inverse(x) => states_of(chunk, *x),
+        Op::Decay(_, writes, x) => [vec![chunk.keys(*writes).state], states_of(chunk, *x)].concat(),
         Op::Add(x, y) | Op::Product(x, y) => [states_of(chunk, *x), states_of(chunk, *y)].concat(),
         Op::Solved(system, _) => {
             let found = chunk.system(*system).sought.iter().map(|s| (chunk.keys(s.keys).state, s.found));
@@ -372,7 +373,8 @@ pub(super) fn states_of(chunk: &Program, node: NodeId) -> Vec<StateId> {
             let keys = [chunk.keys(*reads).state, chunk.keys(*writes).state];
             [keys.to_vec(), states_of(chunk, *values)].concat()
         }
-        Op::Values(_) => Vec::new(),
+        // Products of keys are no state's, before they decay.
+        Op::Values(_) | Op::Plain(..) => Vec::new(),
     }
 }
 

@@ -1,9 +1,9 @@
 //! How states decay: by one number, kept cumulative, or by channel, applied to keys.
 
-use super::bounds::bounds;
 use super::channels::{factors, product};
 use super::plan::{Clock, ClockKind, Decayed, Own, Plan};
 use crate::dtype::DType;
+use chunkwise_algebra::bounds::bounds;
 use chunkwise_algebra::program::{KeysId, NodeId, Op, Slot};
 use chunkwise_dsl::graph::{Binary, Shape, StateId, Value};
 use chunkwise_dsl::timeline::Factor;

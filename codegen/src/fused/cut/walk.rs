@@ -106,7 +106,7 @@ impl Walk<'_> {
                 plan.gram_of(*reads, *writes).into_iter().for_each(|gram| self.square(gram));
                 self.rows(state, *values, true);
             }
-            Op::Gram(..) | Op::Inverse(_) => {}
+            Op::Gram(..) | Op::Plain(..) | Op::Decay(..) | Op::Inverse(_) => {}
         }
     }
 

@@ -4,6 +4,7 @@
 //! #[range(-5.0..=0.0)] g             exp(g)         [e^-5, 1]
 //! sigmoid(x)                         [0, 1]
 //! 15 * tanh(x / 15)                  [-15, 15]
+//! dot(l2norm(k), l2norm(q))          [-1, 1]
 //! ```
 //!
 //! Interval arithmetic, without regard to rounding: bounds choose between ways to compute the same, with room to spare. A value
@@ -19,6 +20,23 @@ pub struct Bounds {
     pub least: f64,
     /// At most.
     pub most: f64,
+}
+
+impl Bounds {
+    /// The bounds of a product, or of a square.
+    pub fn times(self, other: Bounds, same: bool) -> Bounds {
+        binary(Binary::Mul, self, other, same)
+    }
+
+    /// The bounds of a quotient.
+    pub fn over(self, other: Bounds) -> Bounds {
+        binary(Binary::Div, self, other, false)
+    }
+
+    /// Whether every such value lies between the two.
+    pub fn within(self, least: f64, most: f64) -> bool {
+        self.least >= least && self.most <= most
+    }
 }
 
 const ANY: Bounds = Bounds { least: f64::NEG_INFINITY, most: f64::INFINITY };
@@ -38,9 +56,21 @@ pub fn bounds(g: &Graph, signature: &Signature, v: Value) -> Bounds {
         Expr::Softmax(_) => Bounds { least: 0.0, most: 1.0 },
         Expr::L2norm(_) => Bounds { least: -1.0, most: 1.0 },
         Expr::Spread(x) => of(x),
-        Expr::Sum(x) => sum(of(x)),
-        Expr::Contract(x, y) => sum(binary(Binary::Mul, of(x), of(y), x == y)),
+        Expr::Sum(x) => match g.expr(x) {
+            Expr::Unary(Unary::Square, x) => inner(g, (x, x), sum(of(x).times(of(x), true))),
+            _ => sum(of(x)),
+        },
+        Expr::Contract(x, y) => inner(g, (x, y), sum(of(x).times(of(y), x == y))),
         _ => ANY,
+    }
+}
+
+/// What an inner product of two vectors may be, of which more is known where neither is longer than 1.
+fn inner(g: &Graph, (x, y): (Value, Value), any: Bounds) -> Bounds {
+    let short = |v: Value| matches!(g.expr(v), Expr::Softmax(_) | Expr::L2norm(_));
+    match short(x) && short(y) {
+        true => Bounds { least: any.least.max(-1.0), most: any.most.min(1.0) },
+        false => any,
     }
 }
 
@@ -135,6 +165,9 @@ mod tests {
         assert_eq!(of("square(g) - h"), Bounds { least: -2.0, most: 24.5 });
         assert_eq!(of("3 * tanh(x)"), Bounds { least: -3.0, most: 3.0 });
         assert_eq!(of("dot(k, k)"), Bounds { least: 0.0, most: f64::INFINITY });
+        assert_eq!(of("dot(l2norm(k), l2norm(k))"), Bounds { least: 0.0, most: 1.0 });
+        assert_eq!(of("dot(softmax(k), l2norm(k))"), Bounds { least: -1.0, most: 1.0 });
+        assert_eq!(of("dot(softmax(k), k)"), ANY);
         assert_eq!(of("h + x"), ANY);
     }
 
@@ -165,7 +198,7 @@ mod tests {
                 let within = unary(op, Bounds { least, most });
                 for step in 0..=20 {
                     let x = least + (most - least) * f64::from(step) / 20.0;
-                    let y = chunkwise_algebra::eval::unary(op, x);
+                    let y = crate::eval::unary(op, x);
                     let slack = 1e-12 * y.abs().clamp(1.0, 1e3);
                     let inside = y.is_nan() || (within.least - slack <= y && y <= within.most + slack);
                     assert!(inside, "{op:?} of {x} is {y}, not in {within:?}");
