@@ -16,7 +16,11 @@ __device__ __forceinline__ void mix_rows(float *table, const float *runs, int le
     const int half = 1 << level;
     const float *from = table + level * STATES * ROWS;
     float *to = table + (level + 1) * STATES * ROWS;
-    for (int row = this_thread() % 32; row < ROWS; row += 32) {
+    const int lane = this_thread() % 32;
+#pragma unroll 2
+    for (int first = 0; first < ROWS; first += 32) {
+        const int row = first + lane;
+        if (row >= ROWS) continue;
         const int t = row / SLOTS;
         const float *by = runs + ((t | (2 * half - 1)) - (WRITES ? 0 : half)) * STATES * STATES;
         const bool stands = WRITES ? !(t & half) : t & half;
@@ -59,29 +63,67 @@ __device__ __forceinline__ void join_mixes(float *runs, int level) {
     __syncwarp();
 }
 
-// Multiplies 16 rows of products of keys by what stands between each write and each read; WRITES numbers a read row say it of
-// writes of the read's own token. What is written later is 0.
+// Of two tokens that are not the same, where a table has the level of what stands between them.
+template <int STATES, int ROWS>
+__device__ __forceinline__ int level_at(int s, int t) {
+    return (31 - __clz(s ^ t)) * STATES * ROWS;
+}
+
+// A product of keys times what stands between write row `w` and read row `r`; WRITES numbers a read row say it of writes of the
+// read's own token. What is written later is 0.
+template <int TOKENS, int READS, int WRITES, int STATES>
+__device__ __forceinline__ float mix_one(float x, const float *reads, const float *writes, const float *own, int r, int w) {
+    constexpr int ROWS = TOKENS * READS, COLUMNS = TOKENS * WRITES;
+    const int t = r / READS, s = w / WRITES;
+    if (s > t) return 0.0f;
+    if (s == t) return x * own[r * WRITES + w % WRITES];
+    const float *read = reads + level_at<STATES, ROWS>(s, t) + r, *write = writes + level_at<STATES, COLUMNS>(s, t) + w;
+    float by = 0.0f;
+#pragma unroll
+    for (int i = 0; i < STATES; ++i) by = fmaf(read[i * ROWS], write[i * COLUMNS], by);
+    return x * by;
+}
+
+// 16 rows of products of keys, each as in mix_one. Where eight rows of reads, and of writes, are the rows of the same whole tokens,
+// eight by eight products are of the same tokens, or all later, or all on one level: few need a level of their own.
 template <int TOKENS, int READS, int WRITES, int STATES, int N>
 __device__ __forceinline__ void mix_between(float (&d)[N][4], const float *reads, const float *writes, const float *own, int row) {
-    constexpr int ROWS = TOKENS * READS, COLUMNS = TOKENS * WRITES;
-    const int lane = this_thread() % 32;
+    const int lane = this_thread() % 32, r = row + lane / 4, w = lane % 4 * 2;
+    if constexpr (READS != WRITES || 8 % READS != 0) {
 #pragma unroll
-    for (int n = 0; n < N; ++n) {
+        for (int e = 0; e < N * 4; ++e) {
+            float &x = d[e / 4][e % 4];
+            x = mix_one<TOKENS, READS, WRITES, STATES>(x, reads, writes, own, r + e / 2 % 2 * 8, w + e / 4 * 8 + e % 2);
+        }
+    } else {
 #pragma unroll
-        for (int e = 0; e < 4; ++e) {
-            const int r = row + lane / 4 + e / 2 * 8, w = n * 8 + lane % 4 * 2 + e % 2;
-            const int t = r / READS, s = w / WRITES;
-            float by = 0.0f;
-            if (s < t) {
-                const int level = 31 - __clz(t ^ s);
+        for (int e = 0; e < 4; e += 2) {
+            const int begin = row + e * 4;
+            float same[2] = {};
 #pragma unroll
-                for (int i = 0; i < STATES; ++i) {
-                    by = fmaf(reads[(level * STATES + i) * ROWS + r], writes[(level * STATES + i) * COLUMNS + w], by);
-                }
-            } else if (s == t) {
-                by = own[r * WRITES + w % WRITES];
+            for (int n = 0; n < N; ++n) {
+                if (n * 8 == begin) same[0] = d[n][e], same[1] = d[n][e + 1];
             }
-            d[n][e] = s <= t ? d[n][e] * by : 0.0f;
+#pragma unroll
+            for (int i = 0; i < 2; ++i) {
+                same[i] = mix_one<TOKENS, READS, WRITES, STATES>(same[i], reads, writes, own, r + e * 4, begin + w + i);
+            }
+#pragma unroll
+            for (int n = 0; n < N; ++n) {
+                float2 by = make_float2(0.0f, 0.0f);
+                if (n * 8 < begin) {
+                    const int level = level_at<STATES, TOKENS * READS>(n * 8 / READS, begin / READS);
+#pragma unroll
+                    for (int i = 0; i < STATES; ++i) {
+                        const int at = level + i * TOKENS * READS;
+                        const float2 write = *reinterpret_cast<const float2 *>(writes + at + n * 8 + w);
+                        by.x = fmaf(reads[at + r + e * 4], write.x, by.x);
+                        by.y = fmaf(reads[at + r + e * 4], write.y, by.y);
+                    }
+                }
+                d[n][e] = n * 8 < begin ? d[n][e] * by.x : n * 8 == begin ? same[0] : 0.0f;
+                d[n][e + 1] = n * 8 < begin ? d[n][e + 1] * by.y : n * 8 == begin ? same[1] : 0.0f;
+            }
         }
     }
 }
