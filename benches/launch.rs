@@ -50,7 +50,7 @@ fn prepared(plan: Plan) -> Result<(Prepared, Queue, Vec<Slot>), Error> {
 }
 
 fn launches(criterion: &mut Criterion) {
-    for plan in [Plan::Recurrent, Plan::Fused, Plan::Segmented] {
+    for plan in Plan::ALL {
         let (mut prepared, mut queue, slots) = prepared(plan).expect("the rule has this plan");
         // SAFETY: the device reads nothing and writes nothing.
         let mut launch =

@@ -137,10 +137,16 @@ impl Jit {
     /// The same for several texts, all at one time.
     pub fn compile_all(&self, sources: &[Source], arch: Arch) -> Vec<Result<Arc<Binary>>> {
         std::thread::scope(|scope| {
-            let begin = |source| scope.spawn(move || self.compile(source, arch));
+            // Where no more threads are to be had, one text waits for another.
+            let begin = |source| {
+                let begun =
+                    std::thread::Builder::new().spawn_scoped(scope, move || self.compile(source, arch));
+                begun.map_err(|_| self.compile(source, arch))
+            };
             let threads: Vec<_> = sources.iter().map(begin).collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or_else(|_| Err(Error::bug("the compiler's thread panicked")))
+            let join = |thread: std::result::Result<std::thread::ScopedJoinHandle<'_, _>, _>| match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|_| Err(panicked())),
+                Err(compiled) => compiled,
             };
             threads.into_iter().map(join).collect()
         })
@@ -180,6 +186,10 @@ impl Jit {
     pub fn cache(&self) -> &Cache {
         &self.cache
     }
+}
+
+fn panicked() -> Error {
+    Error::bug("the compiler's thread panicked")
 }
 
 /// Binaries to come; see [`Jit::compile_behind`].

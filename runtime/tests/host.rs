@@ -102,7 +102,7 @@ fn like_heads(batch: usize, tokens: usize, heads: usize) -> Bindings<'static> {
 fn a_launch_allocates_nothing_and_asks_for_launches_alone() {
     // The allocator that counts is the one that is used.
     assert!(allocations(|| drop(std::hint::black_box(Box::new(1)))) >= 2);
-    for plan in [Plan::Recurrent, Plan::Fused, Plan::Segmented] {
+    for plan in Plan::ALL {
         let jit = Arc::new(Jit::new(Nothing, Cache::in_memory()));
         let executable = idle(plan, &jit);
         let mut queue = executable.queue().unwrap();

@@ -7,13 +7,10 @@ use chunkwise::Arch;
 use chunkwise_codegen::{Kernel, Plan};
 use rayon::prelude::*;
 
-/// The least and the most shared memory, the oldest and the newest compiler targets.
-const ARCHS: [Arch; 4] = [Arch::Sm80, Arch::Sm86, Arch::Sm90, Arch::Sm120];
-
 /// Sizes at which nothing may spill.
 const SIZES: [usize; 2] = [64, 128];
 
-/// Of the catalogue: of each rule one kernel of the eight, by the seed, or all.
+/// Of the catalogue: of each rule one kernel of the twelve, by the seed, or all.
 #[test]
 fn kernels_compile_without_spills() {
     let (seed, draws) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 1));
@@ -21,9 +18,9 @@ fn kernels_compile_without_spills() {
     let mut jobs: Vec<(Case, Arch)> = Vec::new();
     for size in SIZES {
         for (at, case) in fused(size, size).into_iter().filter(Case::is_in_catalogue).enumerate() {
-            for (which, arch) in ARCHS.into_iter().enumerate() {
-                let turn = at + which + if size == 64 { ARCHS.len() } else { 0 };
-                if draws > 1 || (turn as u64 + seed).is_multiple_of(8) {
+            for (which, arch) in Arch::ALL.into_iter().enumerate() {
+                let turn = at + which + if size == 64 { Arch::ALL.len() } else { 0 };
+                if draws > 1 || (turn as u64 + seed).is_multiple_of(12) {
                     jobs.push((case.clone(), arch));
                 }
             }
@@ -65,7 +62,7 @@ fn parts_compile_without_spills() {
     let one = seed as usize % cases.len();
     let chosen = if draws > 1 { &cases[..] } else { &cases[one..one + 1] };
     let of = |case: &Case| -> Vec<String> {
-        let arch = ARCHS[seed as usize % ARCHS.len()];
+        let arch = Arch::ALL[seed as usize % Arch::ALL.len()];
         let schedule = case.schedule(arch).map_err(|why| vec![format!("{} for {arch}: {why}", case.label())]);
         let kernels = schedule.map(|schedule| schedule.kernels);
         let judged = |kernels: Vec<Kernel>| {

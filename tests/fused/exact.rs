@@ -1,18 +1,41 @@
 //! What holds to the bit: later tokens, other sequences and where a sequence lies change nothing.
 
-use crate::case::{Case, changed, dense, fused, packed, variable};
+use crate::case::{Case, KINDS, changed, dense, fused, packed, variable};
 use crate::limits::all;
+use chunkwise::Arch;
 use chunkwise::{Executable, Tensor, Tensors};
 use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_cli::check::random::Random;
+use chunkwise_codegen::{Plan, Precision};
 
 /// Tokens of the runs: two chunks and a part of one.
 const TOKENS: usize = 130;
 
-/// Every second rule, by the seed, or all; sizes that pad.
+/// Kernels of one head's block, of narrow blocks with two crews of warps, of each phase, and of the token loop.
+const WAYS: [(Plan, usize, Arch); 4] = [
+    (Plan::Fused, 128, Arch::Sm80),
+    (Plan::Fused, 16, Arch::Sm90),
+    (Plan::Split, 128, Arch::Sm80),
+    (Plan::Recurrent, 128, Arch::Sm80),
+];
+
+/// Every second rule, by the seed, or all; sizes that pad. Plans, blocks, element types and precisions take turns.
 fn cases(seed: u64) -> Vec<Case> {
     let takes = |at: usize| variable("CHUNKWISE_CASES", 1) > 1 || (at as u64 + seed).is_multiple_of(2);
-    fused(24, 40).into_iter().enumerate().filter(|(at, _)| takes(*at)).map(|(_, case)| case).collect()
+    let all = fused(24, 40).into_iter().enumerate().filter(|(at, _)| takes(*at));
+    all.map(|(at, case)| in_turn(case, at / 2 + seed as usize)).collect()
+}
+
+/// A case by another plan, of another type, in other blocks; as it is where there is no such kernel.
+fn in_turn(case: Case, turn: usize) -> Case {
+    let (plan, columns, arch) = WAYS[turn % WAYS.len()];
+    let (dtype, precision) = match KINDS[turn % KINDS.len()] {
+        // A token loop rounds no operand.
+        (dtype, _) if plan == Plan::Recurrent => (dtype, Precision::Fast),
+        kind => kind,
+    };
+    let other = Case { dtype, precision, columns, arch, plan, ..case.clone() };
+    if other.schedule(arch).is_ok() { other } else { case }
 }
 
 fn seed() -> u64 {

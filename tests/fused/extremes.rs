@@ -6,7 +6,7 @@ use crate::limits::{Limits, all, any, complaints, hard};
 use crate::own;
 use chunkwise::{Arch, Tensor, Tensors};
 use chunkwise_cli::check::cases::Case as Frame;
-use chunkwise_codegen::DType;
+use chunkwise_codegen::{DType, Plan, Precision};
 
 /// Two chunks and a part of one.
 const TOKENS: usize = 130;
@@ -134,6 +134,25 @@ fn raw_decays_of_either_sign() {
     patterns(own::RAW_KEYS, "d", &NEGATIVE);
 }
 
+/// The plans and blocks that the patterns above leave out, each of another type: three kernels, a token loop, and two crews of
+/// warps in narrow blocks.
+#[test]
+fn log_decays_by_other_plans() {
+    let keys =
+        "fn keys(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Vector<K>) -> Vector<V> {
+        s *= exp(g); s += outer(k, v); s.read(q) }";
+    let of = |text, dtype, plan| Case { dtype, plan, ..case(text).expect("the rule has a kernel") };
+    let crews = Case { columns: 16, arch: Arch::Sm90, ..of(own::DELTA, DType::F16, Plan::Fused) };
+    let cases = vec![
+        of(own::DELTA, DType::BF16, Plan::Split),
+        of(keys, DType::F32, Plan::Split),
+        of(own::DELTA, DType::F32, Plan::Recurrent),
+        of(keys, DType::BF16, Plan::Recurrent),
+        crews,
+    ];
+    all(cases, |case| LOGS.iter().flat_map(|p| with_pattern(case, "g", *p, any(case))).collect());
+}
+
 /// Feedback strengths.
 const STRENGTHS: [Pattern; 5] = [
     ("0", |_| 0.0),
@@ -153,6 +172,17 @@ fn strong_feedback_on_repeated_keys() {
     let f16 = cases.last().map(|case| Case { dtype: DType::F16, ..case.clone() });
     cases.extend(f16);
     all(cases, strong_feedback);
+}
+
+/// What is split in two parts, as f32 inputs always are, is hardly rounded, and feedback at its worst makes little of it.
+#[test]
+fn strong_feedback_in_high_precision() {
+    let high = |case: Case| Case { precision: Precision::High, ..case };
+    let full = |case: Case| Case { dtype: DType::F32, ..case };
+    let cases: Vec<Case> = [own::UNDECAYED, own::DELTA].into_iter().filter_map(case).collect();
+    assert_eq!(cases.len(), 2, "the delta rule has a kernel");
+    let both = cases.into_iter().flat_map(|case| [high(case.clone()), full(case)]);
+    all(both.collect(), strong_feedback);
 }
 
 /// Runs a case with `beta` and `k` on every combination of strengths and repeated keys.

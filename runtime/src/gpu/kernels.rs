@@ -40,19 +40,23 @@ enum Now<D: Driver> {
 }
 
 impl<D: Driver> Gpu<D> {
-    /// A plan's kernels for these sizes and types, compiled and loaded where they are not yet.
+    /// A plan's kernels for these sizes and types, compiled and loaded where they are not yet. Other runs go on meanwhile: what
+    /// waits for the compiler does not hold the list.
     pub(super) fn load(&self, plan: Plan, spec: &Spec) -> Result<Arc<Loaded<D>>> {
-        let mut known = self.known();
-        let (schedule, binaries) = match found(&mut known, plan, spec) {
+        let compiling = match found(&mut self.known(), plan, spec) {
             Some(State::Loaded(loaded)) => return Ok(loaded.clone()),
-            Some(State::Compiling(schedule, behind)) => (schedule.clone(), behind.wait().to_vec()),
+            Some(State::Compiling(schedule, behind)) => Some((schedule.clone(), behind.clone())),
+            None => None,
+        };
+        let (schedule, binaries) = match compiling {
+            Some((schedule, behind)) => (schedule, behind.wait().to_vec()),
             None => {
                 let schedule = self.derive(plan, spec)?;
                 let binaries = self.jit().compile_all(&self.sources(&schedule), self.driver.arch());
                 (schedule, binaries)
             }
         };
-        self.finish(&mut known, (plan, spec), schedule, binaries)
+        self.finish(&mut self.known(), (plan, spec), schedule, binaries)
     }
 
     /// The same without waiting for the compiler where another of `plans` can stand in: one that is loaded, or the token loop.
@@ -124,7 +128,7 @@ impl<D: Driver> Gpu<D> {
         Ok(())
     }
 
-    /// Loads kernels that are compiled, and remembers them.
+    /// Loads kernels that are compiled, and remembers them; those of a thread that was faster stay.
     fn finish(
         &self,
         known: &mut Known<D>,
@@ -132,6 +136,9 @@ impl<D: Driver> Gpu<D> {
         schedule: Schedule,
         binaries: Vec<Result<Arc<Binary>>>,
     ) -> Result<Arc<Loaded<D>>> {
+        if let Some(State::Loaded(loaded)) = found(known, plan, spec) {
+            return Ok(loaded.clone());
+        }
         let load = |(kernel, binary): (&Kernel, Result<Arc<Binary>>)| self.driver.load(&*binary?, kernel);
         let functions = schedule.kernels.iter().zip(binaries).map(load).collect::<Result<_>>();
         let functions = functions.map_err(|error| self.blamed(error))?;

@@ -120,8 +120,9 @@ impl Nvrtc {
     pub fn compile(&self, text: &str, name: &str, arch: Arch, options: &[String]) -> Result<Binary, Error> {
         self.check_arch(arch)?;
         let file = format!("{name}.cu");
-        let program = Program::new(&self.api, text, &file)?;
+        // Before the program, so that exit waits until the library has let go of that too.
         let _busy = Busy::begin()?;
+        let program = Program::new(&self.api, text, &file)?;
         let verdict = program.compile(&Self::command_line(arch, options))?;
         exit::register();
         let log = log::without_timings(&program.log()?);

@@ -8,16 +8,17 @@ use chunkwise_runtime::nvrtc::{Binary, Nvrtc};
 use chunkwise_runtime::{
     Cold, Device, Element, Error, Executable, Options, PlanChoice, Result, RuleExt, Tensors,
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Holds what it compiles back until it is opened; token loops pass.
+/// Holds what it compiles back until it is opened; token loops pass. Counts what it has been asked for.
 #[derive(Clone)]
-struct Held(Arc<(Mutex<bool>, Condvar)>, Nvrtc);
+struct Held(Arc<(Mutex<bool>, Condvar)>, Nvrtc, Arc<AtomicU64>);
 
 impl Held {
     fn new() -> Held {
-        Held(Arc::default(), Nvrtc::find().unwrap_or_else(|error| panic!("{error}")))
+        Held(Arc::default(), Nvrtc::find().unwrap_or_else(|error| panic!("{error}")), Arc::default())
     }
 
     fn open(&self) {
@@ -38,6 +39,7 @@ impl Compile for Held {
     fn compile(&self, source: &Source, arch: Arch) -> Result<Binary> {
         if !source.name.ends_with("_recurrent") {
             let limit = Duration::from_secs(60);
+            self.2.fetch_add(1, Ordering::SeqCst);
             let opened = self.0.1.wait_timeout_while(self.0.0.lock().unwrap(), limit, |open| !*open);
             assert!(!opened.unwrap().1.timed_out(), "a run waited for {}", source.name);
         }
@@ -107,6 +109,31 @@ fn the_token_loop_stands_in_until_the_plan_is_compiled() {
     assert_eq!(jit.compilations(), 1 + chosen.len() as u64);
 }
 
+/// A thread that waits for a plan, the first that wants it, keeps no other from what is ready sooner; and both get one compilation.
+#[test]
+fn who_waits_holds_nobody_up() {
+    let held = Held::new();
+    let jit = Arc::new(Jit::new(held.clone(), Cache::in_memory()));
+    let soon = executable(&jit, SOON);
+    let waiting = soon.clone().with_options(Options { cold: Cold::Wait, ..SOON });
+    let inputs = inputs(1);
+    let chosen = std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| ran(&waiting, &inputs));
+        let limit = Instant::now() + Duration::from_secs(60);
+        while held.2.load(Ordering::SeqCst) == 0 {
+            assert!(Instant::now() < limit, "the compiler is never asked");
+            std::thread::yield_now();
+        }
+        let before = Instant::now();
+        assert_eq!(ran(&soon, &inputs), ["delta_recurrent"]);
+        assert!(before.elapsed() < Duration::from_secs(50), "it waited as well");
+        held.open();
+        waiter.join().unwrap()
+    });
+    assert_eq!(ran(&soon.with_options(Options { cold: Cold::Wait, ..SOON }), &inputs), chosen);
+    assert_eq!(jit.compilations(), 1 + chosen.len() as u64);
+}
+
 #[test]
 fn a_plan_on_disk_needs_no_stand_in() {
     let folder = tempfile::tempdir().unwrap();
@@ -169,10 +196,10 @@ fn what_does_not_compile_is_said_once_it_is_known() {
     let executable = executable(&Arc::new(Jit::new(refusing, Cache::in_memory())), SOON);
     let inputs = inputs(1);
     assert_eq!(ran(&executable, &inputs), ["delta_recurrent"]);
-    let limit = std::time::Instant::now() + Duration::from_secs(60);
+    let limit = Instant::now() + Duration::from_secs(60);
     let error = loop {
         match executable.forward(&inputs) {
-            Ok(_) => assert!(std::time::Instant::now() < limit, "the failure is never said"),
+            Ok(_) => assert!(Instant::now() < limit, "the failure is never said"),
             Err(error) => break error,
         }
     };
