@@ -19,11 +19,11 @@ const WAYS: [(Plan, usize, Arch); 4] = [
     (Plan::Recurrent, 128, Arch::Sm80),
 ];
 
-/// Every second rule, by the seed, or all; sizes that pad. Plans, blocks, element types and precisions take turns.
+/// Every third rule, by the seed, or all; sizes that pad. Plans, blocks, element types and precisions take turns.
 fn cases(seed: u64) -> Vec<Case> {
-    let takes = |at: usize| variable("CHUNKWISE_CASES", 1) > 1 || (at as u64 + seed).is_multiple_of(2);
+    let takes = |at: usize| variable("CHUNKWISE_CASES", 1) > 1 || (at as u64 + seed).is_multiple_of(3);
     let all = fused(24, 40).into_iter().enumerate().filter(|(at, _)| takes(*at));
-    all.map(|(at, case)| in_turn(case, at / 2 + seed as usize)).collect()
+    all.map(|(at, case)| in_turn(case, at / 3 + seed as usize)).collect()
 }
 
 /// A case by another plan, of another type, in other blocks; as it is where there is no such kernel.
