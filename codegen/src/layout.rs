@@ -313,18 +313,18 @@ fn largest_run(size: u32) -> u32 {
 
 /// Longer runs mean fewer loads, shorter ones less padding; padding costs more, since state is padded too.
 pub(crate) fn lane_axis(size: u32, lanes: u32) -> Axis {
-    lane_axis_of(size, size, lanes)
+    lane_axis_of(size, size, lanes, 4)
 }
 
-/// The same for a part of rows of `whole` numbers: runs divide both.
-pub(crate) fn lane_axis_of(whole: u32, size: u32, lanes: u32) -> Axis {
+/// The same for a part of rows of `whole` numbers, in runs that divide both and have no more than `longest`.
+pub(crate) fn lane_axis_of(whole: u32, size: u32, lanes: u32, longest: u32) -> Axis {
     let with_run = |run: u32| {
         let stride = lanes * run;
         let registers = size.div_ceil(stride) * run;
         Axis { size, side: Side::Lanes, run, stride, registers, padded: registers * lanes != size }
     };
-    let largest = largest_run(size).min(largest_run(whole));
-    let runs = [4, 2, 1].into_iter().filter(|run| largest.is_multiple_of(*run));
+    let fits = |run: &u32| *run <= longest && size.is_multiple_of(*run) && whole.is_multiple_of(*run);
+    let runs = [8, 4, 2, 1].into_iter().filter(fits);
     // `min_by_key` keeps the first of equals: the longest run.
     runs.map(with_run).min_by_key(|axis| axis.registers).unwrap_or_else(|| with_run(1))
 }

@@ -124,7 +124,7 @@ __device__ __forceinline__ void multiply_fine(float (&d)[N][4], const float (&a)
     const float *even = reinterpret_cast<const float *>(l.at(row, 0));
     const float *odd = reinterpret_cast<const float *>(l.at(row, 1)) - 16;
 #pragma unroll
-    for (int k = 0; k < K / 2; ++k) {
+    for (int k = K / 2 - 1; k >= 0; --k) {
         unsigned x[2][4];
         round_group<EXACT>(x, a[2 * k], a[2 * k + 1]);
 #pragma unroll

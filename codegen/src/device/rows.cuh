@@ -12,9 +12,9 @@ struct Strides {
     }
 };
 
-// A run of numbers as it lies in memory.
+// A run of numbers as it lies in memory, moved 16 bytes at a time where it has more.
 template <typename T, int WIDTH>
-struct alignas(WIDTH * sizeof(T)) Run {
+struct alignas(sizeof(T) * (WIDTH * sizeof(T) < 16 ? WIDTH : 16 / sizeof(T))) Run {
     T at[WIDTH];
 };
 

@@ -13,6 +13,7 @@ struct bf16_pair {
         asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
         return pair;
     }
+    typedef bf16 number;
     static __device__ __forceinline__ float low(unsigned pair) { return __uint_as_float(pair << 16); }
     static __device__ __forceinline__ float high(unsigned pair) { return __uint_as_float(pair & 0xffff0000u); }
     static __device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
@@ -56,6 +57,7 @@ struct f16_pair {
         asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
         return pair;
     }
+    typedef f16 number;
     static __device__ __forceinline__ float low(unsigned pair) {
         return f16{static_cast<unsigned short>(pair)}.wide();
     }
@@ -272,23 +274,33 @@ __device__ __forceinline__ void clear_tile(Tile<COLUMNS> to) {
     }
 }
 
-// A row of a tile as numbers: a lane takes runs of WIDTH that lie STRIDE apart, from column `first` on.
-template <int WIDTH, int STRIDE, typename T, int COLUMNS, int N>
+// A row of a tile as numbers: a lane takes runs of WIDTH that lie STRIDE apart, from column `first` on. Two neighbours come in a
+// register, and each out of it by one instruction.
+template <int WIDTH, int STRIDE, typename E, int COLUMNS, int N>
 __device__ __forceinline__ void load_row(float (&to)[N], Tile<COLUMNS> from, int row, int first) {
 #pragma unroll
     for (int r = 0; r < N / WIDTH; ++r) {
-        Run<T, WIDTH> run{};
-        if (first + r * STRIDE < COLUMNS) run = *reinterpret_cast<const Run<T, WIDTH> *>(from.at(row, first + r * STRIDE));
+        const char *at = from.at(row, first + r * STRIDE);
+        const bool inside = first + r * STRIDE < COLUMNS;
+        if constexpr (WIDTH == 1) {
+            to[r] = inside ? reinterpret_cast<const typename E::number *>(at)->wide() : 0.0f;
+        } else {
+            Run<unsigned, WIDTH / 2> pairs{};
+            if (inside) pairs = *reinterpret_cast<const Run<unsigned, WIDTH / 2> *>(at);
 #pragma unroll
-        for (int e = 0; e < WIDTH; ++e) to[r * WIDTH + e] = run.at[e].wide();
+            for (int e = 0; e < WIDTH / 2; ++e) {
+                to[r * WIDTH + 2 * e] = E::low(pairs.at[e]);
+                to[r * WIDTH + 2 * e + 1] = E::high(pairs.at[e]);
+            }
+        }
     }
 }
 
 // Adds a row of a tile; see load_row.
-template <int WIDTH, int STRIDE, typename T, int COLUMNS, int N>
+template <int WIDTH, int STRIDE, typename E, int COLUMNS, int N>
 __device__ __forceinline__ void add_row(float (&to)[N], Tile<COLUMNS> from, int row, int first) {
     float x[N];
-    load_row<WIDTH, STRIDE, T>(x, from, row, first);
+    load_row<WIDTH, STRIDE, E>(x, from, row, first);
 #pragma unroll
     for (int i = 0; i < N; ++i) to[i] += x[i];
 }

@@ -181,11 +181,12 @@ impl Share {
         if self.phases != WHOLE {
             return None;
         }
-        let owners = owners(timeline, self.value_warps, PREPARING);
-        let warps = owners.iter().map(|o| o.first + o.warps).max()?;
+        let holding = owners(timeline, self.value_warps, 0).iter().map(|o| o.first + o.warps).max()?;
+        let preparing = MOST_WARPS.saturating_sub(holding);
+        let (owners, warps) = (owners(timeline, self.value_warps, preparing), MOST_WARPS);
         let (phases, dims, value_warps, blocks) = (self.phases, self.dims, self.value_warps, self.blocks);
-        let share = Share { phases, dims, owners, warps, value_warps, preparing: PREPARING, blocks };
-        (warps <= MOST_WARPS).then_some(share)
+        let share = Share { phases, dims, owners, warps, value_warps, preparing, blocks };
+        (preparing >= PREPARING).then_some(share)
     }
 
     fn part(&self) -> &'static str {
@@ -248,7 +249,7 @@ pub(super) fn with_tokens(
         roots: Vec::new(),
         decays: program::Program::default(),
         decay_roots: Vec::new(),
-        layout: token_layout(&chunk.timeline, spec, dims, (warps, value_warps), blocks),
+        layout: token_layout(&chunk.timeline, spec, dims, (warps, value_warps), (blocks, false)),
     };
     plan.settle_keys();
     plan.take_inputs(spec)?;
@@ -261,6 +262,9 @@ pub(super) fn with_tokens(
     plan.take_prologue()?;
     plan.take_numbers();
     plan.take_epilogue()?;
+    if plan.has_short_rows() {
+        plan.layout = token_layout(&chunk.timeline, spec, dims, (warps, value_warps), (blocks, true));
+    }
     plan.take_cut(share.phases);
     plan.check_reductions()?;
     Ok(plan)
@@ -395,16 +399,18 @@ pub(super) fn matrix_dims(timeline: &Timeline) -> Result<(Dim, Dim), Limitation>
     }
 }
 
-/// A group of lanes holds a token's vectors, 8 numbers or so a lane.
+/// A group of lanes holds a token's vectors, 8 numbers or so a lane. Of `short` numbers, 16 bits each, a lane has twice as many,
+/// in pieces of 16 bytes as of others: eight lanes, which read them in one turn, have a whole round of the banks.
 pub(super) fn token_layout(
     timeline: &Timeline,
     spec: &Spec,
     dims: (Dim, Dim),
     (warps, value_warps): (u32, u32),
-    blocks: u32,
+    (blocks, short): (u32, bool),
 ) -> Layout {
     let size = |dim: Dim| spec.sizes[dim.index()] as u32;
     let lanes = (size(dims.0).max(WARP_COLUMNS * value_warps) / 8).next_power_of_two().clamp(4, 32);
+    let (lanes, run) = if short { (lanes.min(8.max(lanes / 2)), 8) } else { (lanes, 4) };
     let axes = (0..timeline.signature.dims.len()).map(|at| {
         let dim = Dim(at as u32);
         // Runs divide the size, and the lanes reach the end of the tile: they write its padding too.
@@ -412,7 +418,7 @@ pub(super) fn token_layout(
             true => (size(dim).min(WARP_COLUMNS * value_warps), WARP_COLUMNS * value_warps, blocks),
             false => (size(dim), size(dim).div_ceil(16) * 16, 1),
         };
-        let axis = layout::lane_axis_of(size(dim), here, lanes);
+        let axis = layout::lane_axis_of(size(dim), here, lanes, run);
         let registers = tile.div_ceil(axis.stride) * axis.run;
         Axis { size: size(dim), registers, padded: registers * lanes * parts != size(dim), ..axis }
     });

@@ -18,7 +18,7 @@
 mod transfers;
 mod walk;
 
-use super::plan::{Plan, WARP_COLUMNS};
+use super::plan::{Plan, Square, WARP_COLUMNS};
 use super::shared::{Part, Region};
 use chunkwise_algebra::program::{KeysId, NodeId, Op, Phase};
 use chunkwise_dsl::graph::{StateId, Value};
@@ -38,6 +38,8 @@ pub struct Cut {
     crossing: Vec<Region>,
     /// The inputs that tokens and squares are made from.
     before: Vec<Region>,
+    /// The squares that the warps which hold states make, in order.
+    pub(super) late: Vec<NodeId>,
     /// Regions that another kernel fills, in order.
     pub imports: Vec<Transfer>,
     /// Regions that other kernels need, in order.
@@ -155,6 +157,7 @@ impl Plan {
     /// Cuts the plan down to these phases.
     pub(super) fn take_cut(&mut self, here: &'static [Phase]) {
         self.cut.phases = here;
+        self.cut.late = self.late_squares();
         let mut mine = Walk::over(self, here);
         let mut before = Vec::new();
         if here.contains(&Phase::Before) {
@@ -204,12 +207,39 @@ impl Plan {
             let at = self.inputs.iter().position(|input| input.param == param);
             used.extend(at.map(|at| Region::Input(at, Part::High)));
         }
-        for node in &self.chunk.nodes {
-            if let Op::Gram(reads, writes) = node.op {
+        for square in self.squares.iter().filter(|square| self.maker(square.node) == Phase::Before) {
+            for (reads, writes) in self.grams_of(square.inverse_of.unwrap_or(square.node)) {
                 used.extend([reads, writes].iter().filter_map(|keys| self.tile_of_keys(*keys)));
             }
         }
         used.extend(self.decayed.iter().map(|decayed| self.tile_of_operand(decayed.operand)));
+    }
+
+    /// The Gram matrices that a square is made from.
+    fn grams_of(&self, square: NodeId) -> Vec<(KeysId, KeysId)> {
+        match self.chunk.node(square).op {
+            Op::Gram(reads, writes) => vec![(reads, writes)],
+            Op::Add(x, y) => [self.grams_of(x), self.grams_of(y)].concat(),
+            Op::Scale(_, x) => self.grams_of(x),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Squares that only outputs need, where there are two crews and the first one has rows to solve, so that it has more to do:
+    /// the other one makes them, if it has a warp for every 16 rows.
+    fn late_squares(&self) -> Vec<NodeId> {
+        if self.preparing == 0 || self.squares.iter().all(|square| square.inverse_of.is_none()) {
+            return Vec::new();
+        }
+        let carried = Walk::over(self, &[Phase::Carry]).used;
+        let warps = self.crew(Phase::After).len() as u32;
+        let alone = |(reads, _): &(KeysId, KeysId)| self.mixing_of(self.chunk.keys(*reads).state).is_none();
+        let is_late = |(at, square): &(usize, &Square)| {
+            !carried.contains(&Region::Square(*at, Part::High))
+                && square.rows <= 16 * warps
+                && self.grams_of(square.node).iter().all(alone)
+        };
+        self.squares.iter().enumerate().filter(is_late).map(|(_, square)| square.node).collect()
     }
 
     /// The tile of keys as they are.

@@ -277,6 +277,14 @@ impl Plan {
         !self.mixings.is_empty() || !self.channel_clocks.is_empty()
     }
 
+    /// Whether the rows that a token's lanes share are of 16-bit numbers, all of them.
+    pub(super) fn has_short_rows(&self) -> bool {
+        let by_channel = |clock: &Clock| matches!(clock.kind, ClockKind::ByChannel { .. });
+        let decays = self.clocks.iter().any(by_channel) || !self.channel_clocks.is_empty();
+        let reads = self.epilogue.is_some() || !self.substitutions.is_empty();
+        self.dtype != DType::F32 && !decays && !reads
+    }
+
     /// Tokens of a run in which no decay by channel of any state vanishes.
     pub fn span(&self) -> u32 {
         let spans = self.clocks.iter().filter_map(|clock| match clock.kind {

@@ -16,10 +16,10 @@
 
 use super::plan::Plan;
 use super::shared::Region;
-use chunkwise_algebra::program::Phase;
+use chunkwise_algebra::program::{NodeId, Phase};
 use std::ops::Range;
 
-/// Warps that prepare: as many as a square has blocks of 16 rows.
+/// The fewest warps that prepare: as many as a square has blocks of 16 rows.
 pub(super) const PREPARING: u32 = 4;
 
 impl Plan {
@@ -30,6 +30,11 @@ impl Plan {
             (preparing, Phase::Before) => 0..preparing,
             (preparing, Phase::Carry | Phase::After) => preparing..self.warps,
         }
+    }
+
+    /// Which crew makes a square: by a phase of its own.
+    pub fn maker(&self, square: NodeId) -> Phase {
+        if self.cut.late.contains(&square) { Phase::After } else { Phase::Before }
     }
 
     /// The warps that copy inputs: those that hold states, where inputs arrive ahead of the crew that prepares.
@@ -59,6 +64,7 @@ impl Plan {
         match (region.phase(), region) {
             (Some(phase), _) => phase == Phase::Before,
             (None, Region::Input(..)) => self.cut.prepares(region),
+            (None, Region::Square(at, _)) => self.maker(self.squares[at].node) == Phase::Before,
             (None, _) => true,
         }
     }

@@ -63,7 +63,8 @@ fn operands(plan: &Plan) -> Result<(), Limitation> {
             square.rows.is_multiple_of(16) && square.columns.is_multiple_of(16),
             "square has no whole blocks",
         )?;
-        let enough = square.rows / 16 <= plan.crew(Phase::Before).end || !plan.computes(Phase::Before);
+        let warps = plan.crew(plan.maker(square.node)).len() as u32;
+        let enough = square.rows / 16 <= warps || !plan.computes(Phase::Before);
         holds(enough, "square has more blocks of rows than there are warps")?;
     }
     Ok(())

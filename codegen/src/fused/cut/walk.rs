@@ -138,9 +138,33 @@ impl Walk<'_> {
         self.plan.coefficient_of(values).map(Region::Coefficient)
     }
 
+    /// A square that was made before, or what it is made from here.
     fn square(&mut self, node: NodeId) {
+        if self.plan.maker(node) != Phase::Before {
+            return self.made(node);
+        }
         let at = self.plan.squares.iter().position(|square| square.node == node);
         self.used.extend(at.map(|at| Region::Square(at, Part::High)));
+    }
+
+    fn made(&mut self, node: NodeId) {
+        match &self.plan.chunk.node(node).op {
+            Op::Gram(reads, writes) => {
+                for keys in [*reads, *writes] {
+                    self.keys(keys, ClockPart::Log);
+                    self.keys(keys, ClockPart::Sign);
+                }
+            }
+            Op::Add(x, y) => {
+                self.made(*x);
+                self.made(*y);
+            }
+            Op::Scale(by, x) => {
+                self.used.extend(self.coefficient(by));
+                self.made(*x);
+            }
+            _ => {}
+        }
     }
 
     /// Keys as products with the state take them, and the decays of their rows.

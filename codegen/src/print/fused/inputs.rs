@@ -130,7 +130,7 @@ pub(super) fn load_row(
     (tile, row): (&TileName, &str),
     w: &mut Writer,
 ) {
-    let (axis, e) = (context.axis(dim), fused.element());
+    let (axis, e) = (context.axis(dim), fused.operand());
     w.line(format_args!("float {name}[{}];", axis.registers));
     let place = format!("{row}, {} * {}", context.names.member, axis.run);
     w.line(format_args!("load_row<{}, {}, {e}>({name}, {}, {place});", axis.run, axis.stride, tile.high));

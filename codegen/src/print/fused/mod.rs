@@ -247,7 +247,7 @@ fn count(fused: &Fused<'_>, w: &mut Writer) {
 /// Everything after the tokens' own numbers.
 fn products(fused: &Fused<'_>, w: &mut Writer) {
     if fused.plan.computes(Phase::Before) {
-        squares::print(fused, w);
+        squares::print(fused, Phase::Before, w);
         handed::send(fused, w);
     }
     if fused.plan.computes(Phase::Carry) || fused.plan.computes(Phase::After) {

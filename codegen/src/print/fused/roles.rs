@@ -63,7 +63,7 @@ fn prepare(fused: &Fused<'_>, w: &mut Writer) {
         inputs::fetch(fused, w);
     }
     tokens::compute(fused, w);
-    squares::print(fused, w);
+    squares::print(fused, Phase::Before, w);
 }
 
 /// What depends on the state; meanwhile the inputs of the chunk after the next one arrive.
@@ -76,6 +76,7 @@ fn hold(fused: &Fused<'_>, w: &mut Writer) {
     }
     count(fused, w);
     shared_memory(fused, |region| plan.depth(region) > 1 && plan.cut.crosses(region), w);
+    squares::print(fused, Phase::After, w);
     recurrence::print(fused, w);
     epilogue::print(fused, w);
     if plan.arrives_ahead() {

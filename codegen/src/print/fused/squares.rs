@@ -31,20 +31,23 @@ enum Task<'a> {
     Alike(Box<Alike<'a>>),
 }
 
-/// Every square that a product needs, into its tile.
-pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
+/// Every square that a product needs, into its tile: those that the crew of a phase makes.
+pub(super) fn print(fused: &Fused<'_>, maker: Phase, w: &mut Writer) {
     let plan = fused.plan;
-    if !plan.squares.is_empty() {
+    let mine = |(square, _): &(&Square, &TileName)| plan.maker(square.node) == maker;
+    let squares: Vec<(&Square, &TileName)> = plan.squares.iter().zip(&fused.squares).filter(mine).collect();
+    if !squares.is_empty() {
         w.blank();
         w.comment("Square matrices: rows are reads, columns are writes");
     }
-    let (mut taken, warps) = (0, plan.crew(Phase::Before).end);
+    let crew = plan.crew(maker);
+    let (mut taken, warp, warps) = (0, fused.warp_from(crew.start), crew.len() as u32);
     let mut all = Vec::new();
-    for squares in alike::groups(fused) {
+    for squares in alike::groups(fused, &squares, warps) {
         // Different warps where there are enough.
         let turn = match taken % warps {
-            0 => fused.warp.clone(),
-            before => format!("({} + {}) % {warps}", fused.warp, warps - before),
+            0 => warp.clone(),
+            before => format!("({warp} + {}) % {warps}", warps - before),
         };
         taken += squares.iter().map(|(square, _)| square.rows / 16).sum::<u32>();
         all.push(match squares[..] {
@@ -53,10 +56,12 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
                 w.line(format_args!("const int {row} = {turn} * 16;"));
                 Task::One(Rows { square, tile, row, grams: Vec::new() })
             }
-            _ => Task::Alike(Box::new(Alike::new(fused, squares, &turn, w))),
+            _ => Task::Alike(Box::new(Alike::new(fused, squares, (&turn, warps), w))),
         });
     }
-    by_channel(fused, &mut all, w);
+    if maker == Phase::Before {
+        by_channel(fused, &mut all, w);
+    }
     for task in &all {
         match task {
             Task::One(rows) => fill(fused, rows, w),
@@ -66,17 +71,17 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     if all.is_empty() {
         return;
     }
-    let inverses = plan.squares.iter().zip(&fused.squares).filter(|(s, _)| s.inverse_of.is_some());
+    let inverses = squares.iter().filter(|(square, _)| square.inverse_of.is_some());
     for (nth, (square, tile)) in inverses.enumerate() {
         if nth == 0 {
-            fused.barrier(Phase::Before, w);
+            fused.barrier(maker, w);
         }
         let (to, exact) = (whole_tile(fused, square, tile), fused.exact(square));
         w.line(format_args!("merge_blocks<{}, {}>({to}, {exact});", fused.operand(), warps));
     }
-    // Two crews meet anyway.
-    if plan.preparing == 0 {
-        fused.barrier(Phase::Before, w);
+    // Two crews meet anyway, after what is prepared.
+    if plan.preparing == 0 || maker != Phase::Before {
+        fused.barrier(maker, w);
     }
 }
 

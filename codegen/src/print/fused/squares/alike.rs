@@ -16,7 +16,7 @@ use super::{mask, slots, store, whole, written};
 use crate::fused::Square;
 use crate::print::fused::{Fused, TileName, mixes};
 use crate::writer::Writer;
-use chunkwise_algebra::program::{KeysId, Op, Phase};
+use chunkwise_algebra::program::{KeysId, Op};
 use chunkwise_dsl::graph::Value;
 
 /// Squares of one form.
@@ -24,6 +24,8 @@ pub(super) struct Alike<'a> {
     members: Vec<Member<'a>>,
     /// The number of a warp's 16 rows among those of all squares.
     part: String,
+    /// The warps that share them.
+    warps: u32,
     /// Which of the squares they are of, and the first of them.
     which: String,
     row: String,
@@ -61,10 +63,13 @@ struct Chosen {
 
 /// All squares, those of one form together: as many as have rows for the warps at one time where they decay by channel, since
 /// their accumulators live for long.
-pub(super) fn groups<'a>(fused: &'a Fused<'_>) -> Vec<Vec<(&'a Square, &'a TileName)>> {
-    let (plan, warps) = (fused.plan, warps(fused));
+pub(super) fn groups<'a>(
+    fused: &Fused<'_>,
+    squares: &[(&'a Square, &'a TileName)],
+    warps: u32,
+) -> Vec<Vec<(&'a Square, &'a TileName)>> {
     let mut all: Vec<Vec<(&Square, &TileName)>> = Vec::new();
-    for (square, tile) in plan.squares.iter().zip(&fused.squares) {
+    for &(square, tile) in squares {
         let joins = |group: &Vec<(&Square, &TileName)>| {
             let rows: u32 = group.iter().map(|(s, _)| s.rows).sum();
             let room = |form: Form<'_>| form.own.is_none() || rows + square.rows <= warps * 16;
@@ -79,11 +84,6 @@ pub(super) fn groups<'a>(fused: &'a Fused<'_>) -> Vec<Vec<(&'a Square, &'a TileN
         }
     }
     all
-}
-
-/// The warps that share them.
-fn warps(fused: &Fused<'_>) -> u32 {
-    fused.plan.crew(Phase::Before).end
 }
 
 fn same_size(x: &Square, y: &Square) -> bool {
@@ -129,13 +129,13 @@ impl<'a> Alike<'a> {
     pub(super) fn new(
         fused: &'a Fused<'_>,
         squares: Vec<(&'a Square, &'a TileName)>,
-        turn: &str,
+        (turn, warps): (&str, u32),
         w: &mut Writer,
     ) -> Alike<'a> {
         let member = |(square, tile)| Some(Member { square, tile, form: form(fused, square)? });
         let [part, which, row, sum] = ["part", "which", "row", "sum"].map(|wish| fused.fresh(wish));
         let members: Vec<Member<'_>> = squares.into_iter().filter_map(member).collect();
-        let mut alike = Alike { members, part, which, row, sum, by_channel: None };
+        let mut alike = Alike { members, part, warps, which, row, sum, by_channel: None };
         let Alike { part, members, .. } = &alike;
         w.line(format_args!("const int {part} = {turn};"));
         if members.iter().any(|member| member.form.own.is_some()) {
@@ -221,8 +221,8 @@ impl<'a> Alike<'a> {
 
     /// The rows of each square.
     pub(super) fn fill(&self, fused: &Fused<'_>, w: &mut Writer) {
-        let Alike { part, sum, row, .. } = self;
-        let (parts, warps, form) = (self.parts(), warps(fused), self.members[0].form);
+        let Alike { part, warps, sum, row, .. } = self;
+        let (parts, form) = (self.parts(), self.members[0].form);
         let slots = slots(fused, form.reads, form.writes);
         if let Some(chosen) = &self.by_channel {
             return w.block(format_args!("if ({part} < {parts})"), |w| {
@@ -246,7 +246,7 @@ impl<'a> Alike<'a> {
             }
             self.finish(fused, w);
         };
-        if parts <= warps {
+        if parts <= *warps {
             return w.block(format_args!("if ({part} < {parts})"), |w| rows(part, w));
         }
         let at = fused.fresh("part");
