@@ -4,7 +4,7 @@ use super::channels::with_grams;
 use super::cut::{Cut, WHOLE};
 use super::mixes;
 use super::plan::{Owner, Plan, WARP_COLUMNS};
-use super::roles::PREPARING;
+use super::roles::{PREPARING, solves};
 use super::substitution;
 use super::teams::team_of;
 use crate::arch::Arch;
@@ -123,7 +123,7 @@ fn with_roles(
     if plan.stages < 2 || !pays || rows > 16 * PREPARING {
         return Ok(None);
     }
-    let Some(share) = share.with_roles(&chunk.timeline) else { return Ok(None) };
+    let Some(share) = share.with_roles(chunk) else { return Ok(None) };
     let mut with = with_tokens(chunk, spec, &share, (plan.tokens, plan.lean))?;
     let fits = [3, 2].into_iter().any(|stages| {
         with.stages = stages;
@@ -176,14 +176,17 @@ impl Share {
         Share { phases, dims, owners, warps, value_warps, preparing: 0, blocks }
     }
 
-    /// The same with warps that only prepare, where that leaves every thread its registers.
-    fn with_roles(&self, timeline: &Timeline) -> Option<Share> {
+    /// The same with warps that only prepare, where that leaves every thread its registers: all that are left, where rows are
+    /// solved.
+    fn with_roles(&self, chunk: &Program) -> Option<Share> {
+        let timeline = &chunk.timeline;
         if self.phases != WHOLE {
             return None;
         }
         let holding = owners(timeline, self.value_warps, 0).iter().map(|o| o.first + o.warps).max()?;
-        let preparing = MOST_WARPS.saturating_sub(holding);
-        let (owners, warps) = (owners(timeline, self.value_warps, preparing), MOST_WARPS);
+        let left = MOST_WARPS.saturating_sub(holding);
+        let preparing = if solves(chunk) { left } else { left.min(PREPARING) };
+        let (owners, warps) = (owners(timeline, self.value_warps, preparing), preparing + holding);
         let (phases, dims, value_warps, blocks) = (self.phases, self.dims, self.value_warps, self.blocks);
         let share = Share { phases, dims, owners, warps, value_warps, preparing, blocks };
         (preparing >= PREPARING).then_some(share)
@@ -292,9 +295,9 @@ pub fn chunk_cost(value: usize, columns: usize, pairs: usize, multiprocessors: u
     rounds as f64 * if is_narrow(value, columns) { NARROW } else { 1.0 }
 }
 
-/// Counted in the simulator: instructions one after the other of a gated delta rule's chunk, 71.7 a token in a block of 128 columns
-/// and 60.2 in narrow ones, of two crews (`chunkwise bench gated_deltanet --plan fused --columns 64`).
-const NARROW: f64 = 0.84;
+/// Counted in the simulator: instructions one after the other of a gated delta rule's chunk, 58.7 a token in a block of 128 columns
+/// and 38.7 in narrow ones, of two crews (`chunkwise bench gated_deltanet --plan fused --columns 64`; 40.2 with 32).
+const NARROW: f64 = 0.66;
 
 /// A launch that asks for fewer value columns a block than there are has more multiprocessors than blocks: a chunk is to be
 /// done soon, and the square matrices are shared among as many warps as there can be.

@@ -19,6 +19,7 @@ mod transfers;
 mod walk;
 
 use super::plan::{Plan, Square, WARP_COLUMNS};
+use super::roles::solves;
 use super::shared::{Part, Region};
 use chunkwise_algebra::program::{KeysId, NodeId, Op, Phase};
 use chunkwise_dsl::graph::{StateId, Value};
@@ -225,10 +226,10 @@ impl Plan {
         }
     }
 
-    /// Squares that only outputs need, where there are two crews and the first one has rows to solve, so that it has more to do:
-    /// the other one makes them, if it has a warp for every 16 rows.
+    /// Squares that only outputs need, where there are two crews and preparing is most of the work: the other crew makes them, if
+    /// it has a warp for every 16 rows.
     fn late_squares(&self) -> Vec<NodeId> {
-        if self.preparing == 0 || self.squares.iter().all(|square| square.inverse_of.is_none()) {
+        if self.preparing == 0 || !solves(&self.chunk) {
             return Vec::new();
         }
         let carried = Walk::over(self, &[Phase::Carry]).used;

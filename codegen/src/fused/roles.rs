@@ -12,15 +12,23 @@
 //! for launches of fewer blocks than multiprocessors, where nothing else hides a chunk's latency; it needs the shared memory
 //! of a large multiprocessor, and few enough value columns that both crews have 255 registers a thread.
 //!
+//! Where a chunk has rows to solve, to prepare it is the longer part. Then every warp that holds no state prepares, and the squares
+//! that only outputs need are late: the others make them, right before they use them, so that they lie there once.
+//!
 //! Source: the data flow of the design's notes on kernels ("roles").
 
 use super::plan::Plan;
 use super::shared::Region;
-use chunkwise_algebra::program::{NodeId, Phase};
+use chunkwise_algebra::program::{NodeId, Op, Phase, Program};
 use std::ops::Range;
 
 /// The fewest warps that prepare: as many as a square has blocks of 16 rows.
 pub(super) const PREPARING: u32 = 4;
+
+/// Whether a chunk has rows to solve, so that to prepare it is most of the work.
+pub(super) fn solves(chunk: &Program) -> bool {
+    chunk.nodes.iter().any(|node| matches!(node.op, Op::Inverse(_)))
+}
 
 impl Plan {
     /// The warps that compute a phase.

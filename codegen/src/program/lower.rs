@@ -193,9 +193,14 @@ impl<'a> Lowering<'a> {
         self.push(Op::Binary(Binary::Mul, x, y), keep, UNNAMED)
     }
 
+    /// A sum of squares is a vector's product with itself, as in its norm: the two are one value.
     fn sum(&mut self, x: NodeId, keep: Option<Dim>) -> NodeId {
-        match self.nodes[x.index()].dim {
-            Some(dim) if Some(dim) != keep => self.push(Op::Sum(x), None, "sum"),
+        let Node { op, dim, .. } = self.nodes[x.index()];
+        match (dim, op) {
+            (Some(dim), Op::Unary(Unary::Square, of)) if Some(dim) != keep => {
+                self.push(Op::Dot(of, of), None, "squares")
+            }
+            (Some(dim), _) if Some(dim) != keep => self.push(Op::Sum(x), None, "sum"),
             _ => x,
         }
     }

@@ -9,8 +9,8 @@
 //! With `B` blocks of a launch and `P` multiprocessors, `n = P / B` pieces cost `(1 + l + t) chunks B / P`, where `l` and `t` are
 //! the parts of a rule's work that its local rule and its transition do: .4 and 0 for linear attention, .3 and 0 for GLA, .6
 //! and .6 for the gated delta rule, counted in the simulator as well. So the plan pays where `P / B` is above `1 + l + t` and
-//! sequences have many chunks for each piece. With K = V = 128 on 132 multiprocessors that is up to 44 heads of a sequence of 8192
-//! tokens for the gated delta rule, and 33 of one of 2048 (1024 tokens are too few); for linear attention 66 heads from 1024 tokens
+//! sequences have many chunks for each piece. With K = V = 128 on 132 multiprocessors that is up to 33 heads of a sequence of 8192
+//! tokens for the gated delta rule, and 22 of one of 2048 (1024 tokens are too few); for linear attention 44 heads from 1024 tokens
 //! on. A model, not a measurement.
 
 use crate::arch::Arch;
@@ -23,8 +23,8 @@ use chunkwise_dsl::timeline::Timeline;
 /// A launch of a kernel more takes as long as half a chunk (some 2 us of 5; modelled).
 const LAUNCH: f64 = 0.5;
 
-/// A step of composition with matrices of 128 x 128 takes as long as a chunk: a warp issues 3,600 instructions for it, and 3,100
-/// for a chunk of the gated delta rule (both counted in the simulator). A step without matrices waits for memory.
+/// A step of composition with matrices of 128 x 128 takes as long as a chunk: a warp issues 3,600 instructions for it, and 3,760
+/// one after the other for a chunk of the gated delta rule (both counted in the simulator). A step without matrices waits for memory.
 const STEP: (f64, f64) = (1.0, 0.2);
 
 /// What decides whether the plan pays, for one rule, sizes and type.

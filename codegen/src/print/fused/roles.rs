@@ -3,7 +3,7 @@
 //! ```text
 //! if (warp < 4) {                          } else {
 //!     for each chunk: tokens, squares          for each chunk: wait for the others
-//!                     wait for the others                      reads, the solve, outputs, the next state
+//!                     wait for the others                      late squares, reads, the solve, outputs, the next state
 //! }
 //! ```
 //!
@@ -66,7 +66,7 @@ fn prepare(fused: &Fused<'_>, w: &mut Writer) {
     squares::print(fused, Phase::Before, w);
 }
 
-/// What depends on the state; meanwhile the inputs of the chunk after the next one arrive.
+/// What depends on the state, and the squares that only outputs need; meanwhile the inputs of the chunk after the next one arrive.
 fn hold(fused: &Fused<'_>, w: &mut Writer) {
     let Fused { plan, first, fetch, stage, third, .. } = fused;
     let (length, two) = (&fused.context.names.length, 2 * plan.tokens);
