@@ -209,7 +209,7 @@ impl Plan {
             used.extend(at.map(|at| Region::Input(at, Part::High)));
         }
         for square in self.squares.iter().filter(|square| self.maker(square.node) == Phase::Before) {
-            for (reads, writes) in self.grams_of(square.inverse_of.unwrap_or(square.node)) {
+            for (reads, writes) in self.grams_of(square.node) {
                 used.extend([reads, writes].iter().filter_map(|keys| self.tile_of_keys(*keys)));
             }
         }
@@ -219,9 +219,9 @@ impl Plan {
     /// The Gram matrices that a square is made from.
     fn grams_of(&self, square: NodeId) -> Vec<(KeysId, KeysId)> {
         match self.chunk.node(square).op {
-            Op::Gram(reads, writes) => vec![(reads, writes)],
+            Op::Gram(reads, writes) | Op::Plain(reads, writes) => vec![(reads, writes)],
             Op::Add(x, y) => [self.grams_of(x), self.grams_of(y)].concat(),
-            Op::Scale(_, x) => self.grams_of(x),
+            Op::Scale(_, x) | Op::Decay(_, _, x) | Op::Inverse(x) => self.grams_of(x),
             _ => Vec::new(),
         }
     }
@@ -237,6 +237,7 @@ impl Plan {
         let alone = |(reads, _): &(KeysId, KeysId)| self.mixing_of(self.chunk.keys(*reads).state).is_none();
         let is_late = |(at, square): &(usize, &Square)| {
             !carried.contains(&Region::Square(*at, Part::High))
+                && square.inverse_of.is_none()
                 && square.rows <= 16 * warps
                 && self.grams_of(square.node).iter().all(alone)
         };

@@ -147,13 +147,17 @@ impl Walk<'_> {
         self.used.extend(at.map(|at| Region::Square(at, Part::High)));
     }
 
+    /// What a late square is made from.
     fn made(&mut self, node: NodeId) {
         match &self.plan.chunk.node(node).op {
-            Op::Gram(reads, writes) => {
-                for keys in [*reads, *writes] {
-                    self.keys(keys, ClockPart::Log);
-                    self.keys(keys, ClockPart::Sign);
-                }
+            Op::Gram(reads, writes) => self.decays_between(*reads, *writes),
+            Op::Plain(reads, writes) => {
+                let plan = self.plan;
+                self.used.extend([reads, writes].iter().filter_map(|keys| plan.tile_of_keys(**keys)));
+            }
+            Op::Decay(reads, writes, x) => {
+                self.decays_between(*reads, *writes);
+                self.made(*x);
             }
             Op::Add(x, y) => {
                 self.made(*x);
@@ -164,6 +168,14 @@ impl Walk<'_> {
                 self.made(*x);
             }
             _ => {}
+        }
+    }
+
+    /// Two keys' tiles, and what their rows decay by since the chunk's start.
+    fn decays_between(&mut self, reads: KeysId, writes: KeysId) {
+        for keys in [reads, writes] {
+            self.keys(keys, ClockPart::Log);
+            self.keys(keys, ClockPart::Sign);
         }
     }
 
