@@ -265,8 +265,10 @@ pub(super) fn with_tokens(
     plan.take_prologue()?;
     plan.take_numbers();
     plan.take_epilogue()?;
-    if plan.has_short_rows() {
-        plan.layout = token_layout(&chunk.timeline, spec, dims, (warps, value_warps), (blocks, true));
+    let long = token_layout(&chunk.timeline, spec, dims, (warps, value_warps), (blocks, true));
+    let groups = plan.crew(Phase::Before).len() as u32 * long.groups();
+    if plan.has_short_rows() && groups <= tokens {
+        plan.layout = long;
     }
     plan.take_cut(share.phases);
     plan.check_reductions()?;
@@ -295,9 +297,9 @@ pub fn chunk_cost(value: usize, columns: usize, pairs: usize, multiprocessors: u
     rounds as f64 * if is_narrow(value, columns) { NARROW } else { 1.0 }
 }
 
-/// Counted in the simulator: instructions one after the other of a gated delta rule's chunk, 58.7 a token in a block of 128 columns
-/// and 38.7 in narrow ones, of two crews (`chunkwise bench gated_deltanet --plan fused --columns 64`; 40.2 with 32).
-const NARROW: f64 = 0.66;
+/// Counted in the simulator: instructions one after the other of a gated delta rule's chunk, 56.1 a token in a block of 128 columns
+/// and 37.8 in narrow ones, of two crews (`chunkwise bench gated_deltanet --plan fused --columns 64`; 39.3 with 32).
+const NARROW: f64 = 0.67;
 
 /// A launch that asks for fewer value columns a block than there are has more multiprocessors than blocks: a chunk is to be
 /// done soon, and the square matrices are shared among as many warps as there can be.
