@@ -37,6 +37,15 @@ fn all_of_a_plan_and_some_sizes() {
     assert!(labels.contains(&"gla/split/f16/K=16,V=100/1".to_owned()), "{labels:?}");
 }
 
+/// What a tool that makes everything slow runs: every plan that a rule has, once.
+#[test]
+fn a_handful_has_every_plan() {
+    let asked = Asked { few: true, rule: Some("gla".to_owned()), ..asked() };
+    let labels: Vec<String> = asked.cases().unwrap().iter().map(|case| case.to_string()).collect();
+    let of = |way: &str| format!("gla{way}/bf16/K=16,V=16/1");
+    assert_eq!(labels, ["", "/fused", "/split", "/segmented"].map(of));
+}
+
 #[test]
 fn labels_parse_back() {
     let rules = rules();

@@ -180,11 +180,14 @@ __device__ __forceinline__ void sum_before(float *x) {
         const float other = __shfl_up_sync(0xffffffffu, all, m);
         if (lane >= m) all += other;
     }
+    // The sum of the lanes before, not that of all up to here less this one's: which would round by this lane's later numbers.
+    const float other = __shfl_up_sync(0xffffffffu, all, 1);
+    const float before = lane > 0 ? other : 0.0f;
     __syncwarp();
 #pragma unroll
     for (int e = 0; e < EACH; ++e) {
         const int t = lane * EACH + e;
-        if (t < TOKENS) x[t] = mine[e] + all - sum;
+        if (t < TOKENS) x[t] = before + mine[e];
     }
     if (lane == 31) x[TOKENS] = all;
     __syncwarp();
