@@ -71,7 +71,7 @@ fn launch(prepared: &mut Prepared, queue: &mut Queue, inputs: &Tensors, sequence
 
 #[test]
 fn other_lengths_and_batches_run_the_same_kernels() {
-    for plan in [PlanChoice::Recurrent, PlanChoice::Fused, PlanChoice::Segmented] {
+    for plan in [PlanChoice::Recurrent, PlanChoice::Fused, PlanChoice::Split, PlanChoice::Segmented] {
         let (executable, jit) = simulated(plan);
         let mut queue = executable.queue().unwrap();
         let mut prepared = executable.prepare(like(&inputs(51, 2, 40)), &mut queue).unwrap();
@@ -86,27 +86,30 @@ fn other_lengths_and_batches_run_the_same_kernels() {
         }
         // Memory between kernels is not taken again; a plan without any takes all lengths.
         let larger = prepared.resize(3, 400);
-        assert_eq!(larger.is_err(), plan == PlanChoice::Segmented, "{plan}: {larger:?}");
+        let has_memory = [PlanChoice::Split, PlanChoice::Segmented].contains(&plan);
+        assert_eq!(larger.is_err(), has_memory, "{plan}: {larger:?}");
     }
 }
 
 #[test]
 fn packed_sequences_change_their_cuts() {
-    let (executable, jit) = simulated(PlanChoice::Fused);
-    let mut queue = executable.queue().unwrap();
-    let cu = View::elsewhere(Element::I64, [4]).unwrap();
-    let mut prepared =
-        executable.prepare(like(&inputs(53, 1, 30)).with("cu_seqlens", cu), &mut queue).unwrap();
-    let compiled = jit.compilations();
-    for cuts in [&[0, 11, 11, 30][..], &[0, 25], &[0, 3, 5, 5, 9]] {
-        let (sequences, tokens) = (cuts.len() - 1, cuts[cuts.len() - 1] as usize);
-        let mut inputs = inputs(54, 1, tokens);
-        inputs.insert("cu_seqlens", crate::common::cuts(cuts));
-        prepared.resize(sequences, tokens).unwrap();
-        let found = launch(&mut prepared, &mut queue, &inputs, sequences);
-        assert_eq!(found, executable.forward(&inputs).unwrap(), "{cuts:?}");
+    for plan in [PlanChoice::Fused, PlanChoice::Split, PlanChoice::Segmented] {
+        let (executable, jit) = simulated(plan);
+        let mut queue = executable.queue().unwrap();
+        let cu = View::elsewhere(Element::I64, [4]).unwrap();
+        let mut prepared =
+            executable.prepare(like(&inputs(53, 1, 30)).with("cu_seqlens", cu), &mut queue).unwrap();
+        let compiled = jit.compilations();
+        for cuts in [&[0, 11, 11, 30][..], &[0, 25], &[0, 3, 5, 5, 9]] {
+            let (sequences, tokens) = (cuts.len() - 1, cuts[cuts.len() - 1] as usize);
+            let mut inputs = inputs(54, 1, tokens);
+            inputs.insert("cu_seqlens", crate::common::cuts(cuts));
+            prepared.resize(sequences, tokens).unwrap();
+            let found = launch(&mut prepared, &mut queue, &inputs, sequences);
+            assert_eq!(found, executable.forward(&inputs).unwrap(), "{plan}: {cuts:?}");
+        }
+        assert_eq!(jit.compilations(), compiled, "{plan}: compiled again");
     }
-    assert_eq!(jit.compilations(), compiled);
 }
 
 /// One token after the other, the state in one buffer, is the whole sequence, to the bit; and q, k and v are parts of one
