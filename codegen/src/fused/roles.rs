@@ -77,3 +77,63 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::Arch;
+    use crate::dtype::DType;
+    use crate::fused::shared::{ClockPart, Part};
+    use crate::fused::{choose, verify};
+    use crate::kernel::Spec;
+
+    /// A plan of blocks of so many of 128 value columns, verified.
+    fn plan(body: &str, columns: usize) -> Plan {
+        let text = format!(
+            "#[rule] fn f(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar) -> Vector<V> {{ {body} }}"
+        );
+        let rule = chunkwise_dsl::parse_file(&text).unwrap().remove(0);
+        let spec = Spec { columns, ..Spec::new(vec![128, 128], DType::BF16) };
+        let plan = choose(rule.timeline.as_ref().unwrap(), &spec, Arch::Sm90).unwrap();
+        assert_eq!(verify(&plan, Arch::Sm90), Ok(()));
+        plan
+    }
+
+    const DELTA: &str = "s *= exp(g); s += outer(k, v - s.read(k)); s.read(q)";
+    const LINEAR: &str = "s *= exp(g); s += outer(k, v); s.read(q)";
+
+    #[test]
+    fn who_prepares_what() {
+        let makers = |plan: &Plan| -> Vec<(bool, Phase)> {
+            plan.squares.iter().map(|s| (s.inverse_of.is_some(), plan.maker(s.node))).collect()
+        };
+        // Rows are solved: what only outputs need is late, where there is a warp for every 16 rows.
+        let delta = plan(DELTA, 64);
+        assert_eq!(delta.crew(Phase::Before), 0..4);
+        assert_eq!(makers(&delta), [(true, Phase::Before), (false, Phase::After)]);
+        let narrower = plan(DELTA, 32);
+        assert_eq!(narrower.crew(Phase::Before), 0..6);
+        assert_eq!(makers(&narrower), [(true, Phase::Before), (false, Phase::Before)]);
+        // Nothing is solved: to prepare is not the longer part.
+        let linear = plan(LINEAR, 32);
+        assert_eq!(linear.crew(Phase::Before), 0..4);
+        assert_eq!(makers(&linear), [(false, Phase::Before)]);
+        assert_eq!(plan(DELTA, 128).preparing, 0);
+    }
+
+    #[test]
+    fn a_late_square_is_there_once_and_what_it_is_made_from_twice() {
+        let (early, late) = (plan(DELTA, 32), plan(DELTA, 64));
+        let (square, log) = (Region::Square(1, Part::High), Region::Clock(0, ClockPart::Log(0)));
+        assert_eq!((early.depth(square), early.depth(log)), (2, 1));
+        assert_eq!((late.depth(square), late.depth(log)), (1, 2));
+    }
+
+    #[test]
+    fn an_inverse_is_never_late() {
+        let mut broken = plan(DELTA, 64);
+        broken.cut.late = broken.squares.iter().map(|square| square.node).collect();
+        let error = verify(&broken, Arch::Sm90).expect_err("its rows are not solved yet").to_string();
+        assert!(error.contains("inverse is made by the warps that hold states"), "{error}");
+    }
+}
