@@ -48,7 +48,7 @@ pub use derive::{derive, reads_of};
 pub use evaluate::{Walk, forward, run};
 pub use phases::{Phase, phases};
 pub use print::print;
-pub use simplify::{RULES, Rule, simplify, simplify_by};
+pub use simplify::{RULES, Rule, share, simplify, simplify_by};
 pub use verify::verify;
 pub use walk::reaches;
 pub use work::{Work, work};

@@ -16,20 +16,23 @@
 
 use super::build::{Builder, by_number};
 use super::contract::{decays_at_most_1, is_contraction};
+use super::simplify::Was;
 use super::{Columns, KeysId, Node, NodeId, Op, Program};
 use chunkwise_dsl::graph::{StateId, Value};
 use chunkwise_dsl::timeline::{Event, Factor, Timeline};
 
 /// A Gram matrix that is another's: that of states which are read and written, and decay, alike.
-pub(super) fn equal_gram(b: &mut Builder, now: &Program, node: &Node) -> Option<NodeId> {
-    let Op::Gram(reads, writes) = node.op else { return None };
+pub(super) fn equal_gram(b: &mut Builder, was: &Was<'_>, node: &Node) -> Option<NodeId> {
+    let (now, Op::Gram(reads, writes)) = (was.program, &node.op) else { return None };
+    let (reads, writes) = (*reads, *writes);
     let (_, first) = products(now, node).find(|(pair, _)| are_equal(now, *pair, (reads, writes)))?;
     (*first != node.op).then(|| b.node(first.clone(), node.rows, node.columns))
 }
 
 /// The products of keys that several states read and write alike, once.
-pub(super) fn common_gram(b: &mut Builder, now: &Program, node: &Node) -> Option<NodeId> {
-    let Op::Gram(reads, writes) = node.op else { return None };
+pub(super) fn common_gram(b: &mut Builder, was: &Was<'_>, node: &Node) -> Option<NodeId> {
+    let (now, Op::Gram(reads, writes)) = (was.program, &node.op) else { return None };
+    let (reads, writes) = (*reads, *writes);
     let (first, _) = products(now, node).next()?;
     // Equal matrices are one as they are.
     let is_other =
@@ -103,24 +106,29 @@ struct Fed {
     scales: Vec<Vec<Value>>,
     /// Products of keys.
     plain: Pair,
-    /// The state's reads and writes, between which it decays.
+    /// The reads and writes between which the state decays, where it does.
     decay: Option<Pair>,
 }
 
-/// Takes `diag(c) (decay(B, A) .* plain(B, A))` apart.
+/// Takes `diag(c) gram(B, A)` or `diag(c) (decay(B, A) .* plain(B, A))` apart.
 fn fed(p: &Program, m: NodeId) -> Option<Fed> {
     let (mut at, mut scales, mut decay) = (m, Vec::new(), None);
     loop {
-        match &p.node(at).op {
-            Op::Scale(by, x) => {
+        match p.node(at).op {
+            Op::Scale(ref by, x) => {
                 scales.push(by.clone());
-                at = *x;
+                at = x;
             }
             Op::Decay(reads, writes, x) => {
-                decay = Some((*reads, *writes));
-                at = *x;
+                decay = Some((reads, writes));
+                at = x;
             }
-            Op::Plain(reads, writes) => return Some(Fed { scales, plain: (*reads, *writes), decay }),
+            Op::Plain(reads, writes) => return Some(Fed { scales, plain: (reads, writes), decay }),
+            Op::Gram(reads, writes) if may_share(p, &p.node(at).op) => {
+                let decays = !factors(&p.timeline, p.keys(reads).state).is_empty();
+                let plain = (reads, writes);
+                return Some(Fed { scales, plain, decay: decays.then_some(plain) });
+            }
             _ => return None,
         }
     }
@@ -138,22 +146,31 @@ fn freed(p: &Program, m: NodeId) -> Option<Fed> {
 }
 
 /// The inverse that several states share up to their decays, once.
-pub(super) fn common_inverse(b: &mut Builder, now: &Program, node: &Node) -> Option<NodeId> {
-    let Op::Inverse(m) = node.op else { return None };
-    let Fed { scales, plain, decay } = freed(&b.program, m)?;
-    let (_, writes) = decay?;
-    let same = |n: &&Node| match n.op {
-        Op::Inverse(m) => freed(now, m).is_some_and(|fed| fed.scales == scales && fed.plain == plain),
-        _ => false,
+pub(super) fn common_inverse(b: &mut Builder, was: &Was<'_>, node: &Node) -> Option<NodeId> {
+    let (now, Op::Inverse(m)) = (was.program, &was.node.op) else { return None };
+    let Fed { scales, plain, decay } = freed(now, *m)?;
+    let of = |n: &Node| match n.op {
+        Op::Inverse(m) => freed(now, m),
+        _ => None,
     };
-    if now.nodes.iter().filter(same).count() < 2 {
+    let same = |fed: &Fed| fed.scales == scales && same_products(now, fed.plain, plain);
+    let all: Vec<Fed> = now.nodes.iter().filter_map(of).filter(same).collect();
+    let equal = |fed: &&Fed| match (fed.decay, decay) {
+        (Some(x), Some(y)) => are_equal(now, x, y),
+        (x, y) => x == y,
+    };
+    let (first, alike) = (all.first()?, all.iter().find(equal)?);
+    if all.iter().all(|fed| equal(&fed)) {
         return None;
     }
     let square = Columns::Rows(node.rows);
-    let mut free = b.node(Op::Plain(plain.0, plain.1), node.rows, square);
+    let mut free = b.node(Op::Plain(first.plain.0, first.plain.1), node.rows, square);
     for by in scales.into_iter().rev() {
         free = b.scale(by, free);
     }
     let inverse = b.node(Op::Inverse(free), node.rows, square);
-    Some(b.node(Op::Decay(writes, writes, inverse), node.rows, square))
+    Some(match alike.decay {
+        Some((_, writes)) => b.node(Op::Decay(writes, writes, inverse), node.rows, square),
+        None => inverse,
+    })
 }

@@ -26,9 +26,14 @@ pub struct Rule {
     apply: Apply,
 }
 
-/// What takes a matrix's place: of the program in the making, the program as it was, and the matrix over new operands. Keys have
-/// the same numbers in both.
-type Apply = fn(&mut Builder, &Program, &Node) -> Option<NodeId>;
+/// What takes a matrix's place, from what it was and the matrix over new operands. Keys have the same numbers in both programs.
+type Apply = fn(&mut Builder, &Was<'_>, &Node) -> Option<NodeId>;
+
+/// A matrix of the program as it was.
+pub(super) struct Was<'a> {
+    pub program: &'a Program,
+    pub node: &'a Node,
+}
 
 /// All rules.
 pub const RULES: [Rule; 11] = [
@@ -41,14 +46,23 @@ pub const RULES: [Rule; 11] = [
     rule("zero reach", "reach(0, A, X), reach(B, A, 0)", "0", zero_reach),
     rule("solve zero", "inverse(0) X", "X", solve_zero),
     rule("equal gram", "gram(B', A') of equal keys and decays", "gram(B, A)", equal_gram),
-    rule(
-        "common gram",
-        "gram(B, A), gram(B', A') of the same keys",
-        "decay(B, A) .* plain(B, A)",
-        common_gram,
-    ),
-    rule("common inverse", "inverse(decay(B, A) .* M), twice", "decay(A, A) .* inverse(M)", common_inverse),
+    COMMON_GRAM,
+    COMMON_INVERSE,
 ];
+
+const COMMON_GRAM: Rule = rule(
+    "common gram",
+    "gram(B, A), gram(B', A') of the same keys",
+    "decay(B, A) .* plain(B, A)",
+    common_gram,
+);
+
+const COMMON_INVERSE: Rule = rule(
+    "common inverse",
+    "inverse(gram(B, A)), inverse(gram(B', A')) of the same keys",
+    "decay(A, A) .* inverse(plain(B, A))",
+    common_inverse,
+);
 
 const fn rule(name: &'static str, before: &'static str, after: &'static str, apply: Apply) -> Rule {
     Rule { name, before, after, apply }
@@ -58,6 +72,12 @@ const fn rule(name: &'static str, before: &'static str, after: &'static str, app
 pub fn simplify(program: &Program) -> Program {
     let rules: Vec<&Rule> = RULES.iter().collect();
     simplify_by(program, &rules)
+}
+
+/// Makes once what several states share but for their decays, and leaves the rest as it is: for kernels, which bring it to a form
+/// of their own.
+pub fn share(program: &Program) -> Program {
+    simplify_by(program, &[&COMMON_INVERSE, &COMMON_GRAM])
 }
 
 /// Applies the rules until none fits, then drops what nothing uses.
@@ -82,8 +102,9 @@ fn rewrite(program: &Program, rules: &[&Rule]) -> Program {
         if let Op::Solved(id, _) = node.op {
             b.program.systems[id.index()] = map_system(program.system(id), |x| new[x.index()], |k| k);
         }
+        let was = Was { program, node };
         let node = Node { op: map(&node.op, |x| new[x.index()], |k| k, |s| s), ..node.clone() };
-        let simpler = rules.iter().find_map(|rule| (rule.apply)(&mut b, program, &node));
+        let simpler = rules.iter().find_map(|rule| (rule.apply)(&mut b, &was, &node));
         new.push(simpler.unwrap_or_else(|| b.node(node.op.clone(), node.rows, node.columns)));
     }
     let deposits = program.deposits.iter().map(|d| Deposit { values: new[d.values.index()], ..*d });
@@ -93,12 +114,12 @@ fn rewrite(program: &Program, rules: &[&Rule]) -> Program {
     b.program
 }
 
-fn scale_one(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
+fn scale_one(b: &mut Builder, _: &Was<'_>, node: &Node) -> Option<NodeId> {
     let Op::Scale(by, x) = &node.op else { return None };
     by.iter().all(|c| b.program.timeline.graph.literal(*c) == Some(1.0)).then_some(*x)
 }
 
-fn scale_scale(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
+fn scale_scale(b: &mut Builder, _: &Was<'_>, node: &Node) -> Option<NodeId> {
     let Op::Scale(outer, x) = &node.op else { return None };
     let Op::Scale(inner, x) = b.program.node(*x).op.clone() else { return None };
     let g = &mut b.program.timeline.graph;
@@ -106,7 +127,7 @@ fn scale_scale(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
     Some(b.scale(product, x))
 }
 
-fn common_scale(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
+fn common_scale(b: &mut Builder, _: &Was<'_>, node: &Node) -> Option<NodeId> {
     let Op::Add(x, y) = node.op else { return None };
     let (Op::Scale(of_x, x), Op::Scale(of_y, y)) =
         (b.program.node(x).op.clone(), b.program.node(y).op.clone())
@@ -184,7 +205,7 @@ fn is_zero(p: &Program, id: NodeId) -> bool {
     }
 }
 
-fn add_zero(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
+fn add_zero(b: &mut Builder, _: &Was<'_>, node: &Node) -> Option<NodeId> {
     match node.op {
         Op::Add(x, y) if is_zero(&b.program, y) => Some(x),
         Op::Add(x, y) if is_zero(&b.program, x) => Some(y),
@@ -192,7 +213,7 @@ fn add_zero(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
     }
 }
 
-fn scale_zero(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
+fn scale_zero(b: &mut Builder, _: &Was<'_>, node: &Node) -> Option<NodeId> {
     match node.op {
         Op::Scale(_, x) if is_zero(&b.program, x) => Some(x),
         _ => None,
@@ -208,20 +229,20 @@ fn zero(b: &mut Builder, node: &Node) -> Option<NodeId> {
     }
 }
 
-fn zero_product(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
+fn zero_product(b: &mut Builder, _: &Was<'_>, node: &Node) -> Option<NodeId> {
     match node.op {
         Op::Product(x, y) if is_zero(&b.program, x) || is_zero(&b.program, y) => zero(b, node),
         _ => None,
     }
 }
 
-fn zero_reach(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
+fn zero_reach(b: &mut Builder, _: &Was<'_>, node: &Node) -> Option<NodeId> {
     let Op::Reach { reads, values, .. } = node.op else { return None };
     let no_reads = b.program.keys(reads).slots.iter().all(|s| s.key.is_none());
     if no_reads || is_zero(&b.program, values) { zero(b, node) } else { None }
 }
 
-fn solve_zero(b: &mut Builder, _: &Program, node: &Node) -> Option<NodeId> {
+fn solve_zero(b: &mut Builder, _: &Was<'_>, node: &Node) -> Option<NodeId> {
     let Op::Product(inverse, x) = node.op else { return None };
     match b.program.node(inverse).op {
         Op::Inverse(m) if is_zero(&b.program, m) => Some(x),

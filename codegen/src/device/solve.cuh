@@ -92,6 +92,79 @@ struct Split {
     }
 };
 
+// Where the blocks of an inverse go that is wanted with decays between its rows: from row to row by what `log` says of both, which
+// is cumulative. Above the diagonal are zeros, which no decay may make anything else.
+template <typename TO>
+struct Faded {
+    TO to;
+    const float *log;
+    template <typename E>
+    __device__ __forceinline__ void put(int row, int column, const unsigned (&high)[4], const unsigned (&low)[4]) const {
+        const int lane = this_thread() % 32;
+        unsigned upper[4], rest[4];
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            const float here = log[row + lane / 4 + e % 2 * 8];
+            const float2 from = *reinterpret_cast<const float2 *>(log + column + lane % 4 * 2 + e / 2 * 8);
+            const float x = (E::low(high[e]) + E::low(low[e])) * exp2_fast(fminf(here - from.x, 0.0f));
+            const float y = (E::high(high[e]) + E::high(low[e])) * exp2_fast(fminf(here - from.y, 0.0f));
+            split_pair<E>(upper[e], rest[e], x, y);
+        }
+        to.template put<E>(row, column, upper, rest);
+    }
+};
+
+// The inverse with decays.
+template <typename TO>
+__device__ __forceinline__ Faded<TO> faded(TO to, const float *log) {
+    return Faded<TO>{to, log};
+}
+
+// The same with signs: each entry times those of its row and of its column.
+template <typename TO>
+struct Turned {
+    TO to;
+    const float *sign;
+    template <typename E>
+    __device__ __forceinline__ void put(int row, int column, const unsigned (&high)[4], const unsigned (&low)[4]) const {
+        const int lane = this_thread() % 32;
+        unsigned upper[4], rest[4];
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+            const float here = sign[row + lane / 4 + e % 2 * 8];
+            const float2 from = *reinterpret_cast<const float2 *>(sign + column + lane % 4 * 2 + e / 2 * 8);
+            const unsigned turn = (here * from.x < 0.0f ? 0x8000u : 0u) | (here * from.y < 0.0f ? 0x80000000u : 0u);
+            upper[e] = high[e] ^ turn;
+            rest[e] = low[e] ^ turn;
+        }
+        to.template put<E>(row, column, upper, rest);
+    }
+};
+
+// The inverse with signs.
+template <typename TO>
+__device__ __forceinline__ Turned<TO> turned(TO to, const float *sign) {
+    return Turned<TO>{to, sign};
+}
+
+// Where the blocks of an inverse go that is wanted twice.
+template <typename A, typename B>
+struct Both {
+    A first;
+    B second;
+    template <typename E>
+    __device__ __forceinline__ void put(int row, int column, const unsigned (&high)[4], const unsigned (&low)[4]) const {
+        first.template put<E>(row, column, high, low);
+        second.template put<E>(row, column, high, low);
+    }
+};
+
+// The inverse in both places.
+template <typename A, typename B>
+__device__ __forceinline__ Both<A, B> both(A first, B second) {
+    return Both<A, B>{first, second};
+}
+
 // Replaces the 16 x 16 block of the diagonal at `block` by the inverse of I - block, in parts, and puts it into `to`: a column
 // a lane, by forward substitution. For one warp.
 template <typename E, typename TO, int ROWS>

@@ -13,7 +13,7 @@ use crate::kernel::{Ends, Limitation, Precision, Spec};
 use crate::layout::{self, Axis, Layout};
 use crate::program;
 use crate::schedule::Unit;
-use chunkwise_algebra::program::{NodeId, Op, Phase, Program, derive};
+use chunkwise_algebra::program::{NodeId, Op, Phase, Program, derive, share};
 use chunkwise_dsl::class::{self, Feedback};
 use chunkwise_dsl::graph::{Dim, Expr, StateId, Value};
 use chunkwise_dsl::timeline::{Form, Timeline};
@@ -59,7 +59,7 @@ pub fn choose_parts(
     }
     spec.checked_sizes(&timeline.signature.dims)?;
     let chunk = derive(timeline).map_err(|e| Limitation::NotFused(e.to_string()))?;
-    let chunk = with_grams(&chunk);
+    let chunk = with_grams(&share(&chunk));
     supported(&chunk)?;
     let dims = matrix_dims(timeline)?;
     let slots = most_slots(&chunk);

@@ -143,12 +143,16 @@ impl Plan {
                 Columns::Rows(stack) => self.chunk.slots(stack),
                 Columns::Value(_) => 1,
             };
-            let inverse_of = match of.op {
+            let (base, decay) = match of.op {
+                Op::Decay(to, from, x) => (x, Some((to, from))),
+                _ => (left, None),
+            };
+            let inverse_of = match self.chunk.node(base).op {
                 Op::Inverse(m) => Some(m),
                 _ => None,
             };
             let (rows, columns) = (self.rows(self.chunk.slots(of.rows)), self.rows(columns));
-            self.squares.push(Square { node: left, inverse_of, rows, columns });
+            self.squares.push(Square { node: left, base, decay, inverse_of, rows, columns });
         }
     }
 

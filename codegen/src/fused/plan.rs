@@ -142,7 +142,11 @@ pub struct Own {
 pub struct Square {
     /// Its node: a product's left side.
     pub node: NodeId,
-    /// The matrix that it is the inverse of `I -`, where it is an inverse.
+    /// What it is made from: itself, or what it is with decays beside others.
+    pub base: NodeId,
+    /// The rows between which it decays, where that is not itself.
+    pub decay: Option<(KeysId, KeysId)>,
+    /// The matrix that the base is the inverse of `I -`, where it is an inverse.
     pub inverse_of: Option<NodeId>,
     /// Rows.
     pub rows: u32,
@@ -339,6 +343,22 @@ impl Plan {
     /// The coefficient of these numbers.
     pub fn coefficient_of(&self, values: &[Value]) -> Option<usize> {
         self.coefficients.iter().position(|c| c.values == values)
+    }
+
+    /// The squares that one crew makes by themselves, each with all of that crew's that differ from it by decays.
+    pub fn made(&self) -> Vec<Vec<usize>> {
+        let mut made: Vec<Vec<usize>> = Vec::new();
+        for (at, square) in self.squares.iter().enumerate() {
+            let same = |group: &&mut Vec<usize>| {
+                let first = &self.squares[group[0]];
+                first.base == square.base && self.maker(first.node) == self.maker(square.node)
+            };
+            match made.iter_mut().find(same) {
+                Some(group) => group.push(at),
+                None => made.push(vec![at]),
+            }
+        }
+        made
     }
 
     /// Whether an input's tile has a second one, of what rounding lost.

@@ -16,7 +16,7 @@ pub enum Region {
     Decayed(usize, Part),
     /// The tile of a square.
     Square(usize, Part),
-    /// The float square that an inverse is made in, by position in [`Plan::squares`].
+    /// The float square that an inverse is made in, by position in [`Plan::squares`] of the first of those that differ by decays.
     Exact(usize),
     /// The tile that outputs leave through.
     Output,
@@ -101,7 +101,8 @@ impl Plan {
     /// The same of a kernel of every phase.
     pub(super) fn all_regions(&self) -> Vec<(Region, u32)> {
         let mut all = self.tiles();
-        let inverses = self.squares.iter().enumerate().filter(|(_, s)| s.inverse_of.is_some());
+        let made = self.made().into_iter().map(|group| (group[0], &self.squares[group[0]]));
+        let inverses = made.filter(|(_, square)| square.inverse_of.is_some());
         all.extend(inverses.map(|(at, s)| (Region::Exact(at), s.rows * (s.rows + 8) * 4)));
         match (&self.epilogue, self.output) {
             (Some(epilogue), _) => {

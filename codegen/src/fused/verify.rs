@@ -76,7 +76,7 @@ fn operands(plan: &Plan) -> Result<(), Limitation> {
 fn nodes(plan: &Plan) -> Result<(), Limitation> {
     for node in &plan.chunk.nodes {
         match &node.op {
-            Op::Gram(reads, writes) => {
+            Op::Gram(reads, writes) | Op::Plain(reads, writes) | Op::Decay(reads, writes, _) => {
                 keys(plan, *reads)?;
                 keys(plan, *writes)?;
             }

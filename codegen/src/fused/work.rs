@@ -16,7 +16,7 @@
 use super::plan::{ClockKind, Owner, Plan, Square};
 use crate::layout;
 use crate::program::{self, Node as TokenNode};
-use chunkwise_algebra::program::{Columns, KeysId, NodeId, Op, SystemId, reaches};
+use chunkwise_algebra::program::{KeysId, NodeId, Op, SystemId, reaches};
 use chunkwise_dsl::graph::{Dim, StateId};
 
 /// Flops of a product of blocks of 16 x 16.
@@ -47,7 +47,8 @@ impl Work {
 impl Plan {
     /// The work of one chunk of one head, all tokens of it there.
     pub fn work(&self) -> Work {
-        let (mut blocks, mut fine) = (self.squares.iter().map(|s| self.square_blocks(s)).sum::<u64>(), 0);
+        let made = self.made().into_iter().map(|group| &self.squares[group[0]]);
+        let (mut blocks, mut fine) = (made.map(|s| self.square_blocks(s)).sum::<u64>(), 0);
         for owner in &self.owners {
             let warp = Warp::of(self, owner);
             blocks += warp.blocks * u64::from(owner.warps);
@@ -83,7 +84,7 @@ impl Plan {
         let merged = |below: u64| 3 * (blocks - below) * (below + 1);
         match square.inverse_of {
             Some(of) => self.gram_blocks(square, of) + (1..blocks).map(merged).sum::<u64>(),
-            None => self.gram_blocks(square, square.node),
+            None => self.gram_blocks(square, square.base),
         }
     }
 
@@ -91,7 +92,8 @@ impl Plan {
         match self.chunk.node(node).op {
             Op::Add(x, y) => self.gram_blocks(square, x) + self.gram_blocks(square, y),
             Op::Scale(_, x) => self.gram_blocks(square, x),
-            Op::Gram(reads, writes) => {
+            Op::Decay(_, _, x) => self.gram_blocks(square, x),
+            Op::Gram(reads, writes) | Op::Plain(reads, writes) => {
                 let slots = |keys: KeysId| self.chunk.keys(keys).slots.len() as u32;
                 let (reads_split, writes_split) = (self.keys_split(reads), self.keys_split(writes));
                 let (r, w) = (slots(reads), slots(writes));
@@ -360,11 +362,7 @@ impl Warp<'_> {
     fn product(&mut self, left: NodeId, right: NodeId) {
         let plan = self.plan;
         let Some(square) = plan.squares.iter().find(|square| square.node == left) else { return };
-        let of = plan.chunk.node(left);
-        let (reads, writes) = match (&of.op, of.columns) {
-            (Op::Inverse(_), _) | (_, Columns::Value(_)) => (1, 1),
-            (_, Columns::Rows(stack)) => (plan.chunk.slots(of.rows) as u32, plan.chunk.slots(stack) as u32),
-        };
+        let (reads, writes) = plan.slots_of(left);
         let fine = plan.is_fine(square);
         // Rows that are solved come in two parts.
         let solved = matches!(plan.chunk.node(right).op, Op::Solved(..));

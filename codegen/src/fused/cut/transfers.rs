@@ -103,7 +103,11 @@ impl Plan {
     /// Read and write rows a token of a product's left side: an inverse is triangular by rows.
     pub fn slots_of(&self, square: NodeId) -> (u32, u32) {
         let of = self.chunk.node(square);
-        match (&of.op, of.columns) {
+        let base = match of.op {
+            Op::Decay(_, _, x) => self.chunk.node(x),
+            _ => of,
+        };
+        match (&base.op, of.columns) {
             (Op::Inverse(_), _) | (_, Columns::Value(_)) => (1, 1),
             (_, Columns::Rows(writes)) => (self.chunk.slots(of.rows) as u32, self.chunk.slots(writes) as u32),
         }

@@ -54,7 +54,7 @@ pub(super) struct Fused<'a> {
     pub(super) own: Vec<String>,
     /// By [`Plan::squares`].
     pub(super) squares: Vec<TileName>,
-    /// By [`Plan::squares`]: the float square that it is made in, where it is an inverse.
+    /// By [`Plan::squares`]: the float square that it is made in, where it is the first of an inverse.
     pub(super) exact: Vec<Option<String>>,
     pub(super) warp: String,
     pub(super) column: String,
@@ -148,7 +148,7 @@ impl Fused<'_> {
 
     /// The float square that an inverse is made in.
     pub(super) fn exact(&self, square: &Square) -> &str {
-        let named = self.plan.squares.iter().zip(&self.exact).find(|(s, _)| s.node == square.node);
+        let named = self.plan.squares.iter().zip(&self.exact).find(|(s, _)| s.base == square.base);
         named.and_then(|(_, name)| name.as_deref()).unwrap_or_default()
     }
 
@@ -326,7 +326,9 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         None => tile_name(n, "gram", plan.square_split(s)),
     });
     let squares = squares.collect();
-    let exact = plan.squares.iter().map(|s| s.inverse_of.map(|_| n.fresh("exact"))).collect();
+    let first = |square: &Square| plan.squares.iter().find(|s| s.base == square.base) == Some(square);
+    let exact = plan.squares.iter().map(|s| s.inverse_of.filter(|_| first(s)).map(|_| n.fresh("exact")));
+    let exact = exact.collect();
     let [warp, column, first, count, there, line] =
         ["warp", "column", "first", "count", "there", "line"].map(|wish| n.fresh(wish));
     let reads = plan.epilogue.iter().flat_map(|e| &e.reads).map(|_| n.fresh("reads")).collect();

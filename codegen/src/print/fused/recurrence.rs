@@ -4,7 +4,7 @@
 use super::{ClockNames, Fused, Packed, TileName, channels, handed, mixes, registers, substitution};
 use crate::fused::{Held, Owner, copy_run};
 use crate::writer::Writer;
-use chunkwise_algebra::program::{Columns, Deposit, Found, KeysId, NodeId, Op, Phase, SystemId};
+use chunkwise_algebra::program::{Deposit, Found, KeysId, NodeId, Op, Phase, SystemId};
 use chunkwise_dsl::graph::{Expr, ReadId, StateId};
 use std::collections::BTreeMap;
 
@@ -355,15 +355,11 @@ impl Warp<'_, '_> {
 
     /// The square of a product's left side, and its slots a token as template arguments: an inverse is triangular by rows.
     fn square(&self, node: NodeId) -> (usize, String) {
-        let (plan, chunk) = (self.fused.plan, &self.fused.plan.chunk);
+        let plan = self.fused.plan;
         // Every left side of a product has a square.
         let at = plan.squares.iter().position(|s| s.node == node).unwrap_or(0);
-        let of = chunk.node(node);
-        let slots = match (&of.op, of.columns) {
-            (Op::Inverse(_), _) | (_, Columns::Value(_)) => "1, 1".to_owned(),
-            (_, Columns::Rows(writes)) => format!("{}, {}", chunk.slots(of.rows), chunk.slots(writes)),
-        };
-        (at, slots)
+        let (reads, writes) = plan.slots_of(node);
+        (at, format!("{reads}, {writes}"))
     }
 
     /// `into += S^T B^T` for a state as the chunk begins; one of several becomes an operand where it is used.

@@ -5,19 +5,23 @@
 //! every square:        its rows from Gram matrices and coefficients, stored
 //! every inverse:       diagonal blocks, then the blocks below them
 //! ```
+//!
+//! What differs by decays alone is made once: `made`.
 
 mod alike;
+mod made;
 
-use super::{ClockNames, Fused, TileName, mixes, substitution};
+use super::{ClockNames, Fused, TileName, mixes};
 use crate::fused::{ClockKind, Decayed, Square};
 use crate::writer::Writer;
-use alike::Alike;
+use alike::{Alike, Copies};
 use chunkwise_algebra::program::{KeysId, NodeId, Op, Phase};
+use made::{Made, decay, store};
 
 /// A square while it is made.
 struct Rows<'a> {
+    made: Made<'a>,
     square: &'a Square,
-    tile: &'a TileName,
     /// The first of this warp's rows; past the end for a warp that has none.
     row: String,
     /// Gram matrices of decays by channel: accumulators that are filled already.
@@ -34,29 +38,36 @@ enum Task<'a> {
 /// Every square that a product needs, into its tile: those that the crew of a phase makes.
 pub(super) fn print(fused: &Fused<'_>, maker: Phase, w: &mut Writer) {
     let plan = fused.plan;
-    let mine = |(square, _): &(&Square, &TileName)| plan.maker(square.node) == maker;
-    let squares: Vec<(&Square, &TileName)> = plan.squares.iter().zip(&fused.squares).filter(mine).collect();
-    if !squares.is_empty() {
+    let mine = |group: &Vec<usize>| plan.maker(plan.squares[group[0]].node) == maker;
+    let named = |at: usize| (&plan.squares[at], &fused.squares[at]);
+    let groups = plan.made().into_iter().filter(mine);
+    let made: Vec<Copies<'_>> = groups.map(|group| group.into_iter().map(named).collect()).collect();
+    if !made.is_empty() {
         w.blank();
         w.comment("Square matrices: rows are reads, columns are writes");
     }
     let crew = plan.crew(maker);
     let (mut taken, warp, warps) = (0, fused.warp_from(crew.start), crew.len() as u32);
     let mut all = Vec::new();
-    for squares in alike::groups(fused, &squares, warps) {
+    for squares in alike::groups(fused, made, warps) {
         // Different warps where there are enough.
         let turn = match taken % warps {
             0 => warp.clone(),
             before => format!("({warp} + {}) % {warps}", warps - before),
         };
-        taken += squares.iter().map(|(square, _)| square.rows / 16).sum::<u32>();
-        all.push(match squares[..] {
-            [(square, tile)] => {
+        taken += squares.iter().map(|copies| copies[0].0.rows / 16).sum::<u32>();
+        let mut squares: Vec<Made<'_>> =
+            squares.into_iter().map(|copies| Made::new(fused, copies, w)).collect();
+        all.push(match (squares.len(), squares.pop()) {
+            (1, Some(made)) => {
                 let row = fused.fresh("row");
                 w.line(format_args!("const int {row} = {turn} * 16;"));
-                Task::One(Rows { square, tile, row, grams: Vec::new() })
+                Task::One(Rows { square: made.square(), made, row, grams: Vec::new() })
             }
-            _ => Task::Alike(Box::new(Alike::new(fused, squares, (&turn, warps), w))),
+            (_, last) => {
+                squares.extend(last);
+                Task::Alike(Box::new(Alike::new(fused, squares, (&turn, warps), w)))
+            }
         });
     }
     if maker == Phase::Before {
@@ -71,13 +82,16 @@ pub(super) fn print(fused: &Fused<'_>, maker: Phase, w: &mut Writer) {
     if all.is_empty() {
         return;
     }
-    let inverses = squares.iter().filter(|(square, _)| square.inverse_of.is_some());
-    for (nth, (square, tile)) in inverses.enumerate() {
+    let made = all.iter().flat_map(|task| match task {
+        Task::One(rows) => vec![&rows.made],
+        Task::Alike(alike) => alike.made(),
+    });
+    for (nth, made) in made.filter(|made| made.square().inverse_of.is_some()).enumerate() {
         if nth == 0 {
             fused.barrier(maker, w);
         }
-        let (to, exact) = (whole_tile(fused, square, tile), fused.exact(square));
-        w.line(format_args!("merge_blocks<{}, {}>({to}, {exact});", fused.operand(), warps));
+        let exact = fused.exact(made.square());
+        w.line(format_args!("merge_blocks<{}, {}>({}, {exact});", fused.operand(), warps, made.to));
     }
     // Two crews meet anyway, after what is prepared.
     if plan.preparing == 0 || maker != Phase::Before {
@@ -157,7 +171,7 @@ fn pairs_by_channel(fused: &Fused<'_>, all: &[Task<'_>], w: &mut Writer) {
         w.line(format_args!("const int {length} = {one}, {period} = {two};"));
         for (decayed, tile) in each() {
             let begin = if decayed.writes { "0" } else { &half };
-            decay(fused, decayed, tile, (&format!("{begin}, {length}, {period}"), plan.split), w);
+            decay_keys(fused, decayed, tile, (&format!("{begin}, {length}, {period}"), plan.split), w);
         }
         if folds {
             w.line(format_args!("if ({half} == 0) break;"));
@@ -167,7 +181,7 @@ fn pairs_by_channel(fused: &Fused<'_>, all: &[Task<'_>], w: &mut Writer) {
         fused.barrier(Phase::Before, w);
     });
     for (decayed, tile) in each().filter(|_| !folds) {
-        decay(fused, decayed, tile, (&format!("0, {tokens}, {tokens}"), plan.decayed_split(decayed)), w);
+        decay_keys(fused, decayed, tile, (&format!("0, {tokens}, {tokens}"), plan.decayed_split(decayed)), w);
     }
 }
 
@@ -202,7 +216,7 @@ fn written(fused: &Fused<'_>, keys: TileName) -> TileName {
 type Runs<'a> = (&'a str, bool);
 
 /// Decays keys in runs: reads since the begin, writes until the end.
-fn decay(fused: &Fused<'_>, decayed: &Decayed, tile: &TileName, runs: Runs<'_>, w: &mut Writer) {
+fn decay_keys(fused: &Fused<'_>, decayed: &Decayed, tile: &TileName, runs: Runs<'_>, w: &mut Writer) {
     if decayed.writes {
         walk(fused, ("decay_until", ""), decayed, tile, runs, w);
     } else {
@@ -243,7 +257,7 @@ fn walk(
 
 /// The node whose rows are computed: what an inverse is made of, or the square itself.
 fn whole(square: &Square) -> NodeId {
-    square.inverse_of.unwrap_or(square.node)
+    square.inverse_of.unwrap_or(square.base)
 }
 
 /// Whether a square is made from a node.
@@ -256,38 +270,14 @@ fn uses(fused: &Fused<'_>, square: NodeId, node: NodeId) -> bool {
         }
 }
 
-/// The tile of an inverse, all parts of it.
-fn whole_tile(fused: &Fused<'_>, square: &Square, tile: &TileName) -> String {
-    if fused.plan.is_fine(square) { tile.high.clone() } else { tile.both(square.rows) }
-}
-
 fn fill(fused: &Fused<'_>, rows: &Rows<'_>, w: &mut Writer) {
-    let Rows { square, tile, row, .. } = rows;
+    let Rows { made, square, row, .. } = rows;
     w.block(format_args!("if ({row} < {})", square.rows), |w| {
         let sum = fused.fresh("sum");
         w.line(format_args!("float {sum}[{}][4] = {{}};", square.columns / 8));
         accumulate(fused, rows, whole(square), &sum, true, w);
-        store(fused, (square, tile), (&sum, row), w);
+        store(fused, made, (&sum, row), w);
     });
-}
-
-/// 16 rows of a square go where products look for them, or where the inverse is made.
-fn store(fused: &Fused<'_>, (square, tile): (&Square, &TileName), (sum, row): (&str, &str), w: &mut Writer) {
-    let e = fused.operand();
-    if square.inverse_of.is_some() {
-        let (to, exact) = (whole_tile(fused, square, tile), fused.exact(square));
-        w.line(format_args!("store_parts<{e}>({exact}, {sum}, {row});"));
-        return w.line(format_args!("invert_block<{e}>({to}, {exact}, {row});"));
-    }
-    substitution::keep_diagonal(fused, square.node, (sum, row), w);
-    if fused.plan.is_fine(square) {
-        return w.line(format_args!("store_fine({}, {sum}, {row});", tile.high));
-    }
-    w.line(format_args!("store_rows<{e}>({}, {sum}, {row});", tile.high));
-    if let Some(low) = &tile.low {
-        w.line(format_args!("subtract_rounded<{e}>({sum});"));
-        w.line(format_args!("store_rows<{e}>({low}, {sum}, {row});"));
-    }
 }
 
 /// Adds 16 rows of a matrix to `into`, which is zero where `fresh`.
@@ -301,7 +291,10 @@ fn accumulate(fused: &Fused<'_>, rows: &Rows<'_>, node: NodeId, into: &str, fres
             accumulate(fused, rows, *x, into, fresh, w);
             accumulate(fused, rows, *y, into, false, w);
         }
-        Op::Gram(reads, writes) if fresh => gram(fused, *reads, *writes, into, &rows.row, w),
+        Op::Gram(reads, writes) | Op::Decay(reads, writes, _) if fresh => {
+            gram(fused, (*reads, *writes), true, (into, &rows.row), w)
+        }
+        Op::Plain(reads, writes) if fresh => gram(fused, (*reads, *writes), false, (into, &rows.row), w),
         Op::Scale(by, x) => {
             let coefficient = fused.coefficient(by).to_owned();
             inner(fused, rows, *x, w, |name, w| {
@@ -343,19 +336,22 @@ fn own(fused: &Fused<'_>, node: NodeId, gram: &str, row: &str, w: &mut Writer) {
     }
 }
 
-/// A Gram matrix of a state that decays by one number, or not.
-fn gram(fused: &Fused<'_>, reads: KeysId, writes: KeysId, into: &str, row: &str, w: &mut Writer) {
+/// A Gram matrix of a state that decays by one number, or not; its decays are left out of products that several states share.
+fn gram(
+    fused: &Fused<'_>,
+    (reads, writes): (KeysId, KeysId),
+    decays: bool,
+    (into, row): (&str, &str),
+    w: &mut Writer,
+) {
     let head = format!("gram<{}, {}>", fused.operand(), slots(fused, reads, writes));
     let tail = format!(", {row}");
     fused.product((&head, into, &tail), &fused.keys(reads).left(), &fused.keys(writes), w);
     if mixes::between(fused, (reads, writes), into, row, w) {
         return;
     }
-    if let (Some(read), Some(write)) = (fused.decays(reads), fused.decays(writes)) {
-        w.line(format_args!("decay_between({into}, {}, {}, {row});", read.log, write.log));
-        if let (Some(read), Some(write)) = (&read.sign, &write.sign) {
-            w.line(format_args!("sign_between({into}, {read}, {write}, {row});"));
-        }
+    if decays {
+        decay(fused, (reads, writes), into, row, w);
     }
     mask(fused, reads, writes, (into, row), w);
 }

@@ -12,7 +12,8 @@
 //! Invariants: squares of a group are a Gram matrix each, or its rows times coefficients; their Gram matrices have the same slots a
 //! token, and either all or none decay by channel.
 
-use super::{mask, slots, store, whole, written};
+use super::made::{Made, store};
+use super::{mask, slots, whole, written};
 use crate::fused::Square;
 use crate::print::fused::{Fused, TileName, mixes};
 use crate::writer::Writer;
@@ -36,8 +37,7 @@ pub(super) struct Alike<'a> {
 }
 
 struct Member<'a> {
-    square: &'a Square,
-    tile: &'a TileName,
+    made: Made<'a>,
     form: Form<'a>,
 }
 
@@ -47,6 +47,8 @@ struct Form<'a> {
     reads: KeysId,
     writes: KeysId,
     scale: Option<&'a [Value]>,
+    /// Whether it decays by a number.
+    decays: bool,
     /// The numbers of pairs of one token, where the state decays by channel.
     own: Option<usize>,
 }
@@ -63,28 +65,29 @@ struct Chosen {
 
 /// All squares, those of one form together: as many as have rows for the warps at one time where they decay by channel, since
 /// their accumulators live for long.
-pub(super) fn groups<'a>(
-    fused: &Fused<'_>,
-    squares: &[(&'a Square, &'a TileName)],
-    warps: u32,
-) -> Vec<Vec<(&'a Square, &'a TileName)>> {
-    let mut all: Vec<Vec<(&Square, &TileName)>> = Vec::new();
-    for &(square, tile) in squares {
-        let joins = |group: &Vec<(&Square, &TileName)>| {
-            let rows: u32 = group.iter().map(|(s, _)| s.rows).sum();
+pub(super) fn groups<'a>(fused: &Fused<'_>, made: Vec<Copies<'a>>, warps: u32) -> Vec<Vec<Copies<'a>>> {
+    let mut all: Vec<Vec<Copies<'_>>> = Vec::new();
+    for copies in made {
+        let square = copies[0].0;
+        let joins = |group: &Vec<Copies<'_>>| {
+            let rows: u32 = group.iter().map(|copies| copies[0].0.rows).sum();
             let room = |form: Form<'_>| form.own.is_none() || rows + square.rows <= warps * 16;
-            match (form(fused, group[0].0), form(fused, square)) {
-                (Some(x), Some(y)) => same_size(group[0].0, square) && same_text(fused, x, y) && room(y),
+            let first = group[0][0].0;
+            match (form(fused, first), form(fused, square)) {
+                (Some(x), Some(y)) => same_size(first, square) && same_text(fused, x, y) && room(y),
                 _ => false,
             }
         };
         match all.iter().position(joins) {
-            Some(at) => all[at].push((square, tile)),
-            None => all.push(vec![(square, tile)]),
+            Some(at) => all[at].push(copies),
+            None => all.push(vec![copies]),
         }
     }
     all
 }
+
+/// Squares that differ by decays, with their tiles.
+pub(super) type Copies<'a> = Vec<(&'a Square, &'a TileName)>;
 
 fn same_size(x: &Square, y: &Square) -> bool {
     (x.rows, x.columns) == (y.rows, y.columns)
@@ -93,13 +96,14 @@ fn same_size(x: &Square, y: &Square) -> bool {
 /// Whether two Gram matrices are made by one text.
 fn same_text(fused: &Fused<'_>, x: Form<'_>, y: Form<'_>) -> bool {
     let text = |form: Form<'_>| {
-        let decays = |keys| fused.decays(keys).map(|rows| rows.sign.is_some());
+        let decays =
+            |form: Form<'_>, keys| fused.decays(keys).filter(|_| form.decays).map(|rows| rows.sign.is_some());
         let split = |tile: TileName| tile.low.is_some();
         let tiles = (split(keys(fused, form, form.reads)), split(keys(fused, form, form.writes)));
         (
             slots(fused, form.reads, form.writes),
-            decays(form.reads),
-            decays(form.writes),
+            decays(form, form.reads),
+            decays(form, form.writes),
             tiles,
             form.own.is_some(),
         )
@@ -114,9 +118,13 @@ fn form<'a>(fused: &'a Fused<'_>, square: &Square) -> Option<Form<'a>> {
         Op::Scale(by, x) => (*x, Some(&by[..])),
         _ => (whole(square), None),
     };
-    let Op::Gram(reads, writes) = chunk.node(gram).op else { return None };
+    let (reads, writes, decays) = match chunk.node(gram).op {
+        Op::Gram(reads, writes) | Op::Decay(reads, writes, _) => (reads, writes, true),
+        Op::Plain(reads, writes) => (reads, writes, false),
+        _ => return None,
+    };
     let own = fused.plan.own.iter().position(|own| own.gram == gram);
-    (!mixes::is_of(fused, gram)).then_some(Form { reads, writes, scale, own })
+    (!mixes::is_of(fused, gram)).then_some(Form { reads, writes, scale, decays, own })
 }
 
 /// The tile of keys as the Gram matrix takes them.
@@ -128,11 +136,11 @@ impl<'a> Alike<'a> {
     /// Shares the rows among the warps, from the one on that is number 0 of `turn`.
     pub(super) fn new(
         fused: &'a Fused<'_>,
-        squares: Vec<(&'a Square, &'a TileName)>,
+        squares: Vec<Made<'a>>,
         (turn, warps): (&str, u32),
         w: &mut Writer,
     ) -> Alike<'a> {
-        let member = |(square, tile)| Some(Member { square, tile, form: form(fused, square)? });
+        let member = |made: Made<'a>| Some(Member { form: form(fused, made.square())?, made });
         let [part, which, row, sum] = ["part", "which", "row", "sum"].map(|wish| fused.fresh(wish));
         let members: Vec<Member<'_>> = squares.into_iter().filter_map(member).collect();
         let mut alike = Alike { members, part, warps, which, row, sum, by_channel: None };
@@ -145,16 +153,21 @@ impl<'a> Alike<'a> {
         alike
     }
 
+    /// What they are.
+    pub(super) fn made(&self) -> Vec<&Made<'a>> {
+        self.members.iter().map(|member| &member.made).collect()
+    }
+
     /// Which square and which rows a part is.
     fn place(&self, part: &str, w: &mut Writer) {
         let Alike { which, row, .. } = self;
-        let each = self.members[0].square.rows / 16;
+        let each = self.members[0].made.square().rows / 16;
         w.line(format_args!("const int {which} = {part} / {each}, {row} = {part} % {each} * 16;"));
     }
 
     /// How many warps' rows there are.
     fn parts(&self) -> u32 {
-        self.members.iter().map(|member| member.square.rows / 16).sum()
+        self.members.iter().map(|member| member.made.square().rows / 16).sum()
     }
 
     /// Names of what is chosen, declared where members differ.
@@ -175,11 +188,12 @@ impl<'a> Alike<'a> {
             let names: Option<Vec<String>> = self.members.iter().map(|m| of(m.form)).collect();
             names.map(|names| self.choose(fused, wish, names, w))
         };
-        let log = |keys| fused.decays(keys).map(|rows| rows.log.clone());
-        let sign = |keys| fused.decays(keys).and_then(|rows| rows.sign.clone());
+        let rows = |form: Form<'_>, keys| fused.decays(keys).filter(|_| form.decays);
+        let log = |form: Form<'_>, keys| rows(form, keys).map(|rows| rows.log.clone());
+        let sign = |form: Form<'_>, keys| rows(form, keys).and_then(|rows| rows.sign.clone());
         let own = number("own", &|form| form.own.map(|at| fused.own[at].clone()));
-        let decays = [number("until", &|f| log(f.reads)), number("since", &|f| log(f.writes))];
-        let signs = [number("sign", &|f| sign(f.reads)), number("sign", &|f| sign(f.writes))];
+        let decays = [number("until", &|f| log(f, f.reads)), number("since", &|f| log(f, f.writes))];
+        let signs = [number("sign", &|f| sign(f, f.reads)), number("sign", &|f| sign(f, f.writes))];
         let both = |[x, y]: [Option<String>; 2]| Some([x?, y?]);
         Chosen { reads, writes, decays: both(decays), signs: both(signs), own }
     }
@@ -202,7 +216,11 @@ impl<'a> Alike<'a> {
     /// The accumulators, where they are filled length by length.
     pub(super) fn begin(&self, w: &mut Writer) {
         if self.by_channel.is_some() {
-            w.line(format_args!("float {}[{}][4] = {{}};", self.sum, self.members[0].square.columns / 8));
+            w.line(format_args!(
+                "float {}[{}][4] = {{}};",
+                self.sum,
+                self.members[0].made.square().columns / 8
+            ));
         }
     }
 
@@ -235,7 +253,7 @@ impl<'a> Alike<'a> {
         let rows = |part: &str, w: &mut Writer| {
             self.place(part, w);
             let Chosen { reads, writes, decays, signs, .. } = self.choose_all(fused, w);
-            w.line(format_args!("float {sum}[{}][4] = {{}};", self.members[0].square.columns / 8));
+            w.line(format_args!("float {sum}[{}][4] = {{}};", self.members[0].made.square().columns / 8));
             let head = format!("gram<{}, {slots}>", fused.operand());
             fused.product((&head, sum, &format!(", {row}")), &reads.left(), &writes, w);
             if let Some([read, write]) = decays {
@@ -266,13 +284,13 @@ impl<'a> Alike<'a> {
             };
             w.block(head, |w| {
                 let Form { reads, writes, scale, own, .. } = member.form;
-                if own.is_none() {
+                if own.is_none() && member.made.as_it_is() {
                     mask(fused, reads, writes, (sum, row), w);
                 }
                 if let Some(by) = scale {
                     w.line(format_args!("scale_rows({sum}, {}, {row});", fused.coefficient(by)));
                 }
-                store(fused, (member.square, member.tile), (sum, row), w);
+                store(fused, &member.made, (sum, row), w);
             });
         }
     }
