@@ -74,6 +74,12 @@ impl Arch {
         }
     }
 
+    /// Whether instructions compute on two floats at once (`fma.rn.f32x2`). The compiler then wants neighbours in neighbouring
+    /// registers, and has fewer of them to choose from.
+    pub fn pairs_floats(self) -> bool {
+        self >= Self::Sm100
+    }
+
     /// NVRTC's flag. A real architecture, so that NVRTC gives both the binary and the PTX.
     pub fn nvrtc_flag(self) -> String {
         format!("--gpu-architecture={}", self.target())

@@ -1,10 +1,10 @@
 //! The real compiler on the kernels, for every generation of GPUs: no spills at the usual sizes, no warnings, and no more
 //! shared memory than a block may have.
 
-use crate::case::{Case, fused, nvrtc, variable};
+use crate::case::{Case, fused, nvrtc, rules, variable};
 use crate::limits::none;
 use chunkwise::Arch;
-use chunkwise_codegen::{Kernel, Plan};
+use chunkwise_codegen::{DType, Kernel, Plan};
 use rayon::prelude::*;
 
 /// Sizes at which nothing may spill.

@@ -50,10 +50,13 @@ struct Fine {
 template <int N, int COLUMNS>
 __device__ __forceinline__ void store_fine(Fine<COLUMNS> to, const float (&d)[N][4], int row) {
     row += this_thread() % 32 / 4;
+    // Groups of even and of odd number each have one place to start from; four pieces are a group.
+    float4 *const even = to.at(row, 0), *const odd = to.at(row, 1) - 4;
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
-        *to.at(row, n / 2) = round_four(d[n][0], d[n][1], d[n + 1][0], d[n + 1][1]);
-        *to.at(row + 8, n / 2) = round_four(d[n][2], d[n][3], d[n + 1][2], d[n + 1][3]);
+        float4 *const at = (n / 2 % 2 ? odd : even) + n * 2;
+        at[0] = round_four(d[n][0], d[n][1], d[n + 1][0], d[n + 1][1]);
+        at[8 * COLUMNS / 4] = round_four(d[n][2], d[n][3], d[n + 1][2], d[n + 1][3]);
     }
 }
 

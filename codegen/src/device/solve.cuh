@@ -171,17 +171,17 @@ template <typename E, typename TO, int ROWS>
 __device__ __forceinline__ void invert_block(TO to, Square<ROWS> m, int block) {
     const int lane = this_thread() % 32, column = lane % 16;
     __syncwarp();
-    float x[16];
+    float *const at = m.at(block, block), x[16];
 #pragma unroll
     for (int r = 0; r < 16; ++r) {
         x[r] = r == column ? 1.0f : 0.0f;
 #pragma unroll
-        for (int k = 0; k < r; ++k) x[r] = fmaf(*m.at(block + r, block + k), x[k], x[r]);
+        for (int k = 0; k < r; ++k) x[r] = fmaf(at[r * m.PITCH + k], x[k], x[r]);
     }
     __syncwarp();
     if (lane < 16) {
 #pragma unroll
-        for (int r = 0; r < 16; ++r) *m.at(block + r, block + column) = x[r];
+        for (int r = 0; r < 16; ++r) at[column + r * m.PITCH] = x[r];
     }
     __syncwarp();
     unsigned high[4], low[4];
@@ -466,9 +466,10 @@ template <int N>
 __device__ __forceinline__ void sign_between(float (&d)[N][4], const float *reads, const float *writes, int row) {
     const int lane = this_thread() % 32;
     const float upper = reads[row + lane / 4], lower = reads[row + lane / 4 + 8];
+    writes += lane % 4 * 2;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
-        const float2 at = *reinterpret_cast<const float2 *>(writes + n * 8 + lane % 4 * 2);
+        const float2 at = *reinterpret_cast<const float2 *>(writes + n * 8);
         d[n][0] *= upper * at.x;
         d[n][1] *= upper * at.y;
         d[n][2] *= lower * at.x;

@@ -468,9 +468,10 @@ template <int N>
 __device__ __forceinline__ void decay_between(float (&d)[N][4], const float *reads, const float *writes, int row) {
     const int lane = this_thread() % 32;
     const float upper = reads[row + lane / 4], lower = reads[row + lane / 4 + 8];
+    writes += lane % 4 * 2;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
-        const float2 at = *reinterpret_cast<const float2 *>(writes + n * 8 + lane % 4 * 2);
+        const float2 at = *reinterpret_cast<const float2 *>(writes + n * 8);
         d[n][0] *= exp2_fast(upper - at.x);
         d[n][1] *= exp2_fast(upper - at.y);
         d[n][2] *= exp2_fast(lower - at.x);
@@ -505,10 +506,10 @@ __device__ __forceinline__ void add_scaled_rows(float (&d)[N][4], const float (&
 // Each column times a number.
 template <int N>
 __device__ __forceinline__ void scale_columns(float (&d)[N][4], const float *c) {
-    const int lane = this_thread() % 32;
+    c += this_thread() % 4 * 2;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
-        const float2 by = *reinterpret_cast<const float2 *>(c + n * 8 + lane % 4 * 2);
+        const float2 by = *reinterpret_cast<const float2 *>(c + n * 8);
         d[n][0] *= by.x;
         d[n][1] *= by.y;
         d[n][2] *= by.x;
@@ -610,13 +611,15 @@ __device__ __forceinline__ void send_columns(T *to, i64 step, Tile<COLUMNS> from
 // 16 columns of a state, transposed, from `column` on; what is outside the state is zero.
 template <int K, int V, int N>
 __device__ __forceinline__ void load_state(float (&s)[N][4], const f32 *from, int column) {
-    const int lane = this_thread() % 32;
+    const int lane = this_thread() % 32, first = lane % 4 * 2, v = column + lane / 4;
+    from += first * V + v;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
-            const int k = n * 8 + lane % 4 * 2 + e % 2, v = column + lane / 4 + e / 2 * 8;
-            s[n][e] = k < K && (V % 16 == 0 || v < V) ? from[k * V + v].wide() : 0.0f;
+            const int k = n * 8 + e % 2, right = e / 2 * 8;
+            const bool there = n * 8 < K && (K % 8 == 0 || first < K - k) && (V % 16 == 0 || v < V - right);
+            s[n][e] = there ? from[k * V + right].wide() : 0.0f;
         }
     }
 }
@@ -638,13 +641,15 @@ __device__ __forceinline__ void set_identity(float (&s)[N][4], int column) {
 // The inverse of load_state.
 template <int K, int V, int N>
 __device__ __forceinline__ void store_state(f32 *to, const float (&s)[N][4], int column) {
-    const int lane = this_thread() % 32;
+    const int lane = this_thread() % 32, first = lane % 4 * 2, v = column + lane / 4;
+    to += first * V + v;
 #pragma unroll
     for (int n = 0; n < N; ++n) {
 #pragma unroll
         for (int e = 0; e < 4; ++e) {
-            const int k = n * 8 + lane % 4 * 2 + e % 2, v = column + lane / 4 + e / 2 * 8;
-            if (k < K && (V % 16 == 0 || v < V)) to[k * V + v] = f32::of(s[n][e]);
+            const int k = n * 8 + e % 2, right = e / 2 * 8;
+            const bool there = n * 8 < K && (K % 8 == 0 || first < K - k) && (V % 16 == 0 || v < V - right);
+            if (there) to[k * V + right] = f32::of(s[n][e]);
         }
     }
 }
@@ -653,12 +658,11 @@ __device__ __forceinline__ void store_state(f32 *to, const float (&s)[N][4], int
 template <int N, int COLUMNS>
 __device__ __forceinline__ void store_wide(Wide<COLUMNS> to, const float (&d)[N][4], int column) {
     const int lane = this_thread() % 32;
+    float *const at = to.at(lane % 4 * 2, column + lane / 4);
 #pragma unroll
     for (int n = 0; n < N; ++n) {
 #pragma unroll
-        for (int e = 0; e < 4; ++e) {
-            *to.at(n * 8 + lane % 4 * 2 + e % 2, column + lane / 4 + e / 2 * 8) = d[n][e];
-        }
+        for (int e = 0; e < 4; ++e) at[(n * 8 + e % 2) * to.PITCH + e / 2 * 8] = d[n][e];
     }
 }
 

@@ -103,6 +103,7 @@ pub fn choose_parts(
             if let Some(with) = with_roles(&chunk, spec, (plan, share), arch)? {
                 *plan = with;
             }
+            plan.pairs_floats = arch.pairs_floats();
         }
         return Ok(plans);
     }
@@ -232,6 +233,7 @@ pub(super) fn with_tokens(
         operand: if spec.dtype == DType::F16 { DType::F16 } else { DType::BF16 },
         dtype: spec.dtype,
         lean,
+        pairs_floats: false,
         // A reduction over the channels of a row (a norm divides by it) magnifies what rounding loses.
         split: spec.dtype == DType::F32 || spec.precision == Precision::High || mixes_rows(chunk),
         dims,

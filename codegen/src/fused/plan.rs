@@ -212,6 +212,8 @@ pub struct Plan {
     pub split: bool,
     /// Whether computed operands are in one part for want of room.
     pub lean: bool,
+    /// See [`Arch::pairs_floats`](crate::arch::Arch::pairs_floats).
+    pub pairs_floats: bool,
     /// The dim of keys, and of values.
     pub dims: (Dim, Dim),
     /// Vector inputs.
@@ -275,10 +277,12 @@ pub enum Root {
 }
 
 impl Plan {
-    /// Whether states leave a thread no register to spare: several of them that meet, or one whose value channels decay, which is
-    /// taken through a chunk block by block.
+    /// Whether a thread has no register to spare: with states that meet, one whose value channels decay, which is taken through a
+    /// chunk block by block, or a solve where numbers have to lie in pairs. What follows from a thread's number is then computed
+    /// where it is used, and outputs wait for the solve.
     pub fn is_tight(&self) -> bool {
-        !self.mixings.is_empty() || !self.channel_clocks.is_empty()
+        let solves = self.squares.iter().any(|square| square.inverse_of.is_some());
+        !self.mixings.is_empty() || !self.channel_clocks.is_empty() || self.pairs_floats && solves
     }
 
     /// Whether the rows that a token's lanes share are of 16-bit numbers, all of them.

@@ -83,19 +83,47 @@ impl Warp<'_, '_> {
         for deposit in &deposits {
             self.matrix(deposit.values, "u", w);
         }
-        match &plan.epilogue {
-            _ if plan.hands_on() => self.hand_on(w),
-            None => self.send_outputs(w),
-            Some(epilogue) => self.keep_reads(&epilogue.reads, w),
+        if carries && plan.is_tight() {
+            self.outputs_behind_branch(w)
+        } else {
+            self.outputs(w)
         }
         if carries {
             self.next_state(&deposits, w);
         }
     }
 
+    /// Outputs, or what another kernel makes them from.
+    fn outputs(&mut self, w: &mut Writer) {
+        match &self.fused.plan.epilogue {
+            _ if self.fused.plan.hands_on() => self.hand_on(w),
+            None => self.send_outputs(w),
+            Some(epilogue) => self.keep_reads(&epilogue.reads, w),
+        }
+    }
+
+    /// The same where nothing of it may be loaded while the solve's products are alive: compilers keep what is behind a branch
+    /// there, and this one is always taken.
+    fn outputs_behind_branch(&mut self, w: &mut Writer) {
+        let fused = self.fused;
+        let Some(output) = fused.context.names.outputs.first().filter(|_| fused.plan.computes(Phase::After))
+        else {
+            return self.outputs(w);
+        };
+        let outside = (self.known.clone(), self.packed.clone());
+        w.comment("Always; what is behind a branch takes no register before it");
+        w.block(format_args!("if ({})", output.pointer), |w| self.outputs(w));
+        // Names of the block are no longer there.
+        (self.known, self.packed) = outside;
+    }
+
     /// What outputs are made from, for the kernel that makes them.
     fn hand_on(&mut self, w: &mut Writer) {
         let (fused, owner) = (self.fused, self.owner);
+        // Stores, and the addresses that they need, stay behind the products: registers suffice for one of both.
+        if fused.plan.computes(Phase::Carry) {
+            w.line("__syncwarp();");
+        }
         for hand in fused.plan.cut.handed.iter().filter(|hand| hand.state == owner.state) {
             let (packed, rows) = match hand.held {
                 Held::State(state) => (Some(self.first_state(state, w)), None),
