@@ -351,8 +351,12 @@ fn pointers(fused: &Fused<'_>, used: &[ParamId], w: &mut Writer) {
         let place = format!("{} + {}", fused.pointers, number * 8);
         w.line(format_args!("{ty} *&{at} = *reinterpret_cast<{ty} **>({place});"));
     }
-    w.block("if (threadIdx.x == 0)", |w| {
-        pointers.iter().for_each(|(_, at, begin)| w.line(format_args!("{at} = {begin};")));
-    });
+    match pointers[..] {
+        // Another kernel hands on everything: the place for pointers is there all the same.
+        [] => w.line(format_args!("static_cast<void>({});", fused.pointers)),
+        _ => w.block("if (threadIdx.x == 0)", |w| {
+            pointers.iter().for_each(|(_, at, begin)| w.line(format_args!("{at} = {begin};")));
+        }),
+    }
     w.line("__syncthreads();");
 }
