@@ -75,12 +75,19 @@ pub(crate) fn causal(case: &Case, seed: u64) -> Result<Vec<String>, Vec<String>>
     // Around sub-blocks and chunks, and anywhere.
     let places = [15, 16, 63, 64, (random.bits() % TOKENS as u64) as usize];
     for (t, scale) in [(places[(random.bits() % 4) as usize], 64.0), (places[4], 1.0)] {
-        let mut later = inputs.clone();
-        for name in case.token_params() {
-            let scale = if is_free_vector(case, name) { scale } else { 1.0 };
-            later.insert(name, replaced(&inputs[name], &other[name], t, scale));
-        }
-        let after = run(&simulator, &later)?;
+        let scaled = |scale: f64| {
+            let mut later = inputs.clone();
+            for name in case.token_params() {
+                let scale = if is_free_vector(case, name) { scale } else { 1.0 };
+                later.insert(name, replaced(&inputs[name], &other[name], t, scale));
+            }
+            run(&simulator, &later)
+        };
+        let after = match scaled(scale)? {
+            after if is_finite(&after) => after,
+            // Rules that large keys make diverge overflow, and what is infinite reaches earlier tokens of its chunk: 0 times it.
+            _ => scaled(1.0)?,
+        };
         wrong.extend(compare(case, (&before, &after), t, &format!("tokens after {t}, times {scale},")));
         let mut shorter = inputs.clone();
         for name in case.token_params() {
@@ -97,6 +104,10 @@ fn compare(case: &Case, (before, after): (&Tensors, &Tensors), t: usize, what: &
     let differs = |(name, x): (&str, &Tensor)| rows(x, 1, 0..t + 1) != rows(&after[name], 1, 0..t + 1);
     let names = outputs.filter(|output| differs(*output)).map(|(name, _)| name);
     names.map(|name| format!("{what} changes `{name}` at or before it")).collect()
+}
+
+fn is_finite(results: &Tensors) -> bool {
+    results.iter().all(|(_, tensor)| tensor.to_f64().iter().all(|x| x.is_finite()))
 }
 
 fn is_ranged(case: &Case, name: &str) -> bool {
