@@ -117,8 +117,8 @@ device_helpers(const f32 *a, const bf16 *b, const f16 *c, f32 *x, bf16 *y, f16 *
 }
 "#;
 
-/// Feedback of each value channel by itself, with decays of its own, and of rows whose channels meet and decay, and decays by
-/// channel in a declared range, which no rule of the file has.
+/// Feedback of each value channel by itself, with decays of its own, and of rows whose channels meet and decay, decays by
+/// channel in a declared range, and states that differ by decays of either sign: no rule of the file has those.
 const MORE: &str = "
 #[rule] fn by_channel(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, w: Vector<V>) -> Vector<V> {
     s += outer(k, w * (v - s.read(k)));
@@ -140,6 +140,16 @@ const MORE: &str = "
     s *= d;
     s += outer(k, v - l2norm(s.read(k)));
     s.read(q)
+}
+#[rule] fn scales(
+    mut s: State<K, V>, mut t: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, f: Scalar, d: Scalar, b: Scalar,
+) -> Vector<V> {
+    let key = l2norm(k);
+    s *= sigmoid(f);
+    s += outer(sigmoid(b) * key, v - s.read(key));
+    t *= max(min(d, 1), -1);
+    t += outer(sigmoid(b) * key, v - t.read(key));
+    s.read(q) + t.read(q)
 }
 ";
 

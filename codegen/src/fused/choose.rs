@@ -30,6 +30,9 @@ const LEAST_WARPS: u32 = 4;
 /// More would leave a thread fewer than 255 registers.
 const MOST_WARPS: u32 = 8;
 
+/// Of a multiprocessor, one for each thread and number.
+const REGISTERS: u32 = 1 << 16;
+
 /// Value columns of a block that carries, in warps: few, so that few heads have many blocks; as many as a multiprocessor has
 /// schedulers, which do a chunk in the same time and share its inputs (gated delta rule, K = V = 128, 8 heads of 8192 tokens on an
 /// H200, by the model: .174 ms and 1.7 KB a token with 64 columns, .227 ms and 2.4 KB with 32).
@@ -133,6 +136,18 @@ fn with_roles(
     Ok(fits.then_some(with))
 }
 
+/// Warps of value columns, at most so many, that leave each thread registers for three times its part of a state: what several
+/// states need, which warps of their own hold.
+fn few_enough(timeline: &Timeline, spec: &Spec, key: Dim, most: u32) -> u32 {
+    let of_state = spec.sizes[key.index()] as u32 * WARP_COLUMNS / 32;
+    let suffices = |&columns: &u32| {
+        let warps = owners(timeline, columns, 0).iter().map(|o| o.first + o.warps).max().unwrap_or(1);
+        warps <= MOST_WARPS || 3 * of_state * warps * 32 <= REGISTERS
+    };
+    let halves = std::iter::successors(Some(most), |most| (most > &1).then_some(most.div_ceil(2)));
+    { halves }.find(suffices).unwrap_or(most)
+}
+
 /// How the phases of a kernel are shared among blocks and warps.
 pub(super) struct Share {
     phases: &'static [Phase],
@@ -154,12 +169,13 @@ impl Share {
         let has = |phase: Phase| phases.contains(&phase);
         let tiles = (value_size(spec, dims.1) as u32).div_ceil(WARP_COLUMNS);
         let asked = (spec.columns as u32 / WARP_COLUMNS).clamp(1, MOST_WARPS);
+        let few = |most: u32| few_enough(timeline, spec, dims.0, most);
         let most = match (has(Phase::Before), has(Phase::Carry), has(Phase::After)) {
-            (true, true, true) if !sums_over(timeline, dims.1) => asked,
+            (true, true, true) if !sums_over(timeline, dims.1) => few(asked),
             // What tokens compute is computed once for all value columns.
             (true, false, false) => tiles,
             (false, true, after) if !(mixes_rows(chunk) || after && sums_over(timeline, dims.1)) => {
-                asked.min(CARRY_WARPS)
+                few(asked.min(CARRY_WARPS))
             }
             _ => MOST_WARPS,
         };
