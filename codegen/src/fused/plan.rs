@@ -277,12 +277,13 @@ pub enum Root {
 }
 
 impl Plan {
-    /// Whether a thread has no register to spare: with states that meet, one whose value channels decay, which is taken through a
-    /// chunk block by block, or a solve where numbers have to lie in pairs. What follows from a thread's number is then computed
+    /// Whether a thread has no register to spare: with operands in two parts, states that meet, one whose value channels decay, which
+    /// is taken through a chunk block by block, or a solve where numbers have to lie in pairs. What follows from a thread's number is then computed
     /// where it is used, and outputs wait for the solve.
     pub fn is_tight(&self) -> bool {
         let solves = self.squares.iter().any(|square| square.inverse_of.is_some());
-        !self.mixings.is_empty() || !self.channel_clocks.is_empty() || self.pairs_floats && solves
+        let states = !self.mixings.is_empty() || !self.channel_clocks.is_empty();
+        self.split || states || self.pairs_floats && solves
     }
 
     /// Whether the rows that a token's lanes share are of 16-bit numbers, all of them.
