@@ -85,6 +85,11 @@ impl Arch {
         format!("--gpu-architecture={}", self.target())
     }
 
+    /// NVRTC's flag where PTX is all that is wanted: the virtual architecture, whose PTX is that of the real one.
+    pub fn nvrtc_ptx_flag(self) -> String {
+        self.nvrtc_flag().replace("=sm_", "=compute_")
+    }
+
     /// The most shared memory that one block can opt in to, in bytes.
     pub fn max_shared_per_block(self) -> usize {
         match self {
@@ -146,6 +151,7 @@ mod tests {
             assert_eq!(arch.name(), format!("sm_{}", arch.number()));
         }
         assert_eq!(Arch::Sm90.nvrtc_flag(), "--gpu-architecture=sm_90a");
+        assert_eq!(Arch::Sm90.nvrtc_ptx_flag(), "--gpu-architecture=compute_90a");
         assert_eq!(format!("{:>7}|", Arch::Sm80), "  sm_80|");
     }
 

@@ -3,10 +3,11 @@
 //! ```no_run
 //! use chunkwise_codegen::arch::Arch;
 //! use chunkwise_runtime::jit::{Jit, Source};
+//! use chunkwise_runtime::nvrtc::Code;
 //!
 //! let jit = Jit::user();
 //! let text = r#"extern "C" __global__ void fill(float* x) { x[threadIdx.x] = 1.0f; }"#;
-//! let source = Source { name: "fill".to_owned(), text: text.to_owned(), options: Vec::new() };
+//! let source = Source { name: "fill".to_owned(), text: text.to_owned(), options: Vec::new(), code: Code::Machine };
 //! let binary = jit.compile(&source, Arch::Sm90)?; // 40 ms the first time, then from disk, then from memory.
 //! # Ok::<(), chunkwise_runtime::Error>(())
 //! ```
@@ -22,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 use chunkwise_codegen::arch::Arch;
 
 use crate::cache::{Cache, Recipe};
-use crate::nvrtc::{Binary, Busy, Nvrtc};
+use crate::nvrtc::{Binary, Busy, Code, Nvrtc};
 use crate::{Error, Result};
 
 /// A text to compile.
@@ -34,6 +35,8 @@ pub struct Source {
     pub text: String,
     /// Options of NVRTC beyond ours, such as `-lineinfo`; no architecture.
     pub options: Vec<String>,
+    /// How far.
+    pub code: Code,
 }
 
 /// What turns texts into binaries: NVRTC; in tests, stand-ins that count and dawdle.
@@ -66,7 +69,7 @@ impl Compile for Nvrtc {
     }
 
     fn compile(&self, source: &Source, arch: Arch) -> Result<Binary> {
-        Nvrtc::compile(self, &source.text, &source.name, arch, &source.options)
+        self.compile_to(source.code, &source.text, &source.name, arch, &source.options)
     }
 
     fn hold_exit(&self, arch: Arch) -> Result<Option<Busy>> {
@@ -117,21 +120,34 @@ impl Jit {
     }
 
     /// The binary of a text: from memory, from disk, or compiled. A cache that fails is never an error; it costs a
-    /// compilation and one warning.
+    /// compilation and one warning. Where PTX alone is asked for, a binary that has machine code too will do.
     ///
     /// # Errors
     /// Those of the compiler: [`Error::Absent`] without NVRTC, [`Error::Limitation`] for an architecture that it does
     /// not know, [`Error::Bug`] for a text that does not compile.
     pub fn compile(&self, source: &Source, arch: Arch) -> Result<Arc<Binary>> {
         let recipe = Recipe::of(source, arch);
-        self.cache.remember(&recipe, || match self.compiler.version() {
-            Ok(version) => self.cache.read_or_make(&recipe, &version, || {
-                self.compilations.fetch_add(1, Ordering::Relaxed);
-                self.compiler.compile(source, arch)
-            }),
-            Err(absent @ Error::Absent(_)) => self.cache.read_of_any_compiler(&recipe).ok_or(absent),
-            Err(other) => Err(other),
+        self.cache.remember(&recipe, || {
+            if let Some(binary) = self.with_machine_code(source, arch) {
+                return Ok(binary.as_ref().clone());
+            }
+            match self.compiler.version() {
+                Ok(version) => self.cache.read_or_make(&recipe, &version, || {
+                    self.compilations.fetch_add(1, Ordering::Relaxed);
+                    self.compiler.compile(source, arch)
+                }),
+                Err(absent @ Error::Absent(_)) => self.cache.read_of_any_compiler(&recipe).ok_or(absent),
+                Err(other) => Err(other),
+            }
         })
+    }
+
+    /// What was compiled further than it is asked for.
+    fn with_machine_code(&self, source: &Source, arch: Arch) -> Option<Arc<Binary>> {
+        match source.code {
+            Code::Machine => None,
+            Code::Ptx => self.kept(&Source { code: Code::Machine, ..source.clone() }, arch),
+        }
     }
 
     /// The same for several texts, all at one time.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chunkwise_codegen::arch::Arch;
 use chunkwise_runtime::Error;
-use chunkwise_runtime::nvrtc::{Nvrtc, Outcome};
+use chunkwise_runtime::nvrtc::{Code, Nvrtc, Outcome};
 
 /// Two kernels: `calm` needs few registers; `greedy` keeps 64 values alive in the 32 registers it may have.
 const TEXT: &str = r#"
@@ -41,6 +41,16 @@ fn every_architecture_gives_machine_code_ptx_and_resources() {
         assert_eq!((calm.shared_bytes, calm.barriers), (256, 1), "{arch}: {}", binary.log);
         assert!(calm.registers > 0, "{arch}: {}", binary.log);
         assert_eq!(binary.resources_of("absent"), None);
+    }
+}
+
+#[test]
+fn ptx_alone_is_that_of_the_machine_code() {
+    for arch in Arch::ALL {
+        let whole = nvrtc().compile(TEXT, "two", arch, &[]).unwrap();
+        let alone = nvrtc().compile_to(Code::Ptx, TEXT, "two", arch, &[]).unwrap();
+        assert_eq!(alone.ptx, whole.ptx, "{arch}");
+        assert!(alone.cubin.is_empty() && alone.resources.is_empty(), "{arch}: {}", alone.log);
     }
 }
 

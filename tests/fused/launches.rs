@@ -10,6 +10,7 @@ use chunkwise_cli::check::element;
 use chunkwise_codegen::schedule::Extent;
 use chunkwise_codegen::{Argument, Kernel, Role, Strides};
 use chunkwise_dsl::signature::Param;
+use chunkwise_runtime::nvrtc::Code;
 use chunkwise_sim::{Arguments, Global, Launch, Module, Options};
 
 /// How a launch passes states.
@@ -42,7 +43,8 @@ fn states_may_be_absent_or_shared() {
 /// Compiles a case once and launches it on every frame, with every way to pass states.
 fn launches(case: &Case) -> Result<Vec<String>, String> {
     let kernel = case.kernel(Arch::Sm80).map_err(|why| why.to_string())?;
-    let binary = nvrtc().compile(&kernel.source, &kernel.name, Arch::Sm80, &["-lineinfo".to_owned()]);
+    let lines = ["-lineinfo".to_owned()];
+    let binary = nvrtc().compile_to(Code::Ptx, &kernel.source, &kernel.name, Arch::Sm80, &lines);
     let binary = binary.map_err(|error| error.to_string())?;
     let module = Module::parse(&binary.ptx).map_err(|error| error.to_string())?;
     let mut wrong = Vec::new();

@@ -16,10 +16,10 @@ use crate::failure::{Failure, Outcome};
 use crate::table::{Align, table};
 use chunkwise::{Arch, Cold, Device, Error, Options, Rule, RuleExt};
 use chunkwise_codegen::kernel::Spec;
-use chunkwise_codegen::{DType, Plan};
+use chunkwise_codegen::{DType, Kernel, Plan};
 use chunkwise_runtime::cache::Cache;
 use chunkwise_runtime::jit::{Jit, Source};
-use chunkwise_runtime::nvrtc::Nvrtc;
+use chunkwise_runtime::nvrtc::{Code, Nvrtc};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -82,9 +82,13 @@ pub fn first(
     let spec = Spec::new(sizes.to_vec(), dtype);
     let emitted = least(|| plan.emit(timeline, &spec, arch));
     let (emit, schedule) = (emitted.0, emitted.1.map_err(Error::from)?);
-    let source =
-        |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned(), options: Vec::new() };
-    let sources: Vec<Source> = schedule.kernels.iter().map(|k| source(&k.name, &k.source)).collect();
+    let source = |kernel: &Kernel| Source {
+        name: kernel.name.clone(),
+        text: kernel.source.clone(),
+        options: Vec::new(),
+        code: Code::Machine,
+    };
+    let sources: Vec<Source> = schedule.kernels.iter().map(source).collect();
     let folder = folder()?;
     let compiled = |_| {
         let jit = Jit::new(nvrtc.clone(), Cache::at(folder.path()));

@@ -19,7 +19,8 @@ use chunkwise_codegen::schedule::{Extent, Pieces, Schedule};
 use chunkwise_codegen::{Plan, fused};
 use chunkwise_dsl::timeline::Timeline;
 use chunkwise_runtime::jit::Source;
-use chunkwise_runtime::nvrtc::KernelResources;
+use chunkwise_runtime::nvrtc::{Binary, Code, KernelResources};
+use std::sync::Arc;
 
 /// A rule and how a launch of it is cut.
 #[derive(Clone, Copy)]
@@ -51,9 +52,11 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
     let piece = cut.piece.unwrap_or_else(|| schedule.piece(batch, batch * tokens, heads, multiprocessors));
     let extent = Extent { sequences: batch, tokens: batch * tokens, heads, piece };
     let chunk = chunk(setup, timeline, &spec, plan, &schedule);
+    // First of all, so that the simulator finds them compiled.
+    let resources = resources(setup, &schedule.kernels)?;
     let counted = Counted::of(setup, Cut { piece: (piece > 0).then_some(piece), ..cut })?;
-    let parts = schedule.kernels.iter().zip(counted);
-    let parts = parts.map(|(kernel, counted)| part(setup, (&extent, chunk, &least), kernel, &counted));
+    let parts = schedule.kernels.iter().zip(resources).zip(counted);
+    let parts = parts.map(|(compiled, counted)| part(setup, (&extent, chunk, &least), compiled, &counted));
     Ok(Bench {
         rule: rule.signature.name.clone(),
         plan,
@@ -99,10 +102,9 @@ fn chunk(setup: &Setup, timeline: &Timeline, spec: &Spec, plan: Plan, schedule: 
 fn part(
     setup: &Setup,
     (extent, chunk, least): (&Extent, usize, &Least),
-    kernel: &Kernel,
+    (kernel, resources): (&Kernel, KernelResources),
     counted: &Counted,
 ) -> Outcome<Part> {
-    let resources = resources(setup, kernel)?;
     let shared = kernel.shared + resources.shared_bytes;
     let block = Block { threads: kernel.threads, registers: resources.registers, shared };
     let occupancy = model::occupancy(setup.arch, block);
@@ -126,15 +128,22 @@ fn part(
     })
 }
 
-/// What ptxas reports of a kernel. With the options of the simulator, so that one compilation serves both.
-fn resources(setup: &Setup, kernel: &Kernel) -> Outcome<KernelResources> {
-    let options = vec!["-lineinfo".to_owned()];
-    let source = Source { name: kernel.name.clone(), text: kernel.source.clone(), options };
-    let binary = setup.jit.compile(&source, setup.arch)?;
-    let found = binary.resources_of(&kernel.name).cloned();
-    found.ok_or_else(|| {
-        Failure::Error(Error::bug(format!("the compiler's log says nothing of `{}`", kernel.name)))
-    })
+/// What ptxas reports of the kernels, all compiled at one time. With the options of the simulator, so that one compilation
+/// serves both.
+fn resources(setup: &Setup, kernels: &[Kernel]) -> Outcome<Vec<KernelResources>> {
+    let source = |kernel: &Kernel| Source {
+        name: kernel.name.clone(),
+        text: kernel.source.clone(),
+        options: vec!["-lineinfo".to_owned()],
+        code: Code::Machine,
+    };
+    let sources: Vec<Source> = kernels.iter().map(source).collect();
+    let of = |(kernel, binary): (&Kernel, Result<Arc<Binary>, Error>)| {
+        let found = binary?.resources_of(&kernel.name).cloned();
+        found.ok_or_else(|| Error::bug(format!("the compiler's log says nothing of `{}`", kernel.name)))
+    };
+    let compiled = setup.jit.compile_all(&sources, setup.arch);
+    Ok(kernels.iter().zip(compiled).map(of).collect::<Result<_, Error>>()?)
 }
 
 /// The rule on a device, cut alike.

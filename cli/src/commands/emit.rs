@@ -10,7 +10,7 @@ use chunkwise_codegen::kernel::{Kernel, Limitation, MAX_SIZE};
 use chunkwise_codegen::schedule::Unit;
 use chunkwise_codegen::{Arch, Plan, Precision, Schedule};
 use chunkwise_runtime::jit::{Jit, Source};
-use chunkwise_runtime::nvrtc::Nvrtc;
+use chunkwise_runtime::nvrtc::{Code, Nvrtc};
 
 /// Runs the command.
 ///
@@ -36,7 +36,8 @@ pub fn emit(arguments: &Emit, output: &mut Output) -> Outcome {
             output.text(&kernel.source)?;
             continue;
         }
-        let source = Source { name: kernel.name, text: kernel.source, options: Vec::new() };
+        let code = if arguments.ptx { Code::Ptx } else { Code::Machine };
+        let source = Source { name: kernel.name, text: kernel.source, options: Vec::new(), code };
         let binary = Jit::user().compile(&source, arguments.arch)?;
         output.text(if arguments.ptx { &binary.ptx } else { &binary.log })?;
     }
@@ -45,7 +46,7 @@ pub fn emit(arguments: &Emit, output: &mut Output) -> Outcome {
 
 /// How the text is compiled and launched: what a reader who takes it elsewhere needs to know.
 fn header(arguments: &Emit, kernel: &Kernel) -> String {
-    let options = Nvrtc::command_line(arguments.arch, &[]).join(" ");
+    let options = Nvrtc::command_line(arguments.arch, Code::Machine, &[]).join(" ");
     let per_head = match kernel.blocks_per_head {
         1 => "one block".to_owned(),
         blocks => format!("{blocks} blocks"),

@@ -154,10 +154,16 @@ mod tests {
     use super::*;
     use crate::jit::Source;
     use crate::nvrtc::Binary;
+    use crate::nvrtc::Code;
     use chunkwise_codegen::arch::Arch;
 
     fn recipe() -> Recipe {
-        let source = Source { name: "delta".to_owned(), text: "text".to_owned(), options: Vec::new() };
+        let source = Source {
+            name: "delta".to_owned(),
+            text: "text".to_owned(),
+            options: Vec::new(),
+            code: Code::Machine,
+        };
         Recipe::of(&source, Arch::Sm90)
     }
 

@@ -32,7 +32,7 @@ pub(crate) struct Recipe {
 impl Recipe {
     pub(crate) fn of(source: &Source, arch: Arch) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("chunkwise kernel cache, recipe, version 1");
-        let command_line = Nvrtc::command_line(arch, &source.options);
+        let command_line = Nvrtc::command_line(arch, source.code, &source.options);
         let fixed = [env!("CARGO_PKG_VERSION"), arch.name(), &source.name, &source.text];
         for part in fixed.into_iter().chain(command_line.iter().map(String::as_str)) {
             hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
@@ -89,10 +89,11 @@ impl fmt::Display for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nvrtc::Code;
 
     fn source(name: &str, text: &str, options: &[&str]) -> Source {
         let options = options.iter().map(|&option| option.to_owned()).collect();
-        Source { name: name.to_owned(), text: text.to_owned(), options }
+        Source { name: name.to_owned(), text: text.to_owned(), options, code: Code::Machine }
     }
 
     #[test]
@@ -105,6 +106,7 @@ mod tests {
             Recipe::of(&source("a", "bc", &["xy"]), Arch::Sm80),
             Recipe::of(&source("a", "bc", &["x", "y"]), Arch::Sm80),
             Recipe::of(&source("a", "bc", &["y", "x"]), Arch::Sm80),
+            Recipe::of(&Source { code: Code::Ptx, ..source("a", "bc", &[]) }, Arch::Sm80),
         ];
         for (i, a) in recipes.iter().enumerate() {
             for b in &recipes[i + 1..] {

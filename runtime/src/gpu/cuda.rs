@@ -10,7 +10,7 @@
 
 use super::driver::{Call, Driver, Queue};
 use crate::error::{Error, Result};
-use crate::nvrtc::Binary;
+use crate::nvrtc::{Binary, Code};
 use chunkwise_codegen::{Arch, Kernel};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUevent_flags, CUfunction_attribute_enum, CUresult};
 use cudarc::driver::{
@@ -87,6 +87,10 @@ impl Driver for Cuda {
 
     fn multiprocessors(&self) -> usize {
         self.multiprocessors
+    }
+
+    fn code(&self) -> Code {
+        Code::Machine
     }
 
     fn compiler_options(&self) -> &'static [&'static str] {

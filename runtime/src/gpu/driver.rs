@@ -15,7 +15,7 @@
 //! memory, copies nothing and waits for nothing, so that a stream that is being captured takes it.
 
 use crate::error::Result;
-use crate::nvrtc::Binary;
+use crate::nvrtc::{Binary, Code};
 use chunkwise_codegen::{Arch, Kernel};
 use std::ffi::c_void;
 use std::fmt;
@@ -34,6 +34,9 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync {
 
     /// How many blocks run at one time, if each fills a multiprocessor.
     fn multiprocessors(&self) -> usize;
+
+    /// What of a kernel it loads.
+    fn code(&self) -> Code;
 
     /// Options of the compiler beyond ours.
     fn compiler_options(&self) -> &'static [&'static str];

@@ -165,7 +165,7 @@ impl<D: Driver> Gpu<D> {
         let source = |kernel: &Kernel| {
             let name = self.edited.as_deref().and_then(|edited| edited.name_of(kernel));
             let name = name.unwrap_or_else(|| kernel.name.clone());
-            Source { name, text: kernel.source.clone(), options: options.clone() }
+            Source { name, text: kernel.source.clone(), options: options.clone(), code: self.driver.code() }
         };
         schedule.kernels.iter().map(source).collect()
     }

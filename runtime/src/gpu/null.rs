@@ -5,7 +5,7 @@
 
 use super::driver::{Call, Driver, Queue};
 use crate::error::{Error, Result};
-use crate::nvrtc::Binary;
+use crate::nvrtc::{Binary, Code};
 use chunkwise_codegen::{Arch, Kernel};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -47,6 +47,10 @@ impl Driver for Null {
 
     fn multiprocessors(&self) -> usize {
         1
+    }
+
+    fn code(&self) -> Code {
+        Code::Machine
     }
 
     fn compiler_options(&self) -> &'static [&'static str] {

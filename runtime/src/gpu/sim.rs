@@ -11,7 +11,7 @@
 use super::driver::{Call, Driver, Queue};
 use crate::counters::Launched;
 use crate::error::{Error, Result};
-use crate::nvrtc::Binary;
+use crate::nvrtc::{Binary, Code};
 use chunkwise_codegen::model::Gpu;
 use chunkwise_codegen::{Arch, Kernel};
 use chunkwise_sim::machine::{self, Arguments, Module};
@@ -64,6 +64,10 @@ impl Driver for Simulator {
     fn multiprocessors(&self) -> usize {
         let of_arch = Gpu::ALL.iter().find(|gpu| gpu.arch == self.arch);
         of_arch.map_or(1, |gpu| gpu.multiprocessors as usize)
+    }
+
+    fn code(&self) -> Code {
+        Code::Ptx
     }
 
     /// With the lines of the source, which change no instruction, so that messages and counts can name them.

@@ -1,15 +1,26 @@
 //! What a compilation gives: the machine code, the PTX it came from, the compiler's log and what each kernel uses.
 
+/// How far a text is compiled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Code {
+    /// To machine code, which a GPU runs.
+    #[default]
+    Machine,
+    /// To PTX, which the simulator runs: about two thirds of the time. The binary has no machine code and no resources.
+    Ptx,
+}
+
 /// A compiled module: one text, one architecture, one or more kernels.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Binary {
-    /// The machine code (an ELF image), as the driver loads it.
+    /// The machine code (an ELF image), as the driver loads it; empty where only PTX was asked for.
     pub cubin: Vec<u8>,
     /// The PTX text; what the simulator runs and `chunkwise emit --ptx` prints.
     pub ptx: String,
     /// The compiler's log: warnings, then ptxas's report. Without its timings, so that it is the same every time.
     pub log: String,
-    /// One entry a kernel, in ptxas's order. Read from the log; a kernel that the log does not mention has none.
+    /// One entry a kernel, in ptxas's order. Read from the log; a kernel that the log does not mention has none, and so
+    /// has every kernel where only PTX was asked for.
     pub resources: Vec<KernelResources>,
 }
 

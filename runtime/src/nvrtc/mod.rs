@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use chunkwise_codegen::arch::Arch;
 
-pub use binary::{Binary, KernelResources};
+pub use binary::{Binary, Code, KernelResources};
 pub use exit::Busy;
 pub use search::{Outcome, Searched, data_folder};
 
@@ -106,24 +106,43 @@ impl Nvrtc {
     /// The options that a text is compiled with: ours, then the caller's.
     ///
     /// `-v` puts registers and spills into the log. The rest fixes what would otherwise follow NVRTC's defaults.
-    pub fn command_line(arch: Arch, options: &[String]) -> Vec<String> {
-        let ours = [&arch.nvrtc_flag(), "--std=c++17", "--ptxas-options=-v"].map(String::from);
+    pub fn command_line(arch: Arch, code: Code, options: &[String]) -> Vec<String> {
+        let target = match code {
+            Code::Machine => arch.nvrtc_flag(),
+            Code::Ptx => arch.nvrtc_ptx_flag(),
+        };
+        let ours = [&target, "--std=c++17", "--ptxas-options=-v"].map(String::from);
         ours.into_iter().chain(options.iter().cloned()).collect()
     }
 
-    /// Compiles a text without includes. `name` is what messages call it; `options` are further options of NVRTC
-    /// (`-lineinfo`), which must not name an architecture.
+    /// Compiles a text without includes to machine code. `name` is what messages call it; `options` are further options
+    /// of NVRTC (`-lineinfo`), which must not name an architecture.
     ///
     /// # Errors
     /// [`Error::Limitation`] where this NVRTC does not know the architecture; [`Error::Bug`] where the text does not
     /// compile, with the log and the lines it names, or where the library itself fails.
     pub fn compile(&self, text: &str, name: &str, arch: Arch, options: &[String]) -> Result<Binary, Error> {
+        self.compile_to(Code::Machine, text, name, arch, options)
+    }
+
+    /// The same, as far as `code` says.
+    ///
+    /// # Errors
+    /// As [`Nvrtc::compile`].
+    pub fn compile_to(
+        &self,
+        code: Code,
+        text: &str,
+        name: &str,
+        arch: Arch,
+        options: &[String],
+    ) -> Result<Binary, Error> {
         self.check_arch(arch)?;
         let file = format!("{name}.cu");
         // Before the program, so that exit waits until the library has let go of that too.
         let _busy = Busy::begin()?;
         let program = Program::new(&self.api, text, &file)?;
-        let verdict = program.compile(&Self::command_line(arch, options))?;
+        let verdict = program.compile(&Self::command_line(arch, code, options))?;
         exit::register();
         let log = log::without_timings(&program.log()?);
         if let Err(error) = verdict {
@@ -135,7 +154,11 @@ impl Nvrtc {
             return Err(error::rejected(name, arch, &log, &excerpts));
         }
         let resources = log::resources(&log);
-        Ok(Binary { cubin: program.cubin()?, ptx: program.ptx()?, log, resources })
+        let cubin = match code {
+            Code::Machine => program.cubin()?,
+            Code::Ptx => Vec::new(),
+        };
+        Ok(Binary { cubin, ptx: program.ptx()?, log, resources })
     }
 
     /// Has exit wait for another thread, which compiles. Exit waits from the first compilation of a process on, so that this is one

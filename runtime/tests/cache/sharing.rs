@@ -7,7 +7,8 @@ use std::time::Duration;
 use chunkwise_codegen::arch::Arch;
 use chunkwise_runtime::Error;
 use chunkwise_runtime::cache::Cache;
-use chunkwise_runtime::jit::Jit;
+use chunkwise_runtime::jit::{Jit, Source};
+use chunkwise_runtime::nvrtc::Code;
 
 use crate::support::{Dawdler, files, quick_jit, source};
 
@@ -54,6 +55,23 @@ fn a_new_process_finds_it_on_disk_and_a_new_compiler_does_not() {
     newer.compile(&source("delta"), Arch::Sm90).unwrap();
     assert_eq!(newer.compilations(), 1);
     assert_eq!(files(folder.path(), ".kernel").len(), 2);
+}
+
+/// Of one text, machine code serves who wants PTX alone, from memory and from disk; not the other way round.
+#[test]
+fn machine_code_brings_its_ptx() {
+    let (whole, ptx) = (source("delta"), Source { code: Code::Ptx, ..source("delta") });
+    let folder = tempfile::tempdir().unwrap();
+    let first = quick_jit(folder.path());
+    let compiled = first.compile(&whole, Arch::Sm90).unwrap();
+    let second = quick_jit(folder.path());
+    for jit in [&first, &second] {
+        assert_eq!(jit.compile(&ptx, Arch::Sm90).unwrap(), compiled);
+    }
+    assert_eq!((first.compilations(), second.compilations()), (1, 0));
+    first.compile(&ptx, Arch::Sm80).unwrap();
+    first.compile(&whole, Arch::Sm80).unwrap();
+    assert_eq!(first.compilations(), 3);
 }
 
 #[test]

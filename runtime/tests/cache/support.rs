@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use chunkwise_codegen::arch::Arch;
 use chunkwise_runtime::cache::Cache;
 use chunkwise_runtime::jit::{Compile, Jit, Source};
-use chunkwise_runtime::nvrtc::{Binary, KernelResources};
+use chunkwise_runtime::nvrtc::{Binary, Code, KernelResources};
 use chunkwise_runtime::{Error, Result};
 
 /// Long enough for a process on a busy machine with two cores; only a test that fails waits for all of it.
@@ -57,7 +57,7 @@ impl Compile for Dawdler {
 /// A small text that the real compiler takes too.
 pub(crate) fn source(name: &str) -> Source {
     let text = format!("extern \"C\" __global__ void {name}(float* x) {{ x[threadIdx.x] = 1.0f; }}\n");
-    Source { name: name.to_owned(), text, options: Vec::new() }
+    Source { name: name.to_owned(), text, options: Vec::new(), code: Code::Machine }
 }
 
 /// A new memory before the folder, and a quick compiler behind it.

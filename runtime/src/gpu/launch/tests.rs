@@ -4,7 +4,7 @@ use super::super::driver::Call;
 use super::super::launches::offsets;
 use super::*;
 use crate::bind::Bindings;
-use crate::nvrtc::Binary;
+use crate::nvrtc::{Binary, Code};
 use crate::validate::{Pass, validate};
 use chunkwise_codegen::Kernel;
 use chunkwise_codegen::recurrent::{Spec, emit};
@@ -58,6 +58,10 @@ impl Driver for Scribe {
 
     fn multiprocessors(&self) -> usize {
         108
+    }
+
+    fn code(&self) -> Code {
+        Code::Machine
     }
 
     fn compiler_options(&self) -> &'static [&'static str] {
