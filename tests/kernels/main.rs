@@ -1,5 +1,5 @@
 //! The recurrent kernel of every rule in the catalogue: the whole text as a golden file, and the real compiler on it for
-//! three generations of GPUs. No kernel may spill, nor use a stack unless its state lies in memory. `INSTA_UPDATE=always cargo test --test kernels` renews
+//! one of three generations of GPUs. No kernel may spill, nor use a stack unless its state lies in memory. `INSTA_UPDATE=always cargo test --test kernels` renews
 //! the texts.
 
 use chunkwise::{Rule, catalogue};
@@ -78,7 +78,7 @@ fn text_of_a_state_in_memory() {
     });
 }
 
-/// The files themselves, so that what is compiled is what a person reads.
+/// The files themselves, so that what is compiled is what a person reads. Generations take turns.
 #[test]
 fn the_golden_files_compile_without_spills() {
     let read = |rule: &Rule| {
@@ -89,10 +89,8 @@ fn the_golden_files_compile_without_spills() {
         let text = file.splitn(3, "---\n").nth(2).unwrap_or_else(|| panic!("{path} has no text"));
         (name, text.to_owned())
     };
-    let of = |(name, text): (String, String)| {
-        ARCHS.map(|arch| Job { name: name.clone(), text: text.clone(), arch, memory: false })
-    };
-    compile(&rules().into_iter().map(read).flat_map(of).collect::<Vec<_>>());
+    let of = |((name, text), arch)| Job { name, text, arch, memory: false };
+    compile(&rules().into_iter().map(read).zip(ARCHS.into_iter().cycle()).map(of).collect::<Vec<_>>());
 }
 
 /// The largest size that a kernel takes, with the widest elements. Where rows of the state mix, one block must hold the
@@ -116,10 +114,10 @@ fn the_largest_kernels_compile_without_spills() {
 fn states_in_memory_compile_without_spills() {
     let rule = rules().into_iter().find(|rule| rule.signature.name == "ttt_linear_online").unwrap();
     let mut jobs = Vec::new();
-    for (k, v) in [(256, 256), (256, 65), (65, 256), (200, 129), (100, 200)] {
-        for (dtype, arch) in
-            [DType::F32, DType::F16, DType::BF16].into_iter().flat_map(|d| ARCHS.map(|a| (d, a)))
-        {
+    for (at, (k, v)) in [(256, 256), (256, 65), (65, 256), (200, 129), (100, 200)].into_iter().enumerate() {
+        // Each type for another generation, and for another one at the next sizes.
+        let archs = ARCHS.into_iter().cycle().skip(at);
+        for (dtype, arch) in [DType::F32, DType::F16, DType::BF16].into_iter().zip(archs) {
             let kernel = emit(timeline(rule), &Spec::new(vec![k, v], dtype)).unwrap();
             // The smaller ones still fit in 16 bits, where what was fetched takes less.
             let memory = kernel.source.contains("it lies in local memory");
@@ -127,6 +125,6 @@ fn states_in_memory_compile_without_spills() {
             jobs.push(Job { name: format!("{k}x{v}_{dtype}"), text: kernel.source, arch, memory });
         }
     }
-    assert!(jobs.iter().filter(|job| job.memory).count() >= 30);
+    assert!(jobs.iter().filter(|job| job.memory).count() >= 10);
     compile(&jobs);
 }

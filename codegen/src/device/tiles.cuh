@@ -6,6 +6,18 @@
 // The number of this thread.
 __device__ __forceinline__ int this_thread() { return threadIdx.x; }
 
+// Accumulators d and their neighbours e, with four 8 x 8 matrices of shared memory, where lane l gives the address of row
+// l % 8 of matrix l / 8: one statement, since compilers take their time over each.
+#define LOAD_MMA(TYPE, TRANSPOSED)                                                                                         \
+    asm volatile("{.reg .b32 b<4>; ldmatrix.sync.aligned.m8n8.x4" TRANSPOSED ".shared.b16 {b0, b1, b2, b3}, [%12]; "        \
+                 "mma.sync.aligned.m16n8k16.row.col.f32." TYPE "." TYPE ".f32 {%0, %1, %2, %3}, {%8, %9, %10, %11}, "      \
+                 "{b0, b1}, {%0, %1, %2, %3}; "                                                                            \
+                 "mma.sync.aligned.m16n8k16.row.col.f32." TYPE "." TYPE ".f32 {%4, %5, %6, %7}, {%8, %9, %10, %11}, "      \
+                 "{b2, b3}, {%4, %5, %6, %7};}"                                                                            \
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(e[0]), "+f"(e[1]), "+f"(e[2]), "+f"(e[3])          \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(at)                                                     \
+                 : "memory")
+
 // bf16 operands, two in a register, the one at the lower address in the lower half.
 struct bf16_pair {
     static __device__ __forceinline__ unsigned of(float low, float high) {
@@ -22,30 +34,12 @@ struct bf16_pair {
             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
     }
-    // d and its neighbour e, with four 8 x 8 matrices of shared memory, where lane l gives the address of row l % 8 of matrix
-    // l / 8: one statement, since compilers take their time over each.
     template <bool TRANSPOSED>
     static __device__ __forceinline__ void load_mma(float (&d)[4], float (&e)[4], const unsigned (&a)[4], unsigned at) {
         if constexpr (TRANSPOSED) {
-            asm volatile(
-                "{.reg .b32 b<4>; ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {b0, b1, b2, b3}, [%12]; "
-                "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%8, %9, %10, %11}, {b0, b1}, "
-                "{%0, %1, %2, %3}; "
-                "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%4, %5, %6, %7}, {%8, %9, %10, %11}, {b2, b3}, "
-                "{%4, %5, %6, %7};}"
-                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(e[0]), "+f"(e[1]), "+f"(e[2]), "+f"(e[3])
-                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(at)
-                : "memory");
+            LOAD_MMA("bf16", ".trans");
         } else {
-            asm volatile(
-                "{.reg .b32 b<4>; ldmatrix.sync.aligned.m8n8.x4.shared.b16 {b0, b1, b2, b3}, [%12]; "
-                "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%8, %9, %10, %11}, {b0, b1}, "
-                "{%0, %1, %2, %3}; "
-                "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%4, %5, %6, %7}, {%8, %9, %10, %11}, {b2, b3}, "
-                "{%4, %5, %6, %7};}"
-                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(e[0]), "+f"(e[1]), "+f"(e[2]), "+f"(e[3])
-                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(at)
-                : "memory");
+            LOAD_MMA("bf16", "");
         }
     }
 };
@@ -73,25 +67,9 @@ struct f16_pair {
     template <bool TRANSPOSED>
     static __device__ __forceinline__ void load_mma(float (&d)[4], float (&e)[4], const unsigned (&a)[4], unsigned at) {
         if constexpr (TRANSPOSED) {
-            asm volatile(
-                "{.reg .b32 b<4>; ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {b0, b1, b2, b3}, [%12]; "
-                "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%8, %9, %10, %11}, {b0, b1}, "
-                "{%0, %1, %2, %3}; "
-                "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%4, %5, %6, %7}, {%8, %9, %10, %11}, {b2, b3}, "
-                "{%4, %5, %6, %7};}"
-                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(e[0]), "+f"(e[1]), "+f"(e[2]), "+f"(e[3])
-                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(at)
-                : "memory");
+            LOAD_MMA("f16", ".trans");
         } else {
-            asm volatile(
-                "{.reg .b32 b<4>; ldmatrix.sync.aligned.m8n8.x4.shared.b16 {b0, b1, b2, b3}, [%12]; "
-                "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%8, %9, %10, %11}, {b0, b1}, "
-                "{%0, %1, %2, %3}; "
-                "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%4, %5, %6, %7}, {%8, %9, %10, %11}, {b2, b3}, "
-                "{%4, %5, %6, %7};}"
-                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(e[0]), "+f"(e[1]), "+f"(e[2]), "+f"(e[3])
-                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(at)
-                : "memory");
+            LOAD_MMA("f16", "");
         }
     }
 };
