@@ -182,7 +182,9 @@ impl<'a> Decomposer<'a> {
         let is_matrix = |d: &Self, x: Value| d.graph.shape(x).is_matrix();
         match self.graph.expr(v) {
             e if self.current.contains(&e) => self.keep(e, scale),
-            e if version(self.body, e).is_some() => self.refuse(None, "the value that a state had before it changed", EARLIER_VALUE),
+            e if version(self.body, e).is_some() => {
+                self.refuse(None, "the value that a state had before it changed", EARLIER_VALUE);
+            }
             Expr::Binary(Binary::Add, x, y) if is_matrix(self, x) && is_matrix(self, y) => {
                 self.matrix(x, scale);
                 self.matrix(y, scale);
@@ -193,7 +195,7 @@ impl<'a> Decomposer<'a> {
             }
             Expr::Unary(Unary::Neg, x) => self.negated(scale, |d, scale| d.matrix(x, scale)),
             Expr::Binary(Binary::Mul, x, y) => match (is_matrix(self, x), is_matrix(self, y)) {
-                (true, true) => self.refuse(Some(v), "a product of two states", "multiply what `s.read(..)` returns, or write `#[rule(recurrent)]` to get the token loop only"),
+                (true, true) => self.refuse(Some(v), "a product of two states", STATE_PRODUCT),
                 (true, false) => self.matrix(x, &with(scale, y)),
                 (false, true) => self.matrix(y, &with(scale, x)),
                 (false, false) => self.outer(v, x, y, scale),
@@ -356,7 +358,10 @@ impl<'a> Decomposer<'a> {
 
 const MATRIX_DECAY: &str = "scale rows by a Vector of the key dim and columns by a Vector of the value dim in separate factors, \
                             or write `#[rule(recurrent)]` to get the token loop only";
-const EARLIER_VALUE: &str = "use the state before the statement that changes it, or write `#[rule(recurrent)]` to get the token loop only";
+const EARLIER_VALUE: &str = "use the state before the statement that changes it, or write \
+     `#[rule(recurrent)]` to get the token loop only";
+const STATE_PRODUCT: &str = "multiply what `s.read(..)` returns, or write `#[rule(recurrent)]` to get the token loop \
+     only";
 const FUNCTION_OF_STATE: &str = "a state may only be scaled, added to another and written to; apply functions to what `s.read(..)` \
                                  returns, or write `#[rule(recurrent)]` to get the token loop only";
 

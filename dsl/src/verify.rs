@@ -1,10 +1,10 @@
 //! Verifiers of the rule and timeline stages. A failure is our bug, never the user's: the front end has accepted the rule.
 //!
 //! Checked, of a graph: operands come before users; elementwise shapes are the broadcast of their operands'; sums keep a
-//! subset of dims; matrices of one node have one storage order. Of a body: one update changes one state, to a value of its shape; updates are used after they happen;
-//! outputs have their declared shapes. Of a timeline: no matrix, no state leaf; reads number the events in order and are used
-//! after they happen; keys and values fit the forms; factors are scalars or vectors of a side; mixes are square, over
-//! states of one form.
+//! subset of dims; matrices of one node have one storage order. Of a body: one update changes one state, to a value of
+//! its shape; updates are used after they happen; outputs have their declared shapes. Of a timeline: no matrix, no
+//! state leaf; reads number the events in order and are used after they happen; keys and values fit the forms; factors
+//! are scalars or vectors of a side; mixes are square, over states of one form.
 //!
 //! Not checked: that the timeline means what the body means (the evaluators' tests do that).
 

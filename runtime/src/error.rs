@@ -135,7 +135,8 @@ impl Error {
         }
     }
 
-    /// The exit code of the command line: 1 for a kernel at fault or our bug, 2 for a mistake, 3 for a limitation or an absent device.
+    /// The exit code of the command line: 1 for a kernel at fault or our bug, 2 for a mistake, 3 for a limitation or an
+    /// absent device.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Kernel(_) | Error::Bug(_) => 1,

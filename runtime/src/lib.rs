@@ -4,10 +4,10 @@
 //! Rule -- RuleExt::on(&Device) --> Executable -- forward(Bindings) --> Tensors
 //! ```
 //!
-//! [`Tensor`]s live on the host; a [`View`] is a part of one. A [`Device`] runs a rule: the CPU through the evaluators of `algebra`, a GPU through
-//! kernels of `codegen` that are compiled at run time. Who serves models prepares a launch once and repeats it on tensors
-//! of the device's (`Executable::prepare`). Every failure is an [`Error`] of one of five kinds; nothing a
-//! user passes in panics.
+//! [`Tensor`]s live on the host; a [`View`] is a part of one. A [`Device`] runs a rule: the CPU through the evaluators
+//! of `algebra`, a GPU through kernels of `codegen` that are compiled at run time. Who serves models prepares a launch
+//! once and repeats it on tensors of the device's (`Executable::prepare`). Every failure is an [`Error`] of one of five
+//! kinds; nothing a user passes in panics.
 
 mod bind;
 pub mod cache;

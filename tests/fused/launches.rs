@@ -1,6 +1,6 @@
 //! The launch contract, which `Executable` does not use up: a final state that nobody wants, initial and final states in
-//! one buffer, and inputs that are no contiguous tensors: pointers and strides with no more than the alignment that an argument asks
-//! for, heads before tokens, and between any two vectors memory that nobody wrote.
+//! one buffer, and inputs that are no contiguous tensors: pointers and strides with no more than the alignment that an
+//! argument asks for, heads before tokens, and between any two vectors memory that nobody wrote.
 
 use crate::case::{Case, dense, fused, nvrtc, packed, variable};
 use crate::limits::{all, any, complaints};

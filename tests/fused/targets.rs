@@ -1,5 +1,6 @@
 //! The project's targets for what kernels of the catalogue move and multiply, by the plans' own counts, which `work` holds to the
-//! simulator's: the states aside, at K = V = 128 in bf16, against each input and output once and the reference work in chunks of 64.
+//! simulator's: the states aside, at K = V = 128 in bf16, against each input and output once and the reference work in
+//! chunks of 64.
 //!
 //! ```text
 //! gated_deltanet  1,032 bytes of 1,032   .88 of the reference work

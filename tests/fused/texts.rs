@@ -1,5 +1,5 @@
-//! The whole text of three kernels, parts of others, and what the kernels of five rules do in a chunk, counted in the simulator, as golden
-//! files. `INSTA_UPDATE=always cargo test --test fused` renews them.
+//! The whole text of three kernels, parts of others, and what the kernels of five rules do in a chunk, counted in the
+//! simulator, as golden files. `INSTA_UPDATE=always cargo test --test fused` renews them.
 
 use crate::case::{Case, dense, fused};
 use chunkwise::Arch;

@@ -1,6 +1,6 @@
 //! The recurrent kernel of every rule in the catalogue: the whole text as a golden file, and the real compiler on it for
-//! one of three generations of GPUs. No kernel may spill, nor use a stack unless its state lies in memory. `INSTA_UPDATE=always cargo test --test kernels` renews
-//! the texts.
+//! one of three generations of GPUs. No kernel may spill, nor use a stack unless its state lies in memory.
+//! `INSTA_UPDATE=always cargo test --test kernels` renews the texts.
 
 use chunkwise::{Rule, catalogue};
 use chunkwise_codegen::recurrent::{Spec, emit};

@@ -3,7 +3,9 @@
 //! A row is a token and a slot, row `token * slots + slot`. Decays are those of [`Clock`], so that nothing here divides.
 //!
 //! ```text
-//! gram[t, s] = b_t . what is left at t of a_s        decay[t, s] = what is left at t of 1 put in at s        tap[t] = what is left at t of each state, read with b_t
+//! gram[t, s] = b_t . what is left at t of a_s
+//! decay[t, s] = what is left at t of 1 put in at s
+//! tap[t] = what is left at t of each state, read with b_t
 //! ```
 
 use super::build::by_channel;

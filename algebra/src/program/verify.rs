@@ -1,9 +1,9 @@
 //! The verifier of chunk programs. A failure is our bug, never the user's.
 //!
 //! Checked: keys stand where their reads and writes do on the timeline, and are free of reads; operands come before users;
-//! rows and columns fit; decays that act on entries are numbers; coefficients are scalars that are free of reads; what is inverted is strictly lower triangular in
-//! timeline order; a system's values use only its own reads, of the same token and before them; every write is deposited
-//! once; every read that an output uses is found.
+//! rows and columns fit; decays that act on entries are numbers; coefficients are scalars that are free of reads; what
+//! is inverted is strictly lower triangular in timeline order; a system's values use only its own reads, of the same
+//! token and before them; every write is deposited once; every read that an output uses is found.
 //!
 //! Not checked: that the program means what the timeline means (the evaluators' tests do that).
 

@@ -1,7 +1,10 @@
 //! What the matrix products of a chunk program cost, counted from its operations.
 //!
 //! ```text
-//! gram, plain 2 R W K        tap, deposit 2 R K V, for each state that is found or ends so        product 2 R N V        inverse N^3 / 3
+//! gram, plain    2 R W K
+//! tap, deposit   2 R K V, for each state that is found or ends so
+//! product        2 R N V
+//! inverse        N^3 / 3
 //! ```
 //!
 //! Every matrix is counted as full; a kernel that skips what is above the diagonal does less. Products of one number a row, sums,

@@ -150,8 +150,8 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
-/// The arguments: pointers by tensor, then integers, then where inputs lie. Parameters that nothing uses have none. `of_vector` is how vectors of
-/// a tensor are aligned.
+/// The arguments: pointers by tensor, then integers, then where inputs lie. Parameters that nothing uses have none.
+/// `of_vector` is how vectors of a tensor are aligned.
 fn arguments(
     context: &Context<'_>,
     used: &[ParamId],

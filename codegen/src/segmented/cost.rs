@@ -24,7 +24,8 @@ use chunkwise_dsl::timeline::Timeline;
 const LAUNCH: f64 = 0.5;
 
 /// A step of composition with matrices of 128 x 128 takes as long as a chunk: a warp issues 3,600 instructions for it, and 3,590
-/// one after the other for a chunk of the gated delta rule (both counted in the simulator). A step without matrices waits for memory.
+/// one after the other for a chunk of the gated delta rule (both counted in the simulator). A step without matrices
+/// waits for memory.
 const STEP: (f64, f64) = (1.0, 0.2);
 
 /// What decides whether the plan pays, for one rule, sizes and type.

@@ -135,7 +135,8 @@ fn state(
             let name = &dims[k.index()];
             let message = format!("the two dims of a state need two names: both are `{name}`");
             let hint = format!(
-                "write `State<K, V>`; they may be equal at run time (with one name, `s *= e` on a `Vector<{name}>` could scale rows or columns)"
+                "write `State<K, V>`; they may be equal at run time (with one name, \
+                  `s *= e` on a `Vector<{name}>` could scale rows or columns)"
             );
             messages.wrong(ty, message, hint);
             None

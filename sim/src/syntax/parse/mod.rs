@@ -14,7 +14,8 @@
 //! stops at the first mistake: the texts come from compilers, and what follows a mistake says little.
 //!
 //! What is read and forgotten: `.pragma`, linkage (`.visible`, `.weak`), debug sections, `inlined_at`, call prototypes,
-//! attributes, the pointee of `.ptr`, and the performance directives other than the most threads of a block. None changes what runs.
+//! attributes, the pointee of `.ptr`, and the performance directives other than the most threads of a block. None
+//! changes what runs.
 
 mod function;
 mod module;
