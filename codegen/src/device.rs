@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// The files, in order of dependence.
-pub const FILES: [(&str, &str); 13] = [
+pub const FILES: [(&str, &str); 14] = [
     ("numbers.cuh", include_str!("device/numbers.cuh")),
     ("pieces.cuh", include_str!("device/pieces.cuh")),
     ("rows.cuh", include_str!("device/rows.cuh")),
@@ -20,6 +20,7 @@ pub const FILES: [(&str, &str); 13] = [
     ("handed.cuh", include_str!("device/handed.cuh")),
     ("fine.cuh", include_str!("device/fine.cuh")),
     ("solve.cuh", include_str!("device/solve.cuh")),
+    ("whole.cuh", include_str!("device/whole.cuh")),
     ("substitute.cuh", include_str!("device/substitute.cuh")),
     ("compose.cuh", include_str!("device/compose.cuh")),
     ("channels.cuh", include_str!("device/channels.cuh")),

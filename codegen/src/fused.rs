@@ -31,6 +31,7 @@ mod shared;
 mod substitution;
 mod teams;
 mod verify;
+mod whole;
 mod work;
 
 pub use channels::{ChannelClock, Finding};

@@ -174,7 +174,8 @@ fn strong_feedback_on_repeated_keys() {
     all(cases, strong_feedback);
 }
 
-/// What is split in two parts, as f32 inputs always are, is hardly rounded, and feedback at its worst makes little of it.
+/// What is split in two parts is hardly rounded, and feedback at its worst makes little of it; f32 inputs have all bits where it is
+/// solved.
 #[test]
 fn strong_feedback_in_high_precision() {
     let high = |case: Case| Case { precision: Precision::High, ..case };
@@ -183,6 +184,36 @@ fn strong_feedback_in_high_precision() {
     assert_eq!(cases.len(), 2, "the delta rule has a kernel");
     let both = cases.into_iter().flat_map(|case| [high(case.clone()), full(case)]);
     all(both.collect(), strong_feedback);
+}
+
+/// In f32 a reflection stays one, however the keys come: as they are, computed, decayed by channel (by nothing here), twice a token;
+/// and by each plan.
+#[test]
+fn reflections_in_f32() {
+    let head = "mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, beta: Scalar";
+    let rule = |more: &str, body: &str| {
+        let text = format!("fn reflects({head}{more}) -> Vector<V> {{ {body} s.read(q) }}");
+        Case { dtype: DType::F32, ..case(&text).expect("the rule has a kernel") }
+    };
+    let write = "s += outer(beta * k, v - s.read(k));";
+    let cases = vec![
+        rule("", &format!("let k = l2norm(silu(k)); {write}")),
+        rule(", g: Vector<K>", &format!("s *= exp(g); {write}")),
+        rule("", &format!("{write} {write}")),
+        Case { plan: Plan::Split, ..rule("", write) },
+        Case { plan: Plan::Segmented, piece: Some(64), ..rule("", write) },
+    ];
+    all(cases, |case| {
+        let mut inputs = case.inputs(&Frame { initial: true, ..dense(1, TOKENS, 1) }, 10);
+        let numbers: [Pattern; 2] = [("beta", |_| 2.0), ("g", |_| 0.0)];
+        for (name, pattern) in numbers {
+            if let Some(changed) = inputs.get(name).map(|tensor| by_token(tensor, pattern)) {
+                inputs.insert(name, changed);
+            }
+        }
+        inputs.insert("k", repeated(&inputs["k"], 1));
+        judged(case, &inputs, hard(case))
+    });
 }
 
 /// Runs a case with `beta` and `k` on every combination of strengths and repeated keys.

@@ -290,9 +290,16 @@ __device__ __forceinline__ void decay_rows(const float *before, float *cumulativ
 // The decays of TOKENS tokens lie in rows of COLUMNS numbers. Bit `slot` of AFTER says that the slot stands after its token's
 // decay.
 
+// Where third parts of keys go, and what they are made from; null where there are none.
+template <int COLUMNS>
+struct Third {
+    Tile<COLUMNS> to, from;
+};
+
 // Multiplies two neighbours of a row.
 template <typename E, bool SPLIT, int COLUMNS>
-__device__ __forceinline__ void decay_pair(Split<COLUMNS> to, Split<COLUMNS> from, int row, int column, float2 by) {
+__device__ __forceinline__ void decay_pair(Split<COLUMNS> to, Split<COLUMNS> from, int row, int column, float2 by,
+                                           Third<COLUMNS> third) {
     const unsigned key = *reinterpret_cast<const unsigned *>(from.high.at(row, column));
     float2 x = make_float2(E::low(key), E::high(key));
     if (from.low.base) {
@@ -300,12 +307,18 @@ __device__ __forceinline__ void decay_pair(Split<COLUMNS> to, Split<COLUMNS> fro
         x.x += E::low(rest);
         x.y += E::high(rest);
     }
+    if (third.from.base) {
+        const unsigned last = *reinterpret_cast<const unsigned *>(third.from.at(row, column));
+        x.x += E::low(last);
+        x.y += E::high(last);
+    }
     x.x *= by.x;
     x.y *= by.y;
     unsigned high, low;
     split_pair<E>(high, low, x.x, x.y);
     *reinterpret_cast<unsigned *>(to.high.at(row, column)) = high;
     if (SPLIT) *reinterpret_cast<unsigned *>(to.low.at(row, column)) = low;
+    if (third.to.base) store_last<E>(third.to, row, column, x, high, low);
 }
 
 // Multiplies the keys of each run's tokens, SLOTS a token, by the decays since the run's begin, as reads need them; with LIFT it
@@ -313,7 +326,7 @@ __device__ __forceinline__ void decay_pair(Split<COLUMNS> to, Split<COLUMNS> fro
 // not kept, results are finite.
 template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, bool LIFT, int COLUMNS>
 __device__ __forceinline__ void decay_since(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
-                                            int period) {
+                                            int period, Third<COLUMNS> third = {}) {
     constexpr int PAIRS = COLUMNS / 2;
 #pragma unroll 1
     for (int item = this_thread(); item < PAIRS * (TOKENS / period); item += THREADS) {
@@ -326,7 +339,7 @@ __device__ __forceinline__ void decay_since(Split<COLUMNS> to, Split<COLUMNS> fr
             for (int slot = 0; slot < SLOTS; ++slot) {
                 float2 by = AFTER >> slot & 1u ? after : since;
                 if (LIFT) by = make_float2(__frcp_rn(fmaxf(by.x, 1e-27f)), __frcp_rn(fmaxf(by.y, 1e-27f)));
-                decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, by);
+                decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, by, third);
             }
             since = after;
         };
@@ -344,7 +357,7 @@ __device__ __forceinline__ void decay_since(Split<COLUMNS> to, Split<COLUMNS> fr
 // Multiplies the write keys of each run's tokens by the decays until the run's end; see decay_since.
 template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, int COLUMNS>
 __device__ __forceinline__ void decay_until(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
-                                             int period) {
+                                             int period, Third<COLUMNS> third = {}) {
     constexpr int PAIRS = COLUMNS / 2;
 #pragma unroll 1
     for (int item = this_thread(); item < PAIRS * (TOKENS / period); item += THREADS) {
@@ -356,7 +369,7 @@ __device__ __forceinline__ void decay_until(Split<COLUMNS> to, Split<COLUMNS> fr
 #pragma unroll
             for (int slot = 0; slot < SLOTS; ++slot) {
                 const float2 by = AFTER >> slot & 1u ? until : before;
-                decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, by);
+                decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, by, third);
             }
             until = before;
         };

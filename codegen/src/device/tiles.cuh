@@ -208,11 +208,19 @@ __device__ __forceinline__ void fetch_numbers(float *to, const f32 *from, i64 fi
     }
 }
 
-// Copies the rows of `count` tokens of f32 from `first` on into two tiles, the rounded numbers and what rounding lost; see
-// fetch_tile. What loads return is waited for, so those of a row are started together.
-template <typename E, int TOKENS, int SLOTS, int RUN, int LANES, int WARPS, int COLUMNS>
+// Two neighbours of a row: what is left of them beside two parts.
+template <typename E, int COLUMNS>
+__device__ __forceinline__ void store_last(Tile<COLUMNS> to, int row, int column, float2 x, unsigned high, unsigned low) {
+    x.x -= E::low(high);
+    x.y -= E::high(high);
+    *reinterpret_cast<unsigned *>(to.at(row, column)) = E::of(x.x - E::low(low), x.y - E::high(low));
+}
+
+// Copies the rows of `count` tokens of f32 from `first` on into two tiles, the rounded numbers and what rounding lost, and what
+// rounding that lost into a third one, where there is one; see fetch_tile. What loads return is waited for, so those of a row are started together.
+template <typename E, int TOKENS, int SLOTS, int RUN, int LANES, int WARPS, int COLUMNS, typename... LAST>
 __device__ __forceinline__ void fetch_split(Tile<COLUMNS> high, Tile<COLUMNS> low, const f32 *from, i64 first, i64 step,
-                                            i64 entry, int count, int left) {
+                                            i64 entry, int count, int left, const LAST &...last) {
     constexpr int EACH = (COLUMNS + LANES * 2 - 1) / (LANES * 2);
     const int thread = this_thread(), member = thread % LANES * 2;
 #pragma unroll 1
@@ -238,6 +246,7 @@ __device__ __forceinline__ void fetch_split(Tile<COLUMNS> high, Tile<COLUMNS> lo
                 split_pair<E>(rounded, rest, x[i].x, x[i].y);
                 *reinterpret_cast<unsigned *>(high.at(t * SLOTS + slot, column)) = rounded;
                 *reinterpret_cast<unsigned *>(low.at(t * SLOTS + slot, column)) = rest;
+                (store_last<E>(last, t * SLOTS + slot, column, x[i], rounded, rest), ...);
             }
         }
     }

@@ -217,7 +217,7 @@ impl Plan {
     }
 
     /// The Gram matrices that a square is made from.
-    fn grams_of(&self, square: NodeId) -> Vec<(KeysId, KeysId)> {
+    pub(super) fn grams_of(&self, square: NodeId) -> Vec<(KeysId, KeysId)> {
         match self.chunk.node(square).op {
             Op::Gram(reads, writes) | Op::Plain(reads, writes) => vec![(reads, writes)],
             Op::Add(x, y) => [self.grams_of(x), self.grams_of(y)].concat(),

@@ -383,10 +383,15 @@ impl Plan {
     }
 
     /// Whether a square is in tf32: both sides of its products are made here, so both may have the type that loses least
-    /// without a known range. Where value channels decay, its products are of single blocks, which are packed.
+    /// without a known range; or in f32, see [`Plan::is_whole`]. Where value channels decay, its products are of single blocks, which are packed.
     pub fn is_fine(&self, square: &Square) -> bool {
+        self.is_whole(square) || !self.square_split(square) && !self.is_by_value(square)
+    }
+
+    /// Whether value channels of a state that a square is made from decay.
+    pub(super) fn is_by_value(&self, square: &Square) -> bool {
         let by_value = |state| self.channel_clock(state).is_some();
-        !self.square_split(square) && !states_of(&self.chunk, square.node).into_iter().any(by_value)
+        states_of(&self.chunk, square.node).into_iter().any(by_value)
     }
 
     /// Whether an operand's tile has a second one. An input is in one part as it lies in memory. What is computed loses a
@@ -449,7 +454,7 @@ impl Plan {
     }
 
     /// Whether keys are an operand's rows.
-    fn is_of(&self, keys: KeysId, operand: &Operand) -> bool {
+    pub(super) fn is_of(&self, keys: KeysId, operand: &Operand) -> bool {
         self.chunk.keys(keys).slots.iter().map(|slot| slot.key).eq(operand.rows.iter().copied())
     }
 

@@ -55,6 +55,8 @@ pub enum Part {
     High,
     /// What rounding lost.
     Low,
+    /// What rounding that lost: of keys in three parts, which squares alone take.
+    Last,
 }
 
 /// A part of a clock; the last four are by combination of places.
@@ -82,6 +84,9 @@ impl Region {
     /// The one phase that uses it, where there is just one whatever the rule.
     pub(super) fn phase(self) -> Option<Phase> {
         match self {
+            Region::Input(_, Part::Last)
+            | Region::Operand(_, Part::Last)
+            | Region::Decayed(_, Part::Last) => Some(Phase::Before),
             Region::Exact(_) | Region::Own(_) | Region::Number(_) => Some(Phase::Before),
             Region::Found(..) | Region::Solved(..) | Region::Vector(_) | Region::Pointers => {
                 Some(Phase::Carry)
@@ -152,28 +157,34 @@ impl Plan {
         all
     }
 
-    /// Tiles of operands, each with its second one where it is split.
+    /// Tiles of operands, each with its second one where it is split, and its third.
     pub(super) fn tiles(&self) -> Vec<(Region, u32)> {
         let mut all = Vec::new();
         let mut tile =
-            |of: fn(usize, Part) -> Region, at: usize, (rows, columns): (u32, u32), split: bool| {
-                all.push((of(at, Part::High), rows * pitch(columns)));
-                if split {
-                    all.push((of(at, Part::Low), rows * pitch(columns)));
-                }
+            |of: fn(usize, Part) -> Region, at: usize, (rows, columns): (u32, u32), (split, whole)| {
+                let parts = [(Part::High, true), (Part::Low, split), (Part::Last, whole)];
+                let parts = parts.into_iter().filter(|(_, there)| *there);
+                all.extend(parts.map(|(part, _)| (of(at, part), rows * pitch(columns))));
             };
         for (at, i) in self.inputs.iter().enumerate() {
-            tile(Region::Input, at, (self.tokens * i.slots, i.columns), self.input_split());
+            tile(
+                Region::Input,
+                at,
+                (self.tokens * i.slots, i.columns),
+                (self.input_split(), self.input_whole(i)),
+            );
         }
         for (at, o) in self.operands.iter().enumerate().filter(|(_, o)| o.alias.is_none()) {
-            tile(Region::Operand, at, (self.rows(o.rows.len()), o.columns), self.operand_split(o));
+            let parts = (self.operand_split(o), self.operand_whole(o));
+            tile(Region::Operand, at, (self.rows(o.rows.len()), o.columns), parts);
         }
         for (at, d) in self.decayed.iter().enumerate() {
             let rows = self.rows(self.chunk.keys(d.keys).slots.len());
-            tile(Region::Decayed, at, (rows, self.operands[d.operand].columns), self.decayed_split(d));
+            let parts = (self.decayed_split(d), self.decayed_whole(d));
+            tile(Region::Decayed, at, (rows, self.operands[d.operand].columns), parts);
         }
         for (at, s) in self.squares.iter().enumerate().filter(|(_, s)| !self.is_fine(s)) {
-            tile(Region::Square, at, (s.rows, s.columns), self.square_split(s));
+            tile(Region::Square, at, (s.rows, s.columns), (self.square_split(s), false));
         }
         let fine = self.squares.iter().enumerate().filter(|(_, s)| self.is_fine(s));
         all.extend(fine.map(|(at, s)| (Region::Square(at, Part::High), s.rows * s.columns * 4)));

@@ -6,14 +6,15 @@
 //! Gram matrix      K / 16  for each block that some write of it is read from; by channel, for each length of runs that meets it
 //! inverse          3 (i - j + 1)  for each block i, j below the diagonal                          in two parts: three products
 //! tap, deposit     R K / 256  a warp                                                              16 value columns each
-//! square times U   the blocks at and below the diagonal, a warp                                    in tf32, or in parts
+//! square times U   the blocks at and below the diagonal, a warp                                    in tf32, or in parts, or both
 //! reach            the blocks below the diagonal; those on it once for each length of runs        value channels that decay
 //! ```
 //!
-//! An operand in two parts (rounded, and what rounding lost) takes one product more than one in one part. The walks are those of
-//! `print::fused`, operation by operation, so the count is exact: `tests/fused` compares it with the simulator's.
+//! An operand in two parts (rounded, and what rounding lost) takes one product more than one in one part, and two in three parts take
+//! six. The walks are those of `print::fused`, operation by operation, so the count is exact: `tests/fused` compares it with the
+//! simulator's.
 
-use super::plan::{ClockKind, Owner, Plan, Square};
+use super::plan::{ClockKind, Operand, Owner, Plan, Square};
 use crate::layout;
 use crate::program::{self, Node as TokenNode};
 use chunkwise_algebra::program::{KeysId, NodeId, Op, SystemId, reaches};
@@ -28,8 +29,8 @@ const BLOCK: u64 = 2 * 16 * 16 * 16;
 pub struct Work {
     /// Flops of tensor cores; a multiplication and an addition are two.
     pub tensor_flops: u64,
-    /// Of them with tf32 operands, which take twice as long as 16-bit ones: products of squares with rows of values, and of some
-    /// keys with rows that enter a state.
+    /// Of them with tf32 operands, which take twice as long as 16-bit ones: products of squares with rows of values, of some keys
+    /// with rows that enter a state, and of the blocks of inverses in f32.
     pub tf32_flops: u64,
     /// Bytes loaded from global memory.
     pub load_bytes: u64,
@@ -48,7 +49,12 @@ impl Plan {
     /// The work of one chunk of one head, all tokens of it there.
     pub fn work(&self) -> Work {
         let made = self.made().into_iter().map(|group| &self.squares[group[0]]);
-        let (mut blocks, mut fine) = (made.map(|s| self.square_blocks(s)).sum::<u64>(), 0);
+        let (mut blocks, mut fine) = (0, 0);
+        for square in made {
+            let merged = self.merged_blocks(square);
+            blocks += self.gram_blocks(square, square.inverse_of.unwrap_or(square.base)) + merged;
+            fine += if self.is_whole(square) { merged } else { 0 };
+        }
         for owner in &self.owners {
             let warp = Warp::of(self, owner);
             blocks += warp.blocks * u64::from(owner.warps);
@@ -78,14 +84,11 @@ impl Plan {
         1 + u64::from(left_split) + u64::from(right_split)
     }
 
-    /// Products that make a square.
-    fn square_blocks(&self, square: &Square) -> u64 {
+    /// Products that make an inverse of its diagonal blocks.
+    fn merged_blocks(&self, square: &Square) -> u64 {
         let blocks = u64::from(square.rows / 16);
         let merged = |below: u64| 3 * (blocks - below) * (below + 1);
-        match square.inverse_of {
-            Some(of) => self.gram_blocks(square, of) + (1..blocks).map(merged).sum::<u64>(),
-            None => self.gram_blocks(square, square.base),
-        }
+        square.inverse_of.map_or(0, |_| (1..blocks).map(merged).sum::<u64>())
     }
 
     fn gram_blocks(&self, square: &Square, node: NodeId) -> u64 {
@@ -101,7 +104,8 @@ impl Plan {
                     true => self.meeting_blocks(square, r, w),
                     false => lower_blocks(square.rows, square.columns, r, w),
                 };
-                Self::passes(reads_split, writes_split) * seen * self.key_blocks()
+                let last = if self.is_in_three(reads) && self.is_in_three(writes) { 3 } else { 0 };
+                (Self::passes(reads_split, writes_split) + last) * seen * self.key_blocks()
             }
             _ => 0,
         }
@@ -147,6 +151,15 @@ impl Plan {
         match self.is_by_channel(keys) {
             true => self.split,
             false => self.operand_of(&rows).is_some_and(|at| self.operand_split(&self.operands[at])),
+        }
+    }
+
+    /// Whether products take keys in three parts.
+    fn is_in_three(&self, keys: KeysId) -> bool {
+        let is_of = |operand: &&Operand| self.is_of(keys, operand);
+        match self.is_by_channel(keys) {
+            true => self.keys_whole(keys),
+            false => self.operands.iter().find(is_of).is_some_and(|operand| self.operand_whole(operand)),
         }
     }
 
@@ -366,11 +379,15 @@ impl Warp<'_> {
         let fine = plan.is_fine(square);
         // Rows that are solved come in two parts.
         let solved = matches!(plan.chunk.node(right).op, Op::Solved(..));
-        let passes = if fine { 1 } else { Plan::passes(plan.split || solved, plan.square_split(square)) };
+        let passes = match (plan.is_whole(square), fine) {
+            (true, _) => 3,
+            (false, true) => 1,
+            (false, false) => Plan::passes(plan.split || solved, plan.square_split(square)),
+        };
         let columns = plan.rows(plan.chunk.slots(plan.chunk.node(right).rows));
         let blocks = lower_blocks(square.rows, columns, reads, writes);
         self.blocks += passes * blocks;
-        self.fine += u64::from(fine) * blocks;
+        self.fine += u64::from(fine) * passes * blocks;
     }
 
     /// What the rows of earlier blocks of 16 tokens leave in each block's reads; those rows come in two parts.

@@ -32,6 +32,9 @@ impl Plan {
             number: None,
             lower: None,
         };
+        if region.phase().is_some() {
+            return None;
+        }
         match region {
             Region::Operand(at, _) => {
                 let operand = &self.operands[at];

@@ -40,8 +40,9 @@ pub(super) fn fetch(fused: &Fused<'_>, w: &mut Writer) {
                 format!("{}, {low}", tile.high),
             ),
         };
+        let last = tile.last.as_ref().map_or(String::new(), |last| format!(", {last}"));
         w.line(format_args!(
-            "{head}({to}, {}, {}, {token}, {entry}, {}, {left});",
+            "{head}({to}, {}, {}, {token}, {entry}, {}, {left}{last});",
             own.at, fused.first, fused.count,
         ));
     }
@@ -134,7 +135,7 @@ pub(super) fn load_row(
     w.line(format_args!("float {name}[{}];", axis.registers));
     let place = format!("{row}, {} * {}", context.names.member, axis.run);
     w.line(format_args!("load_row<{}, {}, {e}>({name}, {}, {place});", axis.run, axis.stride, tile.high));
-    if let Some(low) = &tile.low {
+    for low in tile.low.iter().chain(&tile.last) {
         w.line(format_args!("add_row<{}, {}, {e}>({name}, {low}, {place});", axis.run, axis.stride));
     }
 }

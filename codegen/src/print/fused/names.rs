@@ -15,11 +15,12 @@ use chunkwise_algebra::program::{KeysId, Phase, StackId};
 use chunkwise_dsl::graph::{ParamId, StateId, Value};
 use std::cell::RefCell;
 
-/// A tile of rounded numbers, and one of what rounding lost, where there is one.
+/// A tile of rounded numbers, one of what rounding lost, where there is one, and one of what rounding that lost.
 #[derive(Clone)]
 pub(super) struct TileName {
     pub(super) high: String,
     pub(super) low: Option<String>,
+    pub(super) last: Option<String>,
 }
 
 /// Numbers in registers as the left operand of a product: rounded, and what rounding lost.
@@ -183,6 +184,22 @@ impl Fused<'_> {
         w.line(format_args!("{head}({into}, {}, {}{tail});", a.high, b.high));
     }
 
+    /// The products of two tiles in three parts that are not those of their first two: of the last parts, and of what rounding lost.
+    pub(super) fn last_products(
+        &self,
+        (head, into, tail): (&str, &str, &str),
+        a: &TileName,
+        b: &TileName,
+        w: &mut Writer,
+    ) {
+        if let ([Some(low), Some(last)], [Some(b_low), Some(b_last)]) = ([&a.low, &a.last], [&b.low, &b.last])
+        {
+            for (a, b) in [(last, &b.high), (&a.high, b_last), (low, b_low)] {
+                w.line(format_args!("{head}({into}, {a}, {b}{tail});"));
+            }
+        }
+    }
+
     /// Packs accumulators of `rows` columns of 8, in two parts where `split`.
     pub(super) fn pack(&self, from: &str, eighths: u32, split: bool, wish: &str, w: &mut Writer) -> Packed {
         let high = self.fresh(wish);
@@ -200,7 +217,7 @@ impl Fused<'_> {
     /// The tile of keys.
     pub(super) fn keys(&self, id: KeysId) -> TileName {
         let rows: Vec<Option<Value>> = self.plan.chunk.keys(id).slots.iter().map(|s| s.key).collect();
-        let none = || TileName { high: String::new(), low: None };
+        let none = || TileName { high: String::new(), low: None, last: None };
         self.plan.operand_of(&rows).map_or_else(none, |o| self.operands[o].clone())
     }
 
@@ -286,16 +303,23 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let params: Vec<DType> = (0..timeline.signature.params.len() as u32)
         .map(|p| layout::dtype_of(timeline, &of_decays, ParamId(p), spec.dtype))
         .collect();
+    // Squares alone take third parts.
+    let makes = plan.computes(Phase::Before);
     let inputs: Vec<TileName> = plan
         .inputs
         .iter()
-        .map(|i| tile_name(n, &timeline.signature.param(i.param).name, plan.input_split()))
+        .map(|i| {
+            let parts = (plan.input_split(), makes && plan.input_whole(i));
+            tile_name(n, &timeline.signature.param(i.param).name, parts)
+        })
         .collect();
     let number = |i: &Number| n.fresh(&format!("{}_rows", timeline.signature.param(i.param).name));
     let numbers = plan.numbers.iter().map(number).collect();
     let operand = |(at, o): (usize, &Operand), n: &mut Namer| match o.alias {
         Some(input) => inputs[input].clone(),
-        None => tile_name(n, &format!("operand{at}"), plan.operand_split(o)),
+        None => {
+            tile_name(n, &format!("operand{at}"), (plan.operand_split(o), makes && plan.operand_whole(o)))
+        }
     };
     let operands: Vec<TileName> = plan.operands.iter().enumerate().map(|o| operand(o, n)).collect();
     let coefficients = (0..plan.coefficients.len()).map(|c| n.fresh(&format!("c{c}"))).collect();
@@ -317,13 +341,13 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let decayed = plan.decayed.iter().map(|d| {
         let what = if d.writes { "writes" } else { "reads" };
         let state = &timeline.signature.state(plan.chunk.keys(d.keys).state).name;
-        tile_name(n, &format!("{state}_{what}"), plan.decayed_split(d))
+        tile_name(n, &format!("{state}_{what}"), (plan.decayed_split(d), makes && plan.decayed_whole(d)))
     });
     let decayed = decayed.collect();
     let own = plan.own.iter().map(|_| n.fresh("own")).collect();
     let squares = plan.squares.iter().map(|s| match s.inverse_of {
-        Some(_) => tile_name(n, "inverse", plan.split),
-        None => tile_name(n, "gram", plan.square_split(s)),
+        Some(_) => tile_name(n, "inverse", (plan.split && !plan.is_whole(s), false)),
+        None => tile_name(n, "gram", (plan.square_split(s), false)),
     });
     let squares = squares.collect();
     let first = |square: &Square| plan.squares.iter().find(|s| s.base == square.base) == Some(square);
@@ -403,9 +427,10 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     }
 }
 
-pub(super) fn tile_name(n: &mut Namer, of: &str, split: bool) -> TileName {
+pub(super) fn tile_name(n: &mut Namer, of: &str, (split, whole): (bool, bool)) -> TileName {
     let high = n.fresh(&format!("{of}_tile"));
-    TileName { low: split.then(|| n.fresh(&format!("{of}_rest"))), high }
+    let mut part = |is: bool, what: &str| is.then(|| n.fresh(&format!("{of}_{what}")));
+    TileName { low: part(split, "rest"), last: part(whole, "last"), high }
 }
 
 impl TileName {
@@ -418,6 +443,7 @@ impl TileName {
         match part {
             Part::High => &self.high,
             Part::Low => self.low.as_deref().unwrap_or_default(),
+            Part::Last => self.last.as_deref().unwrap_or_default(),
         }
     }
 

@@ -343,7 +343,10 @@ impl Warp<'_, '_> {
             Op::Product(left, right) => {
                 let (square, slots) = self.square(*left);
                 let tile = &fused.squares[square];
-                if fused.plan.is_fine(&fused.plan.squares[square]) {
+                if fused.plan.is_whole(&fused.plan.squares[square]) {
+                    let values = self.matrix(*right, "u", w);
+                    w.line(format_args!("multiply_whole<{slots}>({into}, {values}, {});", tile.high));
+                } else if fused.plan.is_fine(&fused.plan.squares[square]) {
                     let values = self.matrix(*right, "u", w);
                     let exact = fused.plan.is_input(*right);
                     w.line(format_args!("multiply_fine<{slots}, {exact}>({into}, {values}, {});", tile.high));

@@ -91,7 +91,10 @@ pub(super) fn print(fused: &Fused<'_>, maker: Phase, w: &mut Writer) {
             fused.barrier(maker, w);
         }
         let exact = fused.exact(made.square());
-        w.line(format_args!("merge_blocks<{}, {}>({}, {exact});", fused.operand(), warps, made.to));
+        w.line(match plan.is_whole(made.square()) {
+            true => format!("merge_whole<{warps}>({exact}, {});", made.to),
+            false => format!("merge_blocks<{}, {warps}>({}, {exact});", fused.operand(), made.to),
+        });
     }
     // Two crews meet anyway, after what is prepared.
     if plan.preparing == 0 || maker != Phase::Before {
@@ -199,9 +202,10 @@ fn add_grams(fused: &Fused<'_>, all: &[Task<'_>], run: bool, length: &str, w: &m
             let Op::Gram(reads, writes) = fused.plan.chunk.node(*node).op else { continue };
             w.block(format_args!("if ({} < {})", rows.row, rows.square.rows), |w| {
                 let head = format!("add_gram<{}, {}, {run}>", fused.operand(), slots(fused, reads, writes));
-                let (reads, writes) =
-                    (fused.state_keys(reads).left(), written(fused, fused.state_keys(writes)));
-                fused.product((&head, name, &format!(", {}, {length}", rows.row)), &reads, &writes, w);
+                let (reads, writes) = (fused.state_keys(reads), written(fused, fused.state_keys(writes)));
+                let call = (head.as_str(), name.as_str(), &*format!(", {}, {length}", rows.row));
+                fused.last_products(call, &reads, &writes, w);
+                fused.product(call, &reads.left(), &writes, w);
             });
         }
     }
@@ -242,8 +246,12 @@ fn walk(
     let keys = fused.plan.chunk.keys(decayed.keys);
     let Some((_, ClockNames::ByChannel { decay, .. })) = fused.clock(keys.state) else { return };
     let columns = fused.plan.operands[decayed.operand].columns;
+    let third = match (&tile.last, &fused.operands[decayed.operand].last) {
+        (Some(to), Some(from)) => format!(", Third<{columns}>{{{to}, {from}}}"),
+        _ => String::new(),
+    };
     w.line(format_args!(
-        "{function}<{}, {}, {}, {}, {}u, {}{last}>({}, {}, {decay}, {runs});",
+        "{function}<{}, {}, {}, {}, {}u, {}{last}>({}, {}, {decay}, {runs}{third});",
         fused.operand(),
         split,
         fused.plan.tokens,
@@ -346,7 +354,9 @@ fn gram(
 ) {
     let head = format!("gram<{}, {}>", fused.operand(), slots(fused, reads, writes));
     let tail = format!(", {row}");
-    fused.product((&head, into, &tail), &fused.keys(reads).left(), &fused.keys(writes), w);
+    let (left, right) = (fused.keys(reads), fused.keys(writes));
+    fused.last_products((&head, into, &tail), &left, &right, w);
+    fused.product((&head, into, &tail), &left.left(), &right, w);
     if mixes::between(fused, (reads, writes), into, row, w) {
         return;
     }

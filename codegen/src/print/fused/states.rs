@@ -132,7 +132,7 @@ pub(super) fn clear_decayed(fused: &Fused<'_>, w: &mut Writer) {
     let clear = |w: &mut Writer| {
         for (decayed, tile) in fused.plan.decayed.iter().zip(&fused.decayed) {
             let rows = fused.plan.rows(fused.plan.chunk.keys(decayed.keys).slots.len());
-            for tile in [Some(&tile.high), tile.low.as_ref()].into_iter().flatten() {
+            for tile in [&tile.high].into_iter().chain(&tile.low).chain(&tile.last) {
                 w.line(format_args!("clear_tile<{rows}, {}>({tile});", fused.crew_threads(Phase::Before)));
             }
         }

@@ -155,7 +155,7 @@ fn store_row(fused: &Fused<'_>, dim: Dim, tile: &TileName, row: &str, text: &str
         let head = format!("store_row<{}, {}, {e}>", axis.run, axis.stride);
         let place = format!("{line}, {row}, {} * {}, {}", context.names.member, axis.run, fused.there);
         w.line(format_args!("{head}({}, {place});", tile.high));
-        if let Some(low) = &tile.low {
+        for low in tile.low.iter().chain(&tile.last) {
             w.line(format_args!("subtract_rounded_row<{e}>({line});"));
             w.line(format_args!("{head}({low}, {place});"));
         }

@@ -179,6 +179,7 @@ impl<'a> Alike<'a> {
             let high = tiles(|tile| Some(tile.high)).unwrap_or_default();
             let low = tiles(|tile| tile.low);
             TileName {
+                last: None,
                 high: self.choose(fused, wish, high, w),
                 low: low.map(|names| self.choose(fused, &format!("{wish}_rest"), names, w)),
             }
@@ -233,8 +234,20 @@ impl<'a> Alike<'a> {
                 format!("add_gram<{}, {}, {run}>", fused.operand(), slots(fused, form.reads, form.writes));
             let tail = format!(", {}, {length}", self.row);
             let writes = written(fused, writes.clone());
+            self.last_products(fused, (&head, &self.sum, &tail), w);
             fused.product((&head, &self.sum, &tail), &reads.left(), &writes, w);
         });
+    }
+
+    /// The products of those whose keys are in three parts.
+    fn last_products(&self, fused: &Fused<'_>, call: (&str, &str, &str), w: &mut Writer) {
+        for (at, Member { form, .. }) in self.members.iter().enumerate() {
+            let (reads, writes) = (keys(fused, *form, form.reads), keys(fused, *form, form.writes));
+            if reads.last.is_some() && writes.last.is_some() {
+                let mine = format!("if ({} == {at})", self.which);
+                w.block(mine, |w| fused.last_products(call, &reads, &writes, w));
+            }
+        }
     }
 
     /// The rows of each square.
@@ -254,8 +267,9 @@ impl<'a> Alike<'a> {
             self.place(part, w);
             let Chosen { reads, writes, decays, signs, .. } = self.choose_all(fused, w);
             w.line(format_args!("float {sum}[{}][4] = {{}};", self.members[0].made.square().columns / 8));
-            let head = format!("gram<{}, {slots}>", fused.operand());
-            fused.product((&head, sum, &format!(", {row}")), &reads.left(), &writes, w);
+            let (head, tail) = (format!("gram<{}, {slots}>", fused.operand()), format!(", {row}"));
+            self.last_products(fused, (&head, sum, &tail), w);
+            fused.product((&head, sum, &tail), &reads.left(), &writes, w);
             if let Some([read, write]) = decays {
                 w.line(format_args!("decay_between({sum}, {read}, {write}, {row});"));
             }

@@ -29,6 +29,10 @@ impl<'a> Made<'a> {
         copies: Vec<(&'a Square, &'a TileName)>,
         w: &mut Writer,
     ) -> Made<'a> {
+        if fused.plan.is_whole(copies[0].0) {
+            let all: Vec<String> = copies.iter().map(|(square, tile)| whole(fused, square, tile)).collect();
+            return Made { copies, to: all.join(", ") };
+        }
         let faded = |(square, tile): &(&Square, &TileName)| {
             let to = whole_tile(fused, square, tile);
             let Some(rows) = square.decay.and_then(|(_, from)| fused.decays(from)) else { return to };
@@ -64,6 +68,10 @@ pub(super) fn store(fused: &Fused<'_>, made: &Made<'_>, (sum, row): (&str, &str)
     let e = fused.operand();
     if made.square().inverse_of.is_some() {
         let exact = fused.exact(made.square());
+        if fused.plan.is_whole(made.square()) {
+            w.line(format_args!("store_whole({exact}, {sum}, {row});"));
+            return w.line(format_args!("invert_whole({exact}, {row}, {});", made.to));
+        }
         w.line(format_args!("store_parts<{e}>({exact}, {sum}, {row});"));
         return w.line(format_args!("invert_block<{e}>({}, {exact}, {row});", made.to));
     }
@@ -113,6 +121,14 @@ pub(super) fn decay(fused: &Fused<'_>, (to, from): (KeysId, KeysId), into: &str,
             w.line(format_args!("sign_between({into}, {read}, {write}, {row});"));
         }
     }
+}
+
+/// Where the blocks of an inverse in f32 go, with its decays and their signs.
+fn whole(fused: &Fused<'_>, square: &Square, tile: &TileName) -> String {
+    let rows = square.decay.and_then(|(_, from)| fused.decays(from));
+    let log = rows.map_or("nullptr", |rows| &rows.log);
+    let sign = rows.and_then(|rows| rows.sign.as_deref()).unwrap_or("nullptr");
+    format!("Whole<{}>{{{}, {log}, {sign}}}", square.rows, tile.high)
 }
 
 /// The tile of an inverse, all parts of it.

@@ -1,0 +1,184 @@
+// The solve where inputs are f32: what is lost in it comes back with every token that repeats a key, so numbers stay whole. They
+// lie in shared memory as they are, and products take each as the sum of two tf32 numbers, 22 bits.
+
+// A number in two parts.
+__device__ __forceinline__ void split_number(unsigned &high, unsigned &low, float x) {
+    high = round_tf32(x);
+    low = round_tf32(x - __uint_as_float(high));
+}
+
+// 8 columns of accumulators as a left operand in two parts: even columns 2 l beside odd ones 2 l + 1.
+__device__ __forceinline__ void split_eighth(unsigned (&high)[4], unsigned (&low)[4], const float (&c)[4]) {
+#pragma unroll
+    for (int e = 0; e < 4; ++e) split_number(high[e], low[e], c[e / 2 + e % 2 * 2]);
+}
+
+// d += a b of 16 x 8 and 8 x 8 numbers: three products of the parts. Rows of b are in the order of a's columns.
+__device__ __forceinline__ void mma_whole(float (&d)[4], const unsigned (&high)[4], const unsigned (&low)[4], float b0,
+                                          float b1) {
+    unsigned x[2], rest[2];
+    split_number(x[0], rest[0], b0);
+    split_number(x[1], rest[1], b1);
+    mma_tf32(d, low, __uint_as_float(x[0]), __uint_as_float(x[1]));
+    mma_tf32(d, high, __uint_as_float(rest[0]), __uint_as_float(rest[1]));
+    mma_tf32(d, high, __uint_as_float(x[0]), __uint_as_float(x[1]));
+}
+
+// d[16 x 8 N] += a[16 x 8 K] L^T for a square L that is lower triangular by tokens; see multiply_fine.
+template <int READS, int WRITES, int N, int K, int COLUMNS>
+__device__ __forceinline__ void multiply_whole(float (&d)[N][4], const float (&a)[K][4], Fine<COLUMNS> l) {
+    const int row = this_thread() % 32 / 4;
+    const float *even = reinterpret_cast<const float *>(l.at(row, 0));
+    const float *odd = reinterpret_cast<const float *>(l.at(row, 1)) - 16;
+#pragma unroll
+    for (int k = K / 2 - 1; k >= 0; --k) {
+        unsigned x[2][4], rest[2][4];
+#pragma unroll
+        for (int e = 0; e < 2; ++e) split_eighth(x[e], rest[e], a[2 * k + e]);
+#pragma unroll
+        for (int n = 0; n < N; ++n) {
+            if (k >= blocks_before<READS, WRITES>(n / 2)) continue;
+            const float4 y = *reinterpret_cast<const float4 *>((k % 2 ? odd : even) + n * 8 * COLUMNS + k * 16);
+            mma_whole(d[n], x[0], rest[0], y.x, y.y);
+            mma_whole(d[n], x[1], rest[1], y.z, y.w);
+        }
+    }
+}
+
+// 16 rows of M, where an inverse is made: the blocks up to the diagonal.
+template <int N, int COLUMNS>
+__device__ __forceinline__ void store_whole(Square<COLUMNS> to, const float (&d)[N][4], int row) {
+    const int lane = this_thread() % 32;
+    float *at = to.at(row + lane / 4, lane % 4 * 2);
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        if (n / 2 > row / 16) continue;
+#pragma unroll
+        for (int e = 0; e < 4; e += 2) {
+            store_pair(at + n * 8 + e * 4 * to.PITCH, __float_as_uint(d[n][e]), __float_as_uint(d[n][e + 1]));
+        }
+    }
+}
+
+// A block of 16 x 16 as accumulators; `m` is of_lane's.
+template <int ROWS>
+__device__ __forceinline__ void load_square_block(float (&x)[2][4], Square<ROWS> m, int row, int column) {
+    const float *at = m.at(row, column);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        const float2 pair = *reinterpret_cast<const float2 *>(at + e % 2 * 8 * m.PITCH + e / 2 * 8);
+        x[e / 2][e % 2 * 2] = pair.x;
+        x[e / 2][e % 2 * 2 + 1] = pair.y;
+    }
+}
+
+// The inverse of load_square_block.
+template <int ROWS>
+__device__ __forceinline__ void store_square_block(Square<ROWS> m, const float (&x)[2][4], int row, int column) {
+    float *at = m.at(row, column);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        const float *pair = &x[e / 2][e % 2 * 2];
+        store_pair(at + e % 2 * 8 * m.PITCH + e / 2 * 8, __float_as_uint(pair[0]), __float_as_uint(pair[1]));
+    }
+}
+
+// d[16 x 16] += a B^T, where the rows of B are a block of `m`, of_lane's.
+template <int ROWS>
+__device__ __forceinline__ void multiply_whole_block(float (&d)[2][4], const float (&a)[2][4], Square<ROWS> m, int row,
+                                                     int column) {
+    float b[2][4];
+    load_square_block(b, m, row, column);
+#pragma unroll
+    for (int k = 0; k < 2; ++k) {
+        unsigned high[4], low[4];
+        split_eighth(high, low, a[k]);
+#pragma unroll
+        for (int n = 0; n < 2; ++n) mma_whole(d[n], high, low, b[k][2 * n], b[k][2 * n + 1]);
+    }
+}
+
+// The transpose of a block of 16 x 16: of each matrix of 8 x 8 the upper and the lower halves of its numbers; matrices 1 and 2
+// change places.
+__device__ __forceinline__ void transpose_whole(float (&to)[2][4], const float (&from)[2][4]) {
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        const unsigned x = __float_as_uint(from[e % 2][e / 2 * 2]), y = __float_as_uint(from[e % 2][e / 2 * 2 + 1]);
+        const unsigned upper = transpose_8x8(x >> 16 | (y & 0xffff0000u)), lower = transpose_8x8((x & 0xffffu) | y << 16);
+        to[e / 2][e % 2 * 2] = __uint_as_float(upper << 16 | (lower & 0xffffu));
+        to[e / 2][e % 2 * 2 + 1] = __uint_as_float((upper & 0xffff0000u) | lower >> 16);
+    }
+}
+
+// Where the blocks of an inverse go, with the decays between its rows by what `log` says of both, which is cumulative, and with
+// the signs of both; each null where there is none.
+template <int COLUMNS>
+struct Whole {
+    Fine<COLUMNS> to;
+    const float *log, *sign;
+    __device__ __forceinline__ void put(int row, int column, const float (&block)[2][4]) const {
+        const int lane = this_thread() % 32;
+        float x[2][4];
+#pragma unroll
+        for (int e = 0; e < 8; ++e) {
+            const int r = row + lane / 4 + e / 2 % 2 * 8, c = column + lane % 4 * 2 + e / 4 * 8 + e % 2;
+            float &here = x[e / 4][e % 4];
+            here = block[e / 4][e % 4];
+            if (log) here *= exp2_fast(fminf(log[r] - log[c], 0.0f));
+            if (sign && sign[r] * sign[c] < 0.0f) here = -here;
+        }
+        row += lane / 4;
+        *to.at(row, column / 16) = make_float4(x[0][0], x[0][1], x[1][0], x[1][1]);
+        *to.at(row + 8, column / 16) = make_float4(x[0][2], x[0][3], x[1][2], x[1][3]);
+    }
+};
+
+// Replaces the 16 x 16 block of the diagonal at `block` by the inverse of I - block; see invert_block.
+template <int ROWS, typename... TO>
+__device__ __forceinline__ void invert_whole(Square<ROWS> m, int block, const TO &...to) {
+    const int lane = this_thread() % 32, column = lane % 16;
+    __syncwarp();
+    float *const at = m.at(block, block), x[16];
+#pragma unroll
+    for (int r = 0; r < 16; ++r) {
+        x[r] = r == column ? 1.0f : 0.0f;
+#pragma unroll
+        for (int k = 0; k < r; ++k) x[r] = fmaf(at[r * m.PITCH + k], x[k], x[r]);
+    }
+    __syncwarp();
+    if (lane < 16) {
+#pragma unroll
+        for (int r = 0; r < 16; ++r) at[column + r * m.PITCH] = x[r];
+    }
+    __syncwarp();
+    float inverse[2][4];
+    load_square_block(inverse, of_lane(m), block, block);
+    (to.put(block, block, inverse), ...);
+}
+
+// Puts (I - M)^-1 into squares, where the blocks of its diagonal are already; see merge_blocks.
+template <int WARPS, int ROWS, typename... TO>
+__device__ __forceinline__ void merge_whole(Square<ROWS> square, const TO &...to) {
+    constexpr int BLOCKS = ROWS / 16;
+    const Square<ROWS> m = of_lane(square);
+#pragma unroll 1
+    for (int j = this_thread() / 32; j < BLOCKS; j += WARPS) {
+        float first[2][4], next[2][4];
+        load_square_block(next, m, j * 16, j * 16);
+        transpose_whole(first, next);
+#pragma unroll 1
+        for (int i = j + 1; i < BLOCKS; ++i) {
+            float sum[2][4] = {}, block[2][4] = {};
+            multiply_whole_block(sum, first, m, i * 16, j * 16);
+#pragma unroll 1
+            for (int k = j + 1; k < i; ++k) {
+                load_square_block(next, m, j * 16, k * 16);
+                multiply_whole_block(sum, next, m, i * 16, k * 16);
+            }
+            multiply_whole_block(block, sum, m, i * 16, i * 16);
+            store_square_block(m, block, j * 16, i * 16);
+            transpose_whole(next, block);
+            (to.put(i * 16, j * 16, next), ...);
+        }
+    }
+}

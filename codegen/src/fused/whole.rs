@@ -1,0 +1,77 @@
+//! What stays whole where inputs are f32: the solve of linear feedback.
+//!
+//! ```text
+//! gated_deltanet, f32   gram(K', K) of the inverse   k in three parts, 24 bits: six products
+//!                       the inverse, and times rows  two parts of tf32, 22 bits: three products (`whole.cuh`)
+//!                       all else                     two parts of bf16, 16 bits: three products
+//! ```
+//!
+//! Feedback of 2 on a key that repeats is a reflection, and what is lost of it in one token is lost in each: errors of the solve
+//! grow with a chunk's tokens, those of other products with chunks (a delta rule without decay, beta = 2, 130 tokens of one key,
+//! where operands of 16 bits are left in one place only: 34e-5 with the Gram matrix, 40e-5 the merges of the inverse, 30e-5 its
+//! product with rows, at most 4e-5 any other; none, 1e-5).
+
+use super::plan::{Decayed, Input, Operand, Plan, Square};
+use crate::dtype::DType;
+use chunkwise_algebra::program::{KeysId, NodeId, Op};
+use chunkwise_dsl::graph::{Expr, Value};
+
+impl Plan {
+    /// Whether an inverse is made in f32, and its products with rows are of all bits.
+    pub fn is_whole(&self, square: &Square) -> bool {
+        self.dtype == DType::F32 && square.inverse_of.is_some() && !self.is_by_value(square)
+    }
+
+    /// Whether an inverse takes keys in three parts. For want of room they are in two.
+    pub fn keys_whole(&self, keys: KeysId) -> bool {
+        let solves =
+            || self.solves().any(|of| self.grams_of(of).iter().any(|(r, w)| [*r, *w].contains(&keys)));
+        self.dtype == DType::F32 && !self.lean && solves()
+    }
+
+    /// Whether an operand's tile has a third one.
+    pub fn operand_whole(&self, operand: &Operand) -> bool {
+        let ids = || (0..self.chunk.keys.len() as u32).map(KeysId);
+        ids().any(|keys| self.is_of(keys, operand) && self.keys_whole(keys))
+    }
+
+    /// Whether decayed keys have a third tile.
+    pub fn decayed_whole(&self, decayed: &Decayed) -> bool {
+        self.keys_whole(decayed.keys)
+    }
+
+    /// Whether an input's tile has a third one: an inverse is made from it, as it is or by what tokens compute.
+    pub fn input_whole(&self, input: &Input) -> bool {
+        let graph = &self.chunk.timeline.graph;
+        let mut roots = Vec::new();
+        self.solves().for_each(|of| self.numbers_of(of, &mut roots));
+        let live = graph.reachable(roots);
+        let takes = |v: Value| matches!(graph.expr(v), Expr::Param(param, _) if param == input.param);
+        self.dtype == DType::F32 && !self.lean && graph.values().any(|v| live[v.index()] && takes(v))
+    }
+
+    /// What inverses are made of, where those are whole.
+    fn solves(&self) -> impl Iterator<Item = NodeId> {
+        self.squares.iter().filter(|square| self.is_whole(square)).filter_map(|square| square.inverse_of)
+    }
+
+    /// The keys and coefficients of a square.
+    fn numbers_of(&self, square: NodeId, into: &mut Vec<Value>) {
+        match &self.chunk.node(square).op {
+            Op::Add(x, y) => {
+                self.numbers_of(*x, into);
+                self.numbers_of(*y, into);
+            }
+            Op::Scale(by, x) => {
+                into.extend(by);
+                self.numbers_of(*x, into);
+            }
+            Op::Decay(_, _, x) => self.numbers_of(*x, into),
+            Op::Gram(reads, writes) | Op::Plain(reads, writes) => {
+                let keys = |id: KeysId| self.chunk.keys(id).slots.iter().filter_map(|slot| slot.key);
+                into.extend(keys(*reads).chain(keys(*writes)));
+            }
+            _ => {}
+        }
+    }
+}
