@@ -41,14 +41,24 @@ pub(crate) fn cargo_status(arguments: &[&str], environment: &[(&str, &str)]) -> 
     command(arguments, environment).status()
 }
 
-/// Like [`cargo`], but returns what was printed instead of showing it, whatever the exit code.
+/// Runs an example of any package on one path, and returns what it printed, whatever its exit code.
+///
+/// It is built as one of the workspace's, and not by `cargo run`: a package by itself asks less of the libraries below it, and
+/// they would all be built once more.
 ///
 /// # Errors
-/// Where cargo does not start.
-pub(crate) fn cargo_output(arguments: &[&str]) -> Result<Output, String> {
-    let text = shown(arguments, &[]);
-    println!("      {text}");
-    command(arguments, &[]).output().map_err(|error| format!("`{text}` did not start: {error}"))
+/// Where it cannot be built or does not start.
+pub(crate) fn example(name: &str, path: &Path) -> Result<Output, String> {
+    cargo(&["build", "--quiet", "--workspace", "--example", name], &[])?;
+    let program = target().join("debug/examples").join(name);
+    println!("      {} {}", program.display(), path.display());
+    let output = Command::new(&program).arg(path).current_dir(root()).stdin(Stdio::null()).output();
+    output.map_err(|error| format!("`{}` did not start: {error}", program.display()))
+}
+
+/// What a program printed.
+pub(crate) fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {

@@ -3,10 +3,9 @@
 //! The small text is the start of the shipped one. What is checked is that the run ends well, prints its tables and
 //! leaves a plot that begins and ends like one; the numbers themselves are checked by the example's own tests.
 
-use crate::command::{cargo_output, root, target};
+use crate::command::{example, root, said, target};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 
 /// Runs the example on each input.
 pub(crate) fn check() -> Result<(), String> {
@@ -25,7 +24,7 @@ fn accepts_a_text(folder: &Path) -> Result<(), String> {
     let text = fs::read_to_string(&shipped).map_err(|e| format!("cannot read {}: {e}", shipped.display()))?;
     let small: String = text.chars().take(6_000).collect();
     let input = write(folder, "small.txt", small.as_bytes())?;
-    let output = run_on(&input)?;
+    let output = example("quickstart", &input)?;
     if !output.status.success() {
         return Err(format!(
             "the quickstart ended with {} on a small text:\n{}",
@@ -60,7 +59,7 @@ fn refused_inputs(folder: &Path) -> Result<[(&'static str, PathBuf); 5], String>
 
 /// A refusal is exit code 2, an error that names the file, and a hint.
 fn refuses(what: &str, path: &Path) -> Result<(), String> {
-    let output = run_on(path)?;
+    let output = example("quickstart", path)?;
     let errors = String::from_utf8_lossy(&output.stderr);
     let names_the_file = path.file_name().is_some_and(|name| errors.contains(&*name.to_string_lossy()));
     let polite = errors.contains("error: ") && errors.contains("help: ") && names_the_file;
@@ -74,17 +73,8 @@ fn refuses(what: &str, path: &Path) -> Result<(), String> {
     ))
 }
 
-fn run_on(input: &Path) -> Result<Output, String> {
-    let path = input.to_str().ok_or_else(|| format!("{} is not UTF-8", input.display()))?;
-    cargo_output(&["run", "--quiet", "--example", "quickstart", "--", path])
-}
-
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, String> {
     let path = folder.join(name);
     fs::write(&path, bytes).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
     Ok(path)
-}
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

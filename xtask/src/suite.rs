@@ -2,10 +2,9 @@
 //!
 //! Everything is built in one profile (`dev`, see the workspace's `Cargo.toml`), so that the steps share their builds.
 
-use crate::command::{cargo, root};
+use crate::command::{cargo, example, root, said};
 use crate::quickstart;
 use crate::steps::Step;
-use chunkwise_runtime::install;
 
 /// Fetching the CUDA compiler library, which the tests compile every generated kernel with. No GPU is needed.
 pub(crate) const NVRTC: Step = Step {
@@ -31,9 +30,11 @@ fn format() -> Result<(), String> {
 /// Always into the repository's own `target`, where every test finds it, whatever folder cargo builds in.
 fn nvrtc() -> Result<(), String> {
     let folder = root().join("target").join("nvrtc");
-    let installed = install::nvrtc(&folder).map_err(|error| error.to_string())?;
-    let how = if installed.fetched { "fetched" } else { "is there already" };
-    println!("      NVRTC {} {how}: {}", installed.nvrtc.version(), installed.nvrtc.path().display());
+    let installed = example("install_nvrtc", &folder)?;
+    match installed.status.success() {
+        true => println!("      {}", said(&installed).trim_end()),
+        false => return Err(said(&installed)),
+    }
     Ok(())
 }
 
