@@ -51,6 +51,11 @@ __device__ __forceinline__ void give_operand(char *to, const unsigned (&a)[K][4]
     for (int k = 0; k < K; ++k) at[k * 32] = make_uint4(a[k][0], a[k][1], a[k][2], a[k][3]);
 }
 
+// Fragment `k` of an operand; see give_operand.
+__device__ __forceinline__ void give_fragment(char *to, int k, const unsigned (&a)[4]) {
+    reinterpret_cast<uint4 *>(to)[k * 32 + this_thread() % 32] = make_uint4(a[0], a[1], a[2], a[3]);
+}
+
 // The inverse of give_operand.
 template <int K>
 __device__ __forceinline__ void take_operand(unsigned (&a)[K][4], const char *from) {

@@ -127,27 +127,3 @@ __device__ __forceinline__ void mix_between(float (&d)[N][4], const float *reads
         }
     }
 }
-
-// d[16 x 8 N] += s B^T, where the rows of B are the tile's; accumulators become operands, 16 columns at a time, where they are
-// used: a warp that has several states has no registers for all of one as an operand. REST takes what rounding loses.
-template <typename E, bool REST, int N, int M, int COLUMNS>
-__device__ __forceinline__ void multiply_state(float (&d)[N][4], const float (&s)[M][4], Tile<COLUMNS> b) {
-    const int lane = this_thread() % 32;
-    const unsigned at = shared_at(b.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8));
-#pragma unroll
-    for (int k = 0; k < M / 2; ++k) {
-        unsigned a[4];
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-            const float x = s[2 * k + e / 2][e % 2 * 2], y = s[2 * k + e / 2][e % 2 * 2 + 1];
-            a[e] = E::of(x, y);
-            if (REST) a[e] = E::of(x - E::low(a[e]), y - E::high(a[e]));
-            // As if it were new: the next product would otherwise take what this one has packed, from registers.
-            asm volatile("" : "+r"(a[e]));
-        }
-#pragma unroll
-        for (int n = 0; n < N; n += 2) {
-            E::template load_mma<false>(d[n], d[n + 1], a, at + n * 8 * b.PITCH + k * 32);
-        }
-    }
-}

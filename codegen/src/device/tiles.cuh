@@ -348,6 +348,43 @@ __device__ __forceinline__ void pack_rest(unsigned (&a)[N / 2][4], const float (
     }
 }
 
+// Columns 16 k.. of accumulators as a fragment of a left operand.
+template <typename E, int N>
+__device__ __forceinline__ void pack_fragment(unsigned (&a)[4], const float (&c)[N][4], int k) {
+#pragma unroll
+    for (int e = 0; e < 4; ++e) a[e] = E::of(c[2 * k + e / 2][e % 2 * 2], c[2 * k + e / 2][e % 2 * 2 + 1]);
+}
+
+// The same, and what rounding lost.
+template <typename E, int N>
+__device__ __forceinline__ void split_fragment(unsigned (&a)[4], unsigned (&low)[4], const float (&c)[N][4], int k) {
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        split_pair<E>(a[e], low[e], c[2 * k + e / 2][e % 2 * 2], c[2 * k + e / 2][e % 2 * 2 + 1]);
+    }
+}
+
+// d[16 x 8 N] += a[16 x 16] B^T for columns 16 k.. of B, where the rows of B are the tile's; with the smaller parts of `a`, where it
+// has any, so that each fragment of B is loaded once.
+template <typename E, int N, int COLUMNS, typename... PARTS>
+__device__ __forceinline__ void multiply_fragment(float (&d)[N][4], Tile<COLUMNS> b, int k, const unsigned (&a)[4],
+                                                  const PARTS &...smaller) {
+    const int lane = this_thread() % 32;
+    const unsigned at = shared_at(b.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8)) + k * 32;
+#pragma unroll
+    for (int n = 0; n < N; n += 2) {
+        if constexpr (sizeof...(smaller) == 0) {
+            E::template load_mma<false>(d[n], d[n + 1], a, at + n * 8 * b.PITCH);
+        } else {
+            unsigned x[4];
+            load_matrices(x, at + n * 8 * b.PITCH);
+            ((E::mma(d[n], smaller, x[0], x[1]), E::mma(d[n + 1], smaller, x[2], x[3])), ...);
+            E::mma(d[n], a, x[0], x[1]);
+            E::mma(d[n + 1], a, x[2], x[3]);
+        }
+    }
+}
+
 // d[16 x 8 N] += a[16 x 16 K] B^T, where the rows of B are the tile's.
 template <typename E, int N, int K, int COLUMNS>
 __device__ __forceinline__ void multiply_rows(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> b) {
@@ -501,6 +538,16 @@ __device__ __forceinline__ void scale_columns(float (&d)[N][4], const float *c) 
         d[n][1] *= by.y;
         d[n][2] *= by.x;
         d[n][3] *= by.y;
+    }
+}
+
+// d = x
+template <int N>
+__device__ __forceinline__ void copy_to(float (&d)[N][4], const float (&x)[N][4]) {
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) d[n][e] = x[n][e];
     }
 }
 

@@ -286,6 +286,13 @@ impl Plan {
         self.split || states || self.pairs_floats && solves
     }
 
+    /// Whether all that is read of a state as a chunk begins is made before anything else, 16 of its keys at a time. Rows of reads
+    /// then are what a warp holds, not the state as an operand: that is fewer registers where an operand has two parts, or where
+    /// there are several states.
+    pub fn reads_at_once(&self, state: StateId) -> bool {
+        self.team(state).len() > 1 || self.split && self.channel_clock(state).is_none()
+    }
+
     /// Whether the rows that a token's lanes share are of 16-bit numbers, all of them.
     pub(super) fn has_short_rows(&self) -> bool {
         let by_channel = |clock: &Clock| matches!(clock.kind, ClockKind::ByChannel { .. });

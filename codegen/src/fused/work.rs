@@ -237,6 +237,9 @@ impl Warp<'_> {
         if warp.states[0] != owner.state {
             return warp;
         }
+        if plan.reads_at_once(owner.state) {
+            warp.taps();
+        }
         if plan.channel_clock(owner.state).is_some() {
             warp.channels();
         }
@@ -259,6 +262,19 @@ impl Warp<'_> {
             }
         }
         warp
+    }
+
+    /// What is read of the states as the chunk begins, once each.
+    fn taps(&mut self) {
+        let plan = self.plan;
+        for (at, node) in plan.chunk.nodes.iter().enumerate() {
+            let Op::Tap(keys) = node.op else { continue };
+            if self.states.contains(&plan.chunk.keys(keys).state) {
+                let node = NodeId(at as u32);
+                self.accumulate(node, true);
+                self.known.push(node);
+            }
+        }
     }
 
     /// Whether reads leave the warp: as outputs, or for the epilogue.
@@ -307,6 +323,7 @@ impl Warp<'_> {
                 self.matrix(*right);
                 self.product(*left, *right);
             }
+            Op::Tap(_) if plan.reads_at_once(self.state) && self.known.contains(&node) => {}
             Op::Tap(keys) if plan.table_of(*keys).is_some() => {
                 let to = plan.chunk.keys(*keys).state;
                 (0..self.meeting(to, |from| (from, to))).for_each(|_| self.with_state(*keys, plan.split));

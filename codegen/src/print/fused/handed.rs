@@ -161,6 +161,21 @@ pub(super) fn give_operand(
     }
 }
 
+/// Hands fragment `k` of an operand on.
+pub(super) fn give_fragment(
+    fused: &Fused<'_>,
+    hand: &Hand,
+    (owner, column): (&Owner, &str),
+    (k, packed): (&str, &Packed),
+    w: &mut Writer,
+) {
+    let (place, guard) = (place(fused, hand, (owner, column)), guard(fused, (owner, column), true));
+    w.line(format_args!("{guard}give_fragment({place}, {k}, {});", packed.high));
+    if let Some(low) = &packed.low {
+        w.line(format_args!("{guard}give_fragment({place} + {}, {k}, {low});", hand.tile / 2));
+    }
+}
+
 /// Takes an operand of `eighths` columns of 8.
 pub(super) fn take_operand(
     fused: &Fused<'_>,

@@ -9,7 +9,7 @@
 //! ```
 
 use super::recurrence::Warp;
-use super::{Fused, TileName, registers};
+use super::{Fused, registers};
 use crate::fused::{Mixing, Root};
 use crate::print::Context;
 use crate::writer::Writer;
@@ -96,44 +96,21 @@ pub(super) fn between(
     true
 }
 
+/// What stands between the chunk's begin, where a state is, and what reads these keys' rows find of it; `None` where they find
+/// nothing of that state.
+pub(super) fn since_begin(fused: &Fused<'_>, keys: KeysId, from: StateId) -> Option<String> {
+    let plan = fused.plan;
+    let (m, table) = plan.table_of(keys)?;
+    let at = plan.mixings[m].states.iter().position(|state| *state == from)?;
+    let found = reaches(&plan.chunk.timeline)[from.index()][plan.chunk.keys(keys).state.index()];
+    found.then(|| of_chunk(fused, &plan.mixings[m], (m, table), at))
+}
+
 /// The numbers of the chunk's level of a table, for one state.
 fn of_chunk(fused: &Fused<'_>, mixing: &Mixing, (m, table): (usize, usize), state: usize) -> String {
     let rows = fused.plan.rows(mixing.tables[table].slots) as usize;
     let level = fused.plan.tokens.ilog2() as usize;
     format!("{} + {}", fused.mixings[m].tables[table], (level * mixing.states.len() + state) * rows)
-}
-
-/// Adds what reads find of the chunk's first states.
-pub(super) fn tap(warp: &Warp<'_, '_>, keys: KeysId, into: &str, w: &mut Writer) {
-    let (fused, plan) = (warp.fused, warp.fused.plan);
-    let Some((m, table)) = plan.table_of(keys) else { return };
-    let (mixing, to) = (&plan.mixings[m], plan.chunk.keys(keys).state);
-    let reaches = reaches(&plan.chunk.timeline);
-    for (at, from) in mixing.states.iter().enumerate().filter(|(_, s)| reaches[s.index()][to.index()]) {
-        w.block("", |w| {
-            let part = fused.fresh("part");
-            w.line(format_args!("float {part}[{}][4] = {{}};", fused.eighths(plan.chunk.keys(keys).stack)));
-            warp.multiply_first(*from, &part, &fused.keys(keys), w);
-            w.line(format_args!("scale_columns({part}, {});", of_chunk(fused, mixing, (m, table), at)));
-            w.line(format_args!("add_to({into}, {part});"));
-        });
-    }
-}
-
-/// `part += S^T B^T` for a state in registers, which becomes an operand where it is used.
-pub(super) fn of_registers(
-    fused: &Fused<'_>,
-    state: StateId,
-    (part, tile): (&str, &TileName),
-    w: &mut Writer,
-) {
-    let (state, e) = (registers(fused, state), fused.operand());
-    if fused.plan.split {
-        w.line(format_args!("multiply_state<{e}, true>({part}, {state}, {});", tile.high));
-    }
-    for tile in tile.low.iter().chain([&tile.high]) {
-        w.line(format_args!("multiply_state<{e}, false>({part}, {state}, {tile});"));
-    }
 }
 
 /// What the chunk's tokens make of the states.

@@ -16,6 +16,7 @@ mod shared;
 mod squares;
 mod states;
 mod substitution;
+mod taps;
 mod tokens;
 
 use super::names::Names;

@@ -1,7 +1,7 @@
 //! What a warp does for its 16 value columns: reads, the solve, outputs, the next state. Everything is transposed: rows are
 //! value columns, columns are rows of stacks. No barrier.
 
-use super::{ClockNames, Fused, Packed, TileName, channels, handed, mixes, registers, substitution};
+use super::{ClockNames, Fused, Packed, channels, handed, mixes, registers, substitution, taps};
 use crate::fused::{Held, Owner, copy_run};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{Deposit, Found, KeysId, NodeId, Op, Phase, SystemId};
@@ -14,7 +14,7 @@ pub(super) struct Warp<'a, 'b> {
     pub(super) owner: &'a Owner,
     /// The states: the owner's team.
     pub(super) states: Vec<StateId>,
-    /// The state as an operand; of several each is packed where it is read.
+    /// The state as an operand, where it is held.
     state: Option<Packed>,
     /// The first of this warp's value columns in a tile.
     pub(super) column: String,
@@ -45,7 +45,8 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
                 w.line(format_args!("float {s}[{}][4];", fused.key_eighths()));
                 w.line(format_args!("load_numbers({s}, {});", fused.vectors[at]));
             }
-            let state = (states.len() == 1).then(|| first_state(fused, owner.state, (owner, &column), w));
+            let held = states.len() == 1 && !(plan.computes(Phase::Carry) && plan.reads_at_once(owner.state));
+            let state = held.then(|| first_state(fused, owner.state, (owner, &column), w));
             let (known, packed) = (BTreeMap::new(), BTreeMap::new());
             Warp { fused, owner, states, state, column, known, packed }.print(w);
             if numbers {
@@ -76,6 +77,9 @@ impl Warp<'_, '_> {
         let carries = plan.computes(Phase::Carry);
         let mine = |keys: KeysId| carries && states.contains(&plan.chunk.keys(keys).state);
         let deposits: Vec<_> = plan.chunk.deposits.iter().filter(|d| mine(d.keys)).collect();
+        if carries && plan.reads_at_once(state) {
+            taps::at_once(self, w);
+        }
         if let Some((clock, _)) = plan.channel_clock(state) {
             channels::print(self, clock, w);
         }
@@ -126,6 +130,8 @@ impl Warp<'_, '_> {
         }
         for hand in fused.plan.cut.handed.iter().filter(|hand| hand.state == owner.state) {
             let (packed, rows) = match hand.held {
+                // It went as it was read.
+                Held::State(_) if fused.plan.reads_at_once(owner.state) => (None, None),
                 Held::State(state) => (Some(self.first_state(state, w)), None),
                 Held::Operand(node) => {
                     let packed = self.operand(node, fused.plan.split, w);
@@ -272,7 +278,7 @@ impl Warp<'_, '_> {
     }
 
     /// Accumulators for a matrix, zero.
-    fn rows_of(&self, node: NodeId, wish: &str, w: &mut Writer) -> String {
+    pub(super) fn rows_of(&self, node: NodeId, wish: &str, w: &mut Writer) -> String {
         let (name, rows) =
             (self.fused.fresh(wish), self.fused.eighths(self.fused.plan.chunk.node(node).rows));
         w.line(format_args!("float {name}[{rows}][4] = {{}};"));
@@ -355,13 +361,10 @@ impl Warp<'_, '_> {
                     fused.product((&format!("multiply_lower<{e}, {slots}>"), into, ""), &packed, tile, w);
                 }
             }
-            Op::Tap(keys) if fused.plan.table_of(*keys).is_some() => mixes::tap(self, *keys, into, w),
-            Op::Tap(keys) if fresh || fused.decays(*keys).is_none() => {
-                self.multiply_first(fused.plan.chunk.keys(*keys).state, into, &fused.state_keys(*keys), w);
-                if let Some(rows) = fused.decays(*keys) {
-                    w.line(format_args!("scale_columns({into}, {});", rows.from_start));
-                }
+            Op::Tap(_) if fresh && self.known.contains_key(&node) => {
+                w.line(format_args!("copy_to({into}, {});", self.known[&node]));
             }
+            Op::Tap(keys) if fresh || !self.reads_apart(*keys) => taps::add(self, *keys, into, w),
             Op::Values(rows) if fresh && self.owner.value.is_none() => {
                 let numbers = fused.coefficient(&fused.plan.numbers(rows)).to_owned();
                 w.line(format_args!("load_numbers({into}, {numbers});"));
@@ -393,14 +396,9 @@ impl Warp<'_, '_> {
         (at, format!("{reads}, {writes}"))
     }
 
-    /// `into += S^T B^T` for a state as the chunk begins; one of several becomes an operand where it is used.
-    pub(super) fn multiply_first(&self, state: StateId, into: &str, tile: &TileName, w: &mut Writer) {
-        let (fused, head) = (self.fused, format!("multiply_rows<{}>", self.fused.operand()));
-        match &self.state {
-            Some(packed) => fused.product((&head, into, ""), packed, tile, w),
-            None if fused.plan.computes(Phase::Carry) => mixes::of_registers(fused, state, (into, tile), w),
-            None => fused.product((&head, into, ""), &self.first_state(state, w), tile, w),
-        }
+    /// Whether what reads find of the first state is added to other rows as a whole: it decays, or is made before them.
+    fn reads_apart(&self, keys: KeysId) -> bool {
+        self.fused.decays(keys).is_some() || self.fused.plan.reads_at_once(self.owner.state)
     }
 
     /// `S^T <- decay S^T + U^T (decay * A)`; the first one of a state lets it decay, and others may store the same rows.

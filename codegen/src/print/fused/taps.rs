@@ -1,0 +1,187 @@
+//! What reads find of the states as a chunk begins.
+//!
+//! ```text
+//! held       an operand:  pack_pairs(s_operand, s);  multiply_rows(p, s_operand, k);  ..  multiply_rows(p_1, s_operand, q);
+//! at once    for each 16 keys:  pack_fragment(a, s, n);  multiply_fragment(p, k, n, a);  multiply_fragment(p_1, q, n, a);
+//! ```
+//!
+//! Compilers keep an operand that is needed twice, be it written once or twice. So where a thread has no registers for it, all
+//! reads are made in one place ([`Plan::reads_at_once`](crate::fused::Plan::reads_at_once)), and what hands the state on takes
+//! the same fragments.
+//!
+//! Invariant: whichever it is, and in whichever kernel, a product's numbers are added in one order.
+
+use super::recurrence::Warp;
+use super::{Fused, Packed, TileName, handed, mixes, registers};
+use crate::fused::{Hand, Held};
+use crate::writer::Writer;
+use chunkwise_algebra::program::{KeysId, NodeId, Op, phases};
+use chunkwise_dsl::graph::StateId;
+
+/// Every read of the warp's states that this kernel makes, and what it hands on of them.
+pub(super) fn at_once(warp: &mut Warp<'_, '_>, w: &mut Writer) {
+    let (fused, plan) = (warp.fused, warp.fused.plan);
+    let phases = phases(&plan.chunk);
+    let mut taps: Vec<(KeysId, String)> = Vec::new();
+    for (at, node) in plan.chunk.nodes.iter().enumerate() {
+        let Op::Tap(keys) = node.op else { continue };
+        if warp.states.contains(&plan.chunk.keys(keys).state) && plan.computes(phases[at]) {
+            let node = NodeId(at as u32);
+            let name = warp.rows_of(node, "tap", w);
+            warp.known.insert(node, name.clone());
+            taps.push((keys, name));
+        }
+    }
+    let mut begun: Vec<KeysId> = Vec::new();
+    for state in warp.states.clone() {
+        of_state(warp, state, (&taps, &mut begun), w);
+    }
+    for (keys, name) in &taps {
+        if let Some(rows) = fused.decays(*keys).filter(|_| plan.table_of(*keys).is_none()) {
+            w.line(format_args!("scale_columns({name}, {});", rows.from_start));
+        }
+    }
+}
+
+/// What reads find of one state.
+struct Found {
+    keys: KeysId,
+    /// Accumulators of the product.
+    part: String,
+    /// Of states that meet, what stands between the chunk's begin and the read.
+    since: Option<String>,
+    /// What it is added to, where another state has been there.
+    sum: Option<String>,
+}
+
+/// What the reads find of one state; those that have found something of others have `begun`.
+fn of_state(
+    warp: &Warp<'_, '_>,
+    state: StateId,
+    (taps, begun): (&[(KeysId, String)], &mut Vec<KeysId>),
+    w: &mut Writer,
+) {
+    let (fused, plan) = (warp.fused, warp.fused.plan);
+    let hand = plan.hand(warp.owner.state, Held::State(state)).filter(|_| plan.hands_on());
+    let mut found: Vec<Found> = Vec::new();
+    for (keys, name) in taps {
+        let since = mixes::since_begin(fused, *keys, state);
+        let own = plan.table_of(*keys).is_none() && plan.chunk.keys(*keys).state == state;
+        if !own && since.is_none() {
+            continue;
+        }
+        let sum = begun.contains(keys).then(|| name.clone());
+        let part = if sum.is_some() { fused.fresh("part") } else { name.clone() };
+        begun.push(*keys);
+        found.push(Found { keys: *keys, part, since, sum });
+    }
+    if found.is_empty() && hand.is_none() {
+        return;
+    }
+    w.block("", |w| {
+        for Found { keys, part, .. } in found.iter().filter(|found| found.sum.is_some()) {
+            w.line(format_args!("float {part}[{}][4] = {{}};", fused.eighths(plan.chunk.keys(*keys).stack)));
+        }
+        each_fragment(fused, w, |n, w| {
+            let packed = fragment(fused, registers(fused, state), n, w);
+            for Found { keys, part, .. } in &found {
+                multiply(fused, (part, &fused.state_keys(*keys)), (n, &packed), w);
+            }
+            give(warp, hand.as_ref(), (n, &packed), w);
+            // Compilers would make fragments ahead of the products that take them, more than there are registers.
+            w.line("__syncwarp();");
+        });
+        for Found { part, since, sum, .. } in &found {
+            since.iter().for_each(|since| w.line(format_args!("scale_columns({part}, {since});")));
+            sum.iter().for_each(|sum| w.line(format_args!("add_to({sum}, {part});")));
+        }
+    });
+}
+
+/// What reads find of the states as the chunk begins, in accumulators that are zero, or that a single state adds to.
+pub(super) fn add(warp: &Warp<'_, '_>, keys: KeysId, into: &str, w: &mut Writer) {
+    let (fused, plan) = (warp.fused, warp.fused.plan);
+    if plan.table_of(keys).is_none() {
+        let packed = warp.first_state(plan.chunk.keys(keys).state, w);
+        multiply_rows(fused, (into, &fused.state_keys(keys)), &packed, w);
+        if let Some(rows) = fused.decays(keys) {
+            w.line(format_args!("scale_columns({into}, {});", rows.from_start));
+        }
+        return;
+    }
+    let mut begun = false;
+    for state in &warp.states {
+        let Some(since) = mixes::since_begin(fused, keys, *state) else { continue };
+        w.block("", |w| {
+            let part = if begun { fused.fresh("part") } else { into.to_owned() };
+            if begun {
+                let eighths = fused.eighths(plan.chunk.keys(keys).stack);
+                w.line(format_args!("float {part}[{eighths}][4] = {{}};"));
+            }
+            let packed = warp.first_state(*state, w);
+            multiply_rows(fused, (&part, &fused.state_keys(keys)), &packed, w);
+            w.line(format_args!("scale_columns({part}, {since});"));
+            if begun {
+                w.line(format_args!("add_to({into}, {part});"));
+            }
+        });
+        begun = true;
+    }
+}
+
+/// `into += S^T B^T` for a state as an operand.
+fn multiply_rows(fused: &Fused<'_>, (into, tile): (&str, &TileName), packed: &Packed, w: &mut Writer) {
+    if packed.low.is_none() && tile.low.is_none() {
+        let e = fused.operand();
+        return w.line(format_args!("multiply_rows<{e}>({into}, {}, {});", packed.high, tile.high));
+    }
+    each_fragment(fused, w, |n, w| {
+        let of = |name: &String| format!("{name}[{n}]");
+        let fragment = Packed { high: of(&packed.high), low: packed.low.as_ref().map(of) };
+        multiply(fused, (into, tile), (n, &fragment), w);
+    });
+}
+
+/// Each fragment of an operand that has the channels of keys.
+fn each_fragment(fused: &Fused<'_>, w: &mut Writer, body: impl FnOnce(&str, &mut Writer)) {
+    let n = fused.fresh("n");
+    w.line("#pragma unroll");
+    w.block(format_args!("for (int {n} = 0; {n} < {}; ++{n})", fused.key_eighths() / 2), |w| body(&n, w));
+}
+
+/// A fragment of a state in registers.
+fn fragment(fused: &Fused<'_>, state: &str, n: &str, w: &mut Writer) -> Packed {
+    let (e, high) = (fused.operand(), fused.fresh("fragment"));
+    let low = fused.plan.split.then(|| fused.fresh("fragment_low"));
+    w.line(match &low {
+        None => format!("unsigned {high}[4];"),
+        Some(low) => format!("unsigned {high}[4], {low}[4];"),
+    });
+    w.line(match &low {
+        None => format!("pack_fragment<{e}>({high}, {state}, {n});"),
+        Some(low) => format!("split_fragment<{e}>({high}, {low}, {state}, {n});"),
+    });
+    Packed { high, low }
+}
+
+/// A fragment's product with every part of the keys, the smaller ones first.
+fn multiply(
+    fused: &Fused<'_>,
+    (into, tile): (&str, &TileName),
+    (n, fragment): (&str, &Packed),
+    w: &mut Writer,
+) {
+    let (e, high) = (fused.operand(), &fragment.high);
+    if let Some(rest) = &tile.low {
+        w.line(format_args!("multiply_fragment<{e}>({into}, {rest}, {n}, {high});"));
+    }
+    let low = fragment.low.as_ref().map_or(String::new(), |low| format!(", {low}"));
+    w.line(format_args!("multiply_fragment<{e}>({into}, {}, {n}, {high}{low});", tile.high));
+}
+
+/// Hands a fragment on, where another kernel reads the state too.
+fn give(warp: &Warp<'_, '_>, hand: Option<&Hand>, fragment: (&str, &Packed), w: &mut Writer) {
+    if let Some(hand) = hand {
+        handed::give_fragment(warp.fused, hand, (warp.owner, &warp.column), fragment, w);
+    }
+}
