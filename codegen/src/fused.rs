@@ -26,6 +26,7 @@ mod cut;
 mod lists;
 mod mixes;
 mod plan;
+mod registers;
 mod roles;
 mod shared;
 mod substitution;

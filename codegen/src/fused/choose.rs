@@ -80,8 +80,9 @@ pub fn choose_parts(
     loop {
         let plans = shares.iter().map(|share| with_tokens(&chunk, spec, share, (tokens, lean)));
         let mut plans = plans.collect::<Result<Vec<Plan>, Limitation>>()?;
-        if tokens > 32 && plans.iter().any(Plan::is_crowded) {
-            tokens = 32;
+        let most = plans.iter().map(Plan::most_tokens).min().unwrap_or(tokens);
+        if tokens > most {
+            tokens = most;
             continue;
         }
         for plan in &mut plans {

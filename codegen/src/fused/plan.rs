@@ -277,22 +277,6 @@ pub enum Root {
 }
 
 impl Plan {
-    /// Whether a thread has no register to spare: with operands in two parts, states that meet, one whose value channels decay, which
-    /// is taken through a chunk block by block, or a solve where numbers have to lie in pairs. What follows from a thread's number is then computed
-    /// where it is used, and outputs wait for the solve.
-    pub fn is_tight(&self) -> bool {
-        let solves = self.squares.iter().any(|square| square.inverse_of.is_some());
-        let states = !self.mixings.is_empty() || !self.channel_clocks.is_empty();
-        self.split || states || self.pairs_floats && solves
-    }
-
-    /// Whether all that is read of a state as a chunk begins is made before anything else, 16 of its keys at a time. Rows of reads
-    /// then are what a warp holds, not the state as an operand: that is fewer registers where an operand has two parts, or where
-    /// there are several states.
-    pub fn reads_at_once(&self, state: StateId) -> bool {
-        self.team(state).len() > 1 || self.split && self.channel_clock(state).is_none()
-    }
-
     /// Whether the rows that a token's lanes share are of 16-bit numbers, all of them.
     pub(super) fn has_short_rows(&self) -> bool {
         let by_channel = |clock: &Clock| matches!(clock.kind, ClockKind::ByChannel { .. });

@@ -10,7 +10,7 @@
 //! Source: `math/substitution.py` of the design.
 
 use super::choose::not_fused;
-use super::plan::{Owner, Plan, WARP_COLUMNS};
+use super::plan::{Plan, WARP_COLUMNS};
 use crate::kernel::Limitation;
 use crate::layout::{Axis, Layout, Side};
 use crate::program::{self, Program};
@@ -82,17 +82,6 @@ impl Substitution {
 }
 
 impl Plan {
-    /// Whether a thread would need more than 255 registers for 64 rows: beside the state and its operand, a warp that makes
-    /// whole rows holds their reads, the rows and both parts of their operands; one of several states holds them all; and where
-    /// operands are in two parts, those of the state are as much as the state.
-    pub(super) fn is_crowded(&self) -> bool {
-        let columns = self.columns(self.dims.0);
-        let rows = self.substitutions.iter().any(|s| s.mixes) && columns > 64;
-        let parts = self.split && columns > 64;
-        let team = |owner: &Owner| self.team(owner.state).len() as u32;
-        rows || parts || self.owners.iter().any(|owner| team(owner) > 1 && team(owner) * columns > 128)
-    }
-
     pub(super) fn take_substitutions(&mut self) -> Result<(), Limitation> {
         for at in 0..self.chunk.systems.len() {
             let substitution = self.substitution(SystemId(at as u32))?;

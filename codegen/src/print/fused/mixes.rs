@@ -113,28 +113,36 @@ fn of_chunk(fused: &Fused<'_>, mixing: &Mixing, (m, table): (usize, usize), stat
     format!("{} + {}", fused.mixings[m].tables[table], (level * mixing.states.len() + state) * rows)
 }
 
-/// What the chunk's tokens make of the states.
+/// What the chunk's tokens make of the states. Compilers would begin with it while rows are solved, and hold the new states beside
+/// the old ones: they keep it behind a branch, and a chunk that is there has tokens.
 pub(super) fn mix(fused: &Fused<'_>, state: StateId, w: &mut Writer) {
     let plan = fused.plan;
     let Some((m, mixing)) = plan.mixing_of(state) else { return };
     let reaches = reaches(&plan.chunk.timeline);
     let (count, last) = (mixing.states.len(), plan.tokens as usize - 1);
     let [n, e, all, old] = ["n", "e", "all", "old"].map(|wish| fused.fresh(wish));
-    w.line(format_args!("const float *const {all} = {} + {};", fused.mixings[m].runs, last * count * count));
-    w.line("#pragma unroll");
-    w.block(format_args!("for (int {n} = 0; {n} < {}; ++{n})", fused.key_eighths()), |w| {
+    let states: Vec<&str> = mixing.states.iter().map(|s| registers(fused, *s)).collect();
+    let values: Vec<String> = states.iter().map(|s| format!("{s}[{n}][{e}]")).collect();
+    w.comment("Always");
+    w.block(format_args!("if ({} > 0)", fused.context.names.tokens), |w| {
+        w.line(format_args!(
+            "const float *const {all} = {} + {};",
+            fused.mixings[m].runs,
+            last * count * count
+        ));
         w.line("#pragma unroll");
-        w.block(format_args!("for (int {e} = 0; {e} < 4; ++{e})"), |w| {
-            let states: Vec<&str> = mixing.states.iter().map(|s| registers(fused, *s)).collect();
-            let values: Vec<String> = states.iter().map(|s| format!("{s}[{n}][{e}]")).collect();
-            w.line(format_args!("const float {old}[{count}] = {{{}}};", values.join(", ")));
-            for (i, to) in mixing.states.iter().enumerate() {
-                let terms = mixing.states.iter().enumerate();
-                let terms = terms.filter(|(_, from)| reaches[from.index()][to.index()]);
-                let terms: Vec<String> =
-                    terms.map(|(j, _)| format!("{all}[{}] * {old}[{j}]", i * count + j)).collect();
-                w.line(format_args!("{}[{n}][{e}] = {};", states[i], terms.join(" + ")));
-            }
+        w.block(format_args!("for (int {n} = 0; {n} < {}; ++{n})", fused.key_eighths()), |w| {
+            w.line("#pragma unroll");
+            w.block(format_args!("for (int {e} = 0; {e} < 4; ++{e})"), |w| {
+                w.line(format_args!("const float {old}[{count}] = {{{}}};", values.join(", ")));
+                for (i, to) in mixing.states.iter().enumerate() {
+                    let terms = mixing.states.iter().enumerate();
+                    let terms = terms.filter(|(_, from)| reaches[from.index()][to.index()]);
+                    let terms: Vec<String> =
+                        terms.map(|(j, _)| format!("{all}[{}] * {old}[{j}]", i * count + j)).collect();
+                    w.line(format_args!("{} = {};", values[i], terms.join(" + ")));
+                }
+            });
         });
     });
 }
