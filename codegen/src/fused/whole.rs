@@ -1,4 +1,4 @@
-//! What stays whole where inputs are f32: the solve of linear feedback.
+//! What stays whole where inputs are f32: the solve of feedback.
 //!
 //! ```text
 //! gated_deltanet, f32   gram(K', K) of the inverse   k in three parts, 24 bits: six products
@@ -9,7 +9,8 @@
 //! Feedback of 2 on a key that repeats is a reflection, and what is lost of it in one token is lost in each: errors of the solve
 //! grow with a chunk's tokens, those of other products with chunks (a delta rule without decay, beta = 2, 130 tokens of one key,
 //! where operands of 16 bits are left in one place only: 34e-5 with the Gram matrix, 40e-5 the merges of the inverse, 30e-5 its
-//! product with rows, at most 4e-5 any other; none, 1e-5).
+//! product with rows, at most 4e-5 any other; none, 1e-5). Where rows are solved one by one, 16 tokens at a time, their Gram matrices are
+//! of all bits, and what earlier blocks leave is of two parts.
 
 use super::plan::{Decayed, Input, Operand, Plan, Square};
 use crate::dtype::DType;
@@ -22,7 +23,7 @@ impl Plan {
         self.dtype == DType::F32 && square.inverse_of.is_some() && !self.is_by_value(square)
     }
 
-    /// Whether an inverse takes keys in three parts. For want of room they are in two.
+    /// Whether feedback is solved with these keys, in three parts. For want of room they are in two.
     pub fn keys_whole(&self, keys: KeysId) -> bool {
         let solves =
             || self.solves().any(|of| self.grams_of(of).iter().any(|(r, w)| [*r, *w].contains(&keys)));
@@ -40,7 +41,7 @@ impl Plan {
         self.keys_whole(decayed.keys)
     }
 
-    /// Whether an input's tile has a third one: an inverse is made from it, as it is or by what tokens compute.
+    /// Whether an input's tile has a third one: feedback is solved with it, as it is or by what tokens compute of it.
     pub fn input_whole(&self, input: &Input) -> bool {
         let graph = &self.chunk.timeline.graph;
         let mut roots = Vec::new();
@@ -50,9 +51,12 @@ impl Plan {
         self.dtype == DType::F32 && !self.lean && graph.values().any(|v| live[v.index()] && takes(v))
     }
 
-    /// What inverses are made of, where those are whole.
+    /// What inverses are made of, where those are whole, and what other rows are solved from.
     fn solves(&self) -> impl Iterator<Item = NodeId> {
-        self.squares.iter().filter(|square| self.is_whole(square)).filter_map(|square| square.inverse_of)
+        let inverted =
+            self.squares.iter().filter(|square| self.is_whole(square)).filter_map(|square| square.inverse_of);
+        let sought = self.chunk.systems.iter().flat_map(|system| &system.sought);
+        inverted.chain(sought.flat_map(|sought| sought.grams.iter().flatten().copied()))
     }
 
     /// The keys and coefficients of a square.

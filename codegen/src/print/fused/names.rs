@@ -316,7 +316,11 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let number = |i: &Number| n.fresh(&format!("{}_rows", timeline.signature.param(i.param).name));
     let numbers = plan.numbers.iter().map(number).collect();
     let operand = |(at, o): (usize, &Operand), n: &mut Namer| match o.alias {
-        Some(input) => inputs[input].clone(),
+        // What tokens compute may need all of an input whose products do not.
+        Some(input) => {
+            let tile = inputs[input].clone();
+            TileName { last: tile.last.filter(|_| plan.operand_whole(o)), ..tile }
+        }
         None => {
             tile_name(n, &format!("operand{at}"), (plan.operand_split(o), makes && plan.operand_whole(o)))
         }
