@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// The files, in order of dependence.
-pub const FILES: [(&str, &str); 14] = [
+pub const FILES: [(&str, &str); 15] = [
     ("numbers.cuh", include_str!("device/numbers.cuh")),
     ("pieces.cuh", include_str!("device/pieces.cuh")),
     ("rows.cuh", include_str!("device/rows.cuh")),
@@ -21,6 +21,7 @@ pub const FILES: [(&str, &str); 14] = [
     ("fine.cuh", include_str!("device/fine.cuh")),
     ("solve.cuh", include_str!("device/solve.cuh")),
     ("whole.cuh", include_str!("device/whole.cuh")),
+    ("keys.cuh", include_str!("device/keys.cuh")),
     ("substitute.cuh", include_str!("device/substitute.cuh")),
     ("compose.cuh", include_str!("device/compose.cuh")),
     ("channels.cuh", include_str!("device/channels.cuh")),
@@ -151,8 +152,7 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), all);
-        for name in ["i64", "Run", "Strides", "silu", "bf16_pair", "merge_blocks", "sequence_of", "add_gram"]
-        {
+        for name in ["i64", "Run", "Strides", "silu", "bf16_pair", "merge_blocks", "sequence_of", "add_far"] {
             assert!(names.contains(&name), "{name} is not found among {names:?}");
         }
     }

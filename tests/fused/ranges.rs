@@ -72,9 +72,9 @@ fn decays_at_the_ends_of_their_range() {
     });
 }
 
-/// The range pays: fewer barriers and instructions, and no other bytes.
+/// The range pays: fewer products and instructions, and no other bytes.
 #[test]
-fn a_range_saves_barriers() {
+fn a_range_saves_products() {
     let count = |text: &str| {
         let case = case(text, DType::BF16);
         let simulator = case.simulator();
@@ -83,9 +83,8 @@ fn a_range_saves_barriers() {
         simulator.counters().remove(0).report.total
     };
     let (with, without) = (count(own::RANGED), count(&own::RANGED.replace("#[range(-5.0..=0.0)] ", "")));
-    // Two chunks of 64 tokens; of the lengths 32 to 1 the last three are one product. Two barriers each.
-    let warps = 4;
-    assert_eq!(without.barriers - with.barriers, 2 * 2 * 2 * warps);
+    // Of the lengths 32 to 1 the last three are one product. Warps make those by themselves: nobody waits for it.
+    assert_eq!(without.barriers, with.barriers);
     assert!(with.instructions < without.instructions, "{} of {}", with.instructions, without.instructions);
     assert!(with.tensor_flops < without.tensor_flops, "{} of {}", with.tensor_flops, without.tensor_flops);
     assert_eq!(with.global_load_bytes, without.global_load_bytes);

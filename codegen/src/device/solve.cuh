@@ -79,6 +79,30 @@ __device__ __forceinline__ void pack_split(unsigned (&high)[4], unsigned (&low)[
 template <int COLUMNS>
 struct Split {
     Tile<COLUMNS> high, low;
+    // The same rows as seen from one of them, and from a column of it; a second part need not be there.
+    __device__ __forceinline__ Split from(int row, int column) const {
+        return Split{Tile<COLUMNS>{high.at(row, column)}, Tile<COLUMNS>{low.base ? low.at(row, column) : nullptr}};
+    }
+    // Two neighbours of a row.
+    template <typename E>
+    __device__ __forceinline__ float2 pair(int row) const {
+        const unsigned whole = *reinterpret_cast<const unsigned *>(high.at(row, 0));
+        float2 x = make_float2(E::low(whole), E::high(whole));
+        if (low.base) {
+            const unsigned rest = *reinterpret_cast<const unsigned *>(low.at(row, 0));
+            x.x += E::low(rest);
+            x.y += E::high(rest);
+        }
+        return x;
+    }
+    // Puts two neighbours of a row; in one part, where SPLIT does not say that there are two.
+    template <typename E, bool SPLIT>
+    __device__ __forceinline__ void put_pair(int row, float2 x) const {
+        unsigned rounded, rest;
+        split_pair<E>(rounded, rest, x.x, x.y);
+        *reinterpret_cast<unsigned *>(high.at(row, 0)) = rounded;
+        if (SPLIT) *reinterpret_cast<unsigned *>(low.at(row, 0)) = rest;
+    }
     // A block of 16 x 16 as operands.
     template <typename E>
     __device__ __forceinline__ void put(int row, int column, const unsigned (&upper)[4], const unsigned (&rest)[4]) const {
@@ -279,166 +303,6 @@ __device__ __forceinline__ void decay_rows(const float *before, float *cumulativ
         cumulative[row] = here;
         from_start[row] = exp2_fast(here);
         to_end[row] = exp2_fast(before[TOKENS] - here);
-    }
-}
-
-// Decays by channel. Every pair of tokens s < t has one length h, a power of two, such that both lie in one run of 2 h tokens,
-// s in its first half and t in its second. The decay between them is then one factor of the read, from the run's middle, and
-// one of the write, to its middle: a product of decays each, nothing is divided and nothing grows. So the Gram matrix is a sum
-// over h of products of decayed keys.
-//
-// The decays of TOKENS tokens lie in rows of COLUMNS numbers. Bit `slot` of AFTER says that the slot stands after its token's
-// decay.
-
-// Where third parts of keys go, and what they are made from; null where there are none.
-template <int COLUMNS>
-struct Third {
-    Tile<COLUMNS> to, from;
-};
-
-// Multiplies two neighbours of a row.
-template <typename E, bool SPLIT, int COLUMNS>
-__device__ __forceinline__ void decay_pair(Split<COLUMNS> to, Split<COLUMNS> from, int row, int column, float2 by,
-                                           Third<COLUMNS> third) {
-    const unsigned key = *reinterpret_cast<const unsigned *>(from.high.at(row, column));
-    float2 x = make_float2(E::low(key), E::high(key));
-    if (from.low.base) {
-        const unsigned rest = *reinterpret_cast<const unsigned *>(from.low.at(row, column));
-        x.x += E::low(rest);
-        x.y += E::high(rest);
-    }
-    if (third.from.base) {
-        const unsigned last = *reinterpret_cast<const unsigned *>(third.from.at(row, column));
-        x.x += E::low(last);
-        x.y += E::high(last);
-    }
-    x.x *= by.x;
-    x.y *= by.y;
-    unsigned high, low;
-    split_pair<E>(high, low, x.x, x.y);
-    *reinterpret_cast<unsigned *>(to.high.at(row, column)) = high;
-    if (SPLIT) *reinterpret_cast<unsigned *>(to.low.at(row, column)) = low;
-    if (third.to.base) store_last<E>(third.to, row, column, x, high, low);
-}
-
-// Multiplies the keys of each run's tokens, SLOTS a token, by the decays since the run's begin, as reads need them; with LIFT it
-// divides by them instead, for writes of runs in which a declared range proves that decays do not vanish; where that range is
-// not kept, results are finite.
-template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, bool LIFT, int COLUMNS>
-__device__ __forceinline__ void decay_since(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
-                                            int period, Third<COLUMNS> third = {}) {
-    constexpr int PAIRS = COLUMNS / 2;
-#pragma unroll 1
-    for (int item = this_thread(); item < PAIRS * (TOKENS / period); item += THREADS) {
-        const int column = item % PAIRS * 2, first = item / PAIRS * period + begin;
-        float2 since = make_float2(1.0f, 1.0f);
-        const auto decay_token = [&](int t) {
-            const float2 here = *reinterpret_cast<const float2 *>(decay + t * COLUMNS + column);
-            const float2 after = make_float2(since.x * here.x, since.y * here.y);
-#pragma unroll
-            for (int slot = 0; slot < SLOTS; ++slot) {
-                float2 by = AFTER >> slot & 1u ? after : since;
-                if (LIFT) by = make_float2(__frcp_rn(fmaxf(by.x, 1e-27f)), __frcp_rn(fmaxf(by.y, 1e-27f)));
-                decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, by, third);
-            }
-            since = after;
-        };
-        int i = 0;
-#pragma unroll 1
-        for (; i + 4 <= length; i += 4) {
-#pragma unroll
-            for (int e = 0; e < 4; ++e) decay_token(first + i + e);
-        }
-#pragma unroll 1
-        for (; i < length; ++i) decay_token(first + i);
-    }
-}
-
-// Multiplies the write keys of each run's tokens by the decays until the run's end; see decay_since.
-template <typename E, bool SPLIT, int TOKENS, int SLOTS, unsigned AFTER, int THREADS, int COLUMNS>
-__device__ __forceinline__ void decay_until(Split<COLUMNS> to, Split<COLUMNS> from, const float *decay, int begin, int length,
-                                             int period, Third<COLUMNS> third = {}) {
-    constexpr int PAIRS = COLUMNS / 2;
-#pragma unroll 1
-    for (int item = this_thread(); item < PAIRS * (TOKENS / period); item += THREADS) {
-        const int column = item % PAIRS * 2, last = item / PAIRS * period + begin + length - 1;
-        float2 until = make_float2(1.0f, 1.0f);
-        const auto decay_token = [&](int t) {
-            const float2 here = *reinterpret_cast<const float2 *>(decay + t * COLUMNS + column);
-            const float2 before = make_float2(until.x * here.x, until.y * here.y);
-#pragma unroll
-            for (int slot = 0; slot < SLOTS; ++slot) {
-                const float2 by = AFTER >> slot & 1u ? until : before;
-                decay_pair<E, SPLIT>(to, from, t * SLOTS + slot, column, by, third);
-            }
-            until = before;
-        };
-        int i = 0;
-#pragma unroll 1
-        for (; i + 4 <= length; i += 4) {
-#pragma unroll
-            for (int e = 0; e < 4; ++e) decay_token(last - i - e);
-        }
-#pragma unroll 1
-        for (; i < length; ++i) decay_token(last - i);
-    }
-}
-
-// The decays of the whole chunk, by channel.
-template <int TOKENS, int THREADS, int COLUMNS>
-__device__ __forceinline__ void decay_chunk(float *all, const float *decay) {
-    for (int column = this_thread(); column < COLUMNS; column += THREADS) {
-        float product = 1.0f;
-#pragma unroll 8
-        for (int t = 0; t < TOKENS; ++t) product *= decay[t * COLUMNS + column];
-        all[column] = product;
-    }
-}
-
-// Adds the products of decayed reads of rows `row`.. and decayed writes for the pairs of one length, or, with RUN, for all
-// pairs within runs of as many tokens.
-template <typename E, int READS, int WRITES, bool RUN, int N, int COLUMNS>
-__device__ __forceinline__ void add_gram(float (&d)[N][4], Tile<COLUMNS> reads, Tile<COLUMNS> writes, int row, int length) {
-    const int lane = this_thread() % 32;
-    const unsigned left = shared_at(reads.at(row + lane % 16, lane / 16 * 8));
-    const unsigned right = shared_at(writes.at(lane % 8 + lane / 16 * 8, lane / 8 % 2 * 8));
-    const int first = row / READS, last = (row + 15) / READS;
-#pragma unroll
-    for (int n = 0; n < N; n += 2) {
-        const int begin = n * 8 / WRITES, end = (n * 8 + 15) / WRITES;
-        // Some write comes before some read of the same run; where blocks are whole in a half, in the right halves.
-        bool meets = begin <= last && (end | ((RUN ? length : 2 * length) - 1)) >= first;
-        if (!RUN && 16 % READS == 0 && 16 % WRITES == 0) meets = meets && (last & length) && !(begin & length);
-        if (!meets) continue;
-        float part[2][4] = {};
-#pragma unroll 4
-        for (int k = 0; k < COLUMNS / 16; ++k) {
-            unsigned a[4];
-            load_matrices(a, left + k * 32);
-            E::template load_mma<false>(part[0], part[1], a, right + n * 8 * writes.PITCH + k * 32);
-        }
-#pragma unroll
-        for (int e = 0; e < 8; ++e) {
-            const int t = (row + lane / 4 + e / 2 % 2 * 8) / READS;
-            const int s = (n * 8 + e / 4 * 8 + lane % 4 * 2 + e % 2) / WRITES;
-            const bool halves = (t & length) && (t ^ s) >= length && (t ^ s) < 2 * length;
-            const bool pair = RUN ? s < t && (t ^ s) < length : halves;
-            d[n + e / 4][e % 4] += pair ? part[e / 4][e % 4] : 0.0f;
-        }
-    }
-}
-
-// Adds what reads find of writes of their own token: WRITES numbers a read row.
-template <int READS, int WRITES, int N>
-__device__ __forceinline__ void add_own(float (&d)[N][4], const float *own, int row) {
-    const int lane = this_thread() % 32;
-#pragma unroll
-    for (int n = 0; n < N; ++n) {
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-            const int t = row + lane / 4 + e / 2 * 8, s = n * 8 + lane % 4 * 2 + e % 2;
-            if (t / READS == s / WRITES) d[n][e] += own[t * WRITES + s % WRITES];
-        }
     }
 }
 

@@ -91,6 +91,9 @@ pub fn choose_parts(
             if plan.fits(arch).is_err() {
                 plan.stages = 1;
             }
+            if plan.fits(arch).is_err() {
+                plan.near_parts = 1;
+            }
         }
         match plans.iter().try_for_each(|plan| plan.fits(arch)) {
             Err(_) if tokens > 16 => {
@@ -241,6 +244,7 @@ pub(super) fn with_tokens(
         stages: 1,
         warps,
         value_warps,
+        near_parts: 1,
         preparing: share.preparing,
         owners: share.owners.clone(),
         part: share.part(),
@@ -290,6 +294,8 @@ pub(super) fn with_tokens(
         plan.layout = long;
     }
     plan.take_cut(share.phases);
+    let strips = plan.columns(dims.0).div_ceil(64);
+    plan.near_parts = (plan.crew(Phase::Before).len() as u32 / (tokens / 16)).clamp(1, strips);
     plan.check_reductions()?;
     Ok(plan)
 }

@@ -102,7 +102,7 @@ pub enum ClockKind {
         /// Whether a factor may be negative, so that signs are kept beside the logarithms.
         signed: bool,
     },
-    /// One number a token and key channel, all factors as one: applied to keys, run by run (`solve.cuh`).
+    /// One number a token and key channel, all factors as one: applied to keys, run by run (`keys.cuh`).
     ByChannel {
         /// The decay itself, not its logarithm.
         decay: Value,
@@ -192,6 +192,8 @@ pub struct Plan {
     pub warps: u32,
     /// Those of a matrix state: 16 value columns each.
     pub value_warps: u32,
+    /// Warps that share a block of 16 tokens, where states decay by channel: each has columns of its own, 64 at a time.
+    pub near_parts: u32,
     /// The first warps, where they prepare the next chunk while the others do this one (`roles`); 0 where all do all.
     pub preparing: u32,
     /// Who holds which state.
@@ -393,8 +395,8 @@ impl Plan {
         match operand.alias {
             Some(_) => self.input_split(),
             None => {
-                let stays = || operand.dim == self.dims.1 || self.is_source(operand) || written();
-                self.split || !self.lean && stays()
+                let stays = || operand.dim == self.dims.1 || written();
+                !self.is_source(operand) && (self.split || !self.lean && stays())
             }
         }
     }
@@ -447,6 +449,11 @@ impl Plan {
     /// Whether keys are an operand's rows.
     pub(super) fn is_of(&self, keys: KeysId, operand: &Operand) -> bool {
         self.chunk.keys(keys).slots.iter().map(|slot| slot.key).eq(operand.rows.iter().copied())
+    }
+
+    /// Whether an operand's rows are floats: computed keys that products take once they are decayed, and rounded then.
+    pub fn is_floats(&self, operand: &Operand) -> bool {
+        operand.alias.is_none() && self.is_source(operand) && (self.split || !self.lean)
     }
 
     /// Whether an operand is only what keys decayed by channel are made from, and so free once the squares are there.

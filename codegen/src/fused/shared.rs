@@ -1,6 +1,6 @@
 //! What a block keeps in shared memory, in order.
 
-use super::plan::{Clock, ClockKind, Plan};
+use super::plan::{Clock, ClockKind, Operand, Plan};
 use crate::arch::Arch;
 use crate::kernel::Limitation;
 use chunkwise_algebra::program::{Columns, NodeId, Phase};
@@ -28,6 +28,8 @@ pub enum Region {
     Coefficient(usize),
     /// Pairs within tokens.
     Own(usize),
+    /// Pairs within blocks of 16 tokens, by position in [`Plan::own`]: what each warp has of them.
+    Near(usize),
     /// A block's reads, where feedback is not linear, by position in [`Plan::substitutions`] and of what is sought.
     Found(usize, usize),
     /// A block's rows, by member.
@@ -66,6 +68,8 @@ pub enum ClockPart {
     Decays,
     /// The chunk's decays by channel.
     All,
+    /// The decays of blocks of 16 tokens by channel, where there is more than one.
+    Blocks,
     /// The log2 of the decays before each token, and of all.
     Before,
     /// Their signs.
@@ -87,7 +91,7 @@ impl Region {
             Region::Input(_, Part::Last)
             | Region::Operand(_, Part::Last)
             | Region::Decayed(_, Part::Last) => Some(Phase::Before),
-            Region::Exact(_) | Region::Own(_) | Region::Number(_) => Some(Phase::Before),
+            Region::Exact(_) | Region::Own(_) | Region::Near(_) | Region::Number(_) => Some(Phase::Before),
             Region::Found(..) | Region::Solved(..) | Region::Vector(_) | Region::Pointers => {
                 Some(Phase::Carry)
             }
@@ -128,6 +132,13 @@ impl Plan {
         }
         for (at, own) in self.own.iter().enumerate() {
             all.push((Region::Own(at), self.tokens * own.values.len() as u32 * 4));
+            // Each row has the 16 tokens of its block.
+            if self.is_by_channel(own) {
+                all.push((
+                    Region::Near(at),
+                    self.near_parts * self.tokens * own.values.len() as u32 * 16 * 4,
+                ));
+            }
         }
         for (at, clock) in self.clocks.iter().enumerate() {
             self.clock_regions(at, clock, &mut all);
@@ -176,7 +187,9 @@ impl Plan {
         }
         for (at, o) in self.operands.iter().enumerate().filter(|(_, o)| o.alias.is_none()) {
             let parts = (self.operand_split(o), self.operand_whole(o));
-            tile(Region::Operand, at, (self.rows(o.rows.len()), o.columns), parts);
+            if !self.is_floats(o) {
+                tile(Region::Operand, at, (self.rows(o.rows.len()), o.columns), parts);
+            }
         }
         for (at, d) in self.decayed.iter().enumerate() {
             let rows = self.rows(self.chunk.keys(d.keys).slots.len());
@@ -186,6 +199,9 @@ impl Plan {
         for (at, s) in self.squares.iter().enumerate().filter(|(_, s)| !self.is_fine(s)) {
             tile(Region::Square, at, (s.rows, s.columns), (self.square_split(s), false));
         }
+        let floats = self.operands.iter().enumerate().filter(|(_, o)| self.is_floats(o));
+        let bytes = |o: &Operand| self.rows(o.rows.len()) * o.columns * 4;
+        all.extend(floats.map(|(at, o)| (Region::Operand(at, Part::High), bytes(o))));
         let fine = self.squares.iter().enumerate().filter(|(_, s)| self.is_fine(s));
         all.extend(fine.map(|(at, s)| (Region::Square(at, Part::High), s.rows * s.columns * 4)));
         all
@@ -212,6 +228,9 @@ impl Plan {
             ClockKind::ByChannel { columns, .. } => {
                 push(ClockPart::Decays, self.tokens * columns);
                 push(ClockPart::All, *columns);
+                if self.tokens > 16 {
+                    push(ClockPart::Blocks, self.tokens / 16 * columns);
+                }
             }
         }
     }
@@ -220,7 +239,7 @@ impl Plan {
     pub fn is_staged(&self, region: Region) -> bool {
         use Region::{Clock, Coefficient, Input, Mixes, Number, Operand, Table};
         let kept = match region {
-            Clock(_, part) => matches!(part, ClockPart::Decays | ClockPart::All),
+            Clock(_, part) => matches!(part, ClockPart::Decays | ClockPart::All | ClockPart::Blocks),
             Operand(at, _) => self.is_source(&self.operands[at]),
             _ => false,
         };

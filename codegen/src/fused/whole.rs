@@ -33,7 +33,7 @@ impl Plan {
     /// Whether an operand's tile has a third one.
     pub fn operand_whole(&self, operand: &Operand) -> bool {
         let ids = || (0..self.chunk.keys.len() as u32).map(KeysId);
-        ids().any(|keys| self.is_of(keys, operand) && self.keys_whole(keys))
+        !self.is_floats(operand) && ids().any(|keys| self.is_of(keys, operand) && self.keys_whole(keys))
     }
 
     /// Whether decayed keys have a third tile.

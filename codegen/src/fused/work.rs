@@ -14,7 +14,7 @@
 //! six. The walks are those of `print::fused`, operation by operation, so the count is exact: `tests/fused` compares it with the
 //! simulator's.
 
-use super::plan::{ClockKind, Operand, Owner, Plan, Square};
+use super::plan::{ClockKind, Operand, Own, Owner, Plan, Square};
 use crate::layout;
 use crate::program::{self, Node as TokenNode};
 use chunkwise_algebra::program::{KeysId, NodeId, Op, SystemId, reaches};
@@ -49,7 +49,8 @@ impl Plan {
     /// The work of one chunk of one head, all tokens of it there.
     pub fn work(&self) -> Work {
         let made = self.made().into_iter().map(|group| &self.squares[group[0]]);
-        let (mut blocks, mut fine) = (0, 0);
+        let near = self.own.iter().map(|own| self.near_blocks(own)).sum::<u64>();
+        let (mut blocks, mut fine) = (near, 0);
         for square in made {
             let merged = self.merged_blocks(square);
             blocks += self.gram_blocks(square, square.inverse_of.unwrap_or(square.base)) + merged;
@@ -98,57 +99,73 @@ impl Plan {
             Op::Decay(_, _, x) => self.gram_blocks(square, x),
             Op::Gram(reads, writes) | Op::Plain(reads, writes) => {
                 let slots = |keys: KeysId| self.chunk.keys(keys).slots.len() as u32;
-                let (reads_split, writes_split) = (self.keys_split(reads), self.keys_split(writes));
                 let (r, w) = (slots(reads), slots(writes));
-                let seen = match self.is_by_channel(reads) {
-                    true => self.meeting_blocks(square, r, w),
+                let seen = match self.decays_by_channel(reads) {
+                    true => lengths(self.tokens / 2, 16).map(|half| self.meeting_blocks((r, w), half)).sum(),
                     false => lower_blocks(square.rows, square.columns, r, w),
                 };
-                let last = if self.is_in_three(reads) && self.is_in_three(writes) { 3 } else { 0 };
-                (Self::passes(reads_split, writes_split) + last) * seen * self.key_blocks()
+                self.key_passes(reads, writes) * seen * self.key_blocks()
             }
             _ => 0,
         }
     }
 
-    fn is_by_channel(&self, keys: KeysId) -> bool {
+    fn decays_by_channel(&self, keys: KeysId) -> bool {
         self.decayed.iter().any(|decayed| decayed.keys == keys)
     }
 
-    /// Blocks of a Gram matrix of decays by channel, each once for every length of runs that it has pairs of; as in `solve.cuh`.
-    fn meeting_blocks(&self, square: &Square, reads: u32, writes: u32) -> u64 {
-        let meets = |row: u32, column: u32, length: u32| {
-            let (first, last) = (row / reads, (row + 15) / reads);
-            let (begin, end) = (column / writes, (column + 15) / writes);
-            let some = begin <= last && end / (2 * length) >= first / (2 * length);
-            let whole = 16 % reads == 0 && 16 % writes == 0;
-            some && (!whole || (last & length != 0 && begin & length == 0))
-        };
-        let lengths =
-            std::iter::successors(Some(self.tokens / 2), |h| Some(h / 2)).take_while(|h| *h >= self.span());
-        let of_length = |h| {
-            let blocks = (0..square.rows / 16).flat_map(|r| (0..square.columns / 16).map(move |c| (r, c)));
-            blocks.filter(|(r, c)| meets(r * 16, c * 16, h)).count() as u64
-        };
-        lengths.map(of_length).sum::<u64>() + self.run_blocks(square, reads, writes)
+    /// Whether a Gram matrix is of a state that decays by channel: made length by length.
+    pub fn is_by_channel(&self, own: &Own) -> bool {
+        matches!(self.chunk.node(own.gram).op, Op::Gram(reads, _) if self.decays_by_channel(reads))
     }
 
-    /// Blocks that hold pairs within runs in which no decay vanishes; as in `solve.cuh`.
-    fn run_blocks(&self, square: &Square, reads: u32, writes: u32) -> u64 {
+    /// Products of a Gram matrix's operands, in their parts.
+    fn key_passes(&self, reads: KeysId, writes: KeysId) -> u64 {
+        let last = if self.is_in_three(reads) && self.is_in_three(writes) { 3 } else { 0 };
+        Self::passes(self.keys_split(reads), self.keys_split(writes)) + last
+    }
+
+    /// Pairs within blocks of 16 tokens, where a state decays by channel; as in `keys.cuh`.
+    fn near_blocks(&self, own: &Own) -> u64 {
+        let Op::Gram(reads, writes) = self.chunk.node(own.gram).op else { return 0 };
+        if !self.is_by_channel(own) {
+            return 0;
+        }
+        let slots = |keys: KeysId| self.chunk.keys(keys).slots.len() as u32;
+        let (r, w) = (slots(reads), slots(writes));
+        let of_lengths: u64 = lengths(8, self.span()).map(|half| self.meeting_blocks((r, w), half)).sum();
+        self.key_passes(reads, writes) * (of_lengths + self.run_blocks((r, w))) * self.key_blocks()
+    }
+
+    /// Blocks of a Gram matrix of decays by channel that have pairs of one length of runs.
+    fn meeting_blocks(&self, (reads, writes): (u32, u32), half: u32) -> u64 {
+        let whole = 16 % reads == 0 && 16 % writes == 0;
+        self.blocks_with((reads, writes), |(first, last), (begin, end)| {
+            let some = begin <= last && end / (2 * half) >= first / (2 * half);
+            some && (!whole || (last & half != 0 && begin & half == 0))
+        })
+    }
+
+    /// Blocks that hold pairs within runs in which no decay vanishes.
+    fn run_blocks(&self, slots: (u32, u32)) -> u64 {
         let span = self.span();
-        let meets = |row: u32, column: u32| {
-            let (first, last) = (row / reads, (row + 15) / reads);
-            let (begin, end) = (column / writes, (column + 15) / writes);
-            begin <= last && end / span >= first / span
-        };
-        let blocks = (0..square.rows / 16).flat_map(|r| (0..square.columns / 16).map(move |c| (r, c)));
-        blocks.filter(|(r, c)| span > 1 && meets(r * 16, c * 16)).count() as u64
+        self.blocks_with(slots, |(first, last), (begin, end)| {
+            span > 1 && begin <= last && end / span >= first / span
+        })
+    }
+
+    /// Blocks of 16 x 16 whose first and last tokens, of reads and of writes, meet.
+    fn blocks_with(&self, (reads, writes): (u32, u32), meet: impl Fn((u32, u32), (u32, u32)) -> bool) -> u64 {
+        let ends = |block: u32, slots: u32| (block * 16 / slots, (block * 16 + 15) / slots);
+        let blocks = |slots: u32| 0..self.tokens * slots / 16;
+        let pairs = blocks(reads).flat_map(|row| blocks(writes).map(move |column| (row, column)));
+        pairs.filter(|(row, column)| meet(ends(*row, reads), ends(*column, writes))).count() as u64
     }
 
     /// Whether products take keys in two parts.
     fn keys_split(&self, keys: KeysId) -> bool {
         let rows: Vec<_> = self.chunk.keys(keys).slots.iter().map(|slot| slot.key).collect();
-        match self.is_by_channel(keys) {
+        match self.decays_by_channel(keys) {
             true => self.split,
             false => self.operand_of(&rows).is_some_and(|at| self.operand_split(&self.operands[at])),
         }
@@ -157,7 +174,7 @@ impl Plan {
     /// Whether products take keys in three parts.
     fn is_in_three(&self, keys: KeysId) -> bool {
         let is_of = |operand: &&Operand| self.is_of(keys, operand);
-        match self.is_by_channel(keys) {
+        match self.decays_by_channel(keys) {
             true => self.keys_whole(keys),
             false => self.operands.iter().find(is_of).is_some_and(|operand| self.operand_whole(operand)),
         }
@@ -207,6 +224,11 @@ impl Plan {
         });
         u64::from(self.tokens) * sizes.sum::<u64>()
     }
+}
+
+/// Half lengths of runs, from the longest to the shortest.
+fn lengths(longest: u32, shortest: u32) -> impl Iterator<Item = u32> {
+    std::iter::successors(Some(longest), |half| Some(half / 2)).take_while(move |half| *half >= shortest)
 }
 
 /// How many blocks of 16 x 16 of a matrix that is lower triangular by tokens hold anything: `reads` rows and `writes` columns a

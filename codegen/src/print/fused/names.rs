@@ -53,6 +53,8 @@ pub(super) struct Fused<'a> {
     pub(super) decayed: Vec<TileName>,
     /// By [`Plan::own`].
     pub(super) own: Vec<String>,
+    /// Pairs within blocks, by Gram matrix.
+    pub(super) near: Vec<String>,
     /// By [`Plan::squares`].
     pub(super) squares: Vec<TileName>,
     /// By [`Plan::squares`]: the float square that it is made in, where it is the first of an inverse.
@@ -103,6 +105,8 @@ pub(super) enum ClockNames {
         decay: String,
         /// The decays of the chunk.
         all: String,
+        /// The decays of blocks of 16 tokens.
+        blocks: String,
     },
 }
 
@@ -111,6 +115,7 @@ impl ClockNames {
         match (self, part) {
             (ClockNames::ByChannel { decay, .. }, ClockPart::Decays) => decay,
             (ClockNames::ByChannel { all, .. }, ClockPart::All) => all,
+            (ClockNames::ByChannel { blocks, .. }, ClockPart::Blocks) => blocks,
             (ClockNames::Scalar { before, .. }, ClockPart::Before) => before,
             (ClockNames::Scalar { signs: Some((before, _)), .. }, ClockPart::SignBefore) => before,
             (ClockNames::Scalar { rows, .. }, ClockPart::Log(at)) => &rows[at].log,
@@ -349,6 +354,7 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     });
     let decayed = decayed.collect();
     let own = plan.own.iter().map(|_| n.fresh("own")).collect();
+    let near = plan.own.iter().map(|_| n.fresh("near")).collect();
     let squares = plan.squares.iter().map(|s| match s.inverse_of {
         Some(_) => tile_name(n, "inverse", (plan.split && !plan.is_whole(s), false)),
         None => tile_name(n, "gram", (plan.square_split(s), false)),
@@ -408,6 +414,7 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         mixings,
         decayed,
         own,
+        near,
         squares,
         exact,
         warp,
@@ -476,7 +483,8 @@ pub(super) fn clock_names(clock: &Clock, state: &str, n: &mut Namer) -> ClockNam
             signs: signed.then(|| (fresh("sign_before"), factors.iter().map(|_| fresh("turn")).collect())),
         },
         ClockKind::ByChannel { .. } => {
-            ClockNames::ByChannel { decay: fresh("decays"), all: fresh("decay_all") }
+            let [decay, all, blocks] = ["decays", "decay_all", "block_decays"].map(fresh);
+            ClockNames::ByChannel { decay, all, blocks }
         }
     }
 }

@@ -33,6 +33,7 @@ pub(super) enum Type {
     Tile(u32),
     Square(u32),
     Fine(u32),
+    Floats(u32),
     Wide(u32),
     Pointers,
 }
@@ -43,6 +44,7 @@ impl std::fmt::Display for Type {
             Type::Tile(columns) => write!(f, "Tile<{columns}>"),
             Type::Square(columns) => write!(f, "Square<{columns}>"),
             Type::Fine(columns) => write!(f, "Fine<{columns}>"),
+            Type::Floats(columns) => write!(f, "Floats<{columns}>"),
             Type::Wide(columns) => write!(f, "Wide<{columns}>"),
             Type::Pointers => write!(f, "char *"),
         }
@@ -56,7 +58,8 @@ pub(super) fn region_name<'a>(fused: &'a Fused<'_>, region: Region) -> (Option<T
     match region {
         Region::Input(at, part) => (Some(Type::Tile(plan.inputs[at].columns)), fused.inputs[at].part(part)),
         Region::Operand(at, part) => {
-            (Some(Type::Tile(plan.operands[at].columns)), fused.operands[at].part(part))
+            let ty = if plan.is_floats(&plan.operands[at]) { Type::Floats } else { Type::Tile };
+            (Some(ty(plan.operands[at].columns)), fused.operands[at].part(part))
         }
         Region::Decayed(at, part) => (Some(Type::Tile(decayed(at))), fused.decayed[at].part(part)),
         Region::Square(at, part) => {
@@ -89,6 +92,7 @@ pub(super) fn region_name<'a>(fused: &'a Fused<'_>, region: Region) -> (Option<T
         Region::Number(at) => (None, &fused.numbers[at]),
         Region::Coefficient(at) => (None, &fused.coefficients[at]),
         Region::Own(at) => (None, &fused.own[at]),
+        Region::Near(at) => (None, &fused.near[at]),
         Region::Vector(at) => (None, &fused.vectors[at]),
         Region::Mixes(at) => (None, &fused.mixings[at].runs),
         Region::Table(at, table) => (None, &fused.mixings[at].tables[table]),

@@ -1,7 +1,7 @@
 //! The square matrices of a chunk: Gram matrices and inverses, 16 rows a warp.
 //!
 //! ```text
-//! decays by channel:   for each length h:  decay the keys run by run; add their products      (solve.cuh says why)
+//! decays by channel:   for each length h:  decay the keys run by run; add their products      (`keys`)
 //! every square:        its rows from Gram matrices and coefficients, stored
 //! every inverse:       diagonal blocks, then the blocks below them
 //! ```
@@ -9,10 +9,11 @@
 //! What differs by decays alone is made once: `made`.
 
 mod alike;
+mod keys;
 mod made;
 
-use super::{ClockNames, Fused, TileName, mixes};
-use crate::fused::{ClockKind, Decayed, Square};
+use super::{Fused, TileName, mixes};
+use crate::fused::{ClockKind, Square};
 use crate::writer::Writer;
 use alike::{Alike, Copies};
 use chunkwise_algebra::program::{KeysId, NodeId, Op, Phase};
@@ -126,141 +127,15 @@ fn by_channel(fused: &Fused<'_>, all: &mut [Task<'_>], w: &mut Writer) {
             rows.grams.push((own.gram, name));
         }
     }
-    if !plan.decayed.is_empty() {
-        pairs_by_channel(fused, all, w);
-    }
-    for (clock, names) in plan.clocks.iter().zip(&fused.clocks) {
-        if let (ClockKind::ByChannel { columns, .. }, ClockNames::ByChannel { decay, all }) =
-            (&clock.kind, names)
-        {
-            w.line(format_args!(
-                "decay_chunk<{}, {}, {columns}>({all}, {decay});",
-                plan.tokens,
-                fused.crew_threads(Phase::Before)
-            ));
-        }
-    }
+    keys::print(fused, all, w);
     if all.is_empty() {
         fused.barrier(Phase::Before, w);
-    }
-}
-
-/// Pairs of tokens, length by length, and then the keys of the whole chunk: where they have as many parts, as length 0, so that
-/// one text decays them all.
-fn pairs_by_channel(fused: &Fused<'_>, all: &[Task<'_>], w: &mut Writer) {
-    let (plan, tokens, span) = (fused.plan, fused.plan.tokens, fused.plan.span());
-    let each = || plan.decayed.iter().zip(&fused.decayed);
-    if span > 1 {
-        w.comment("Pairs within a run, whose decays are proven not to vanish, in one product");
-        for (decayed, tile) in each() {
-            decay_since(fused, decayed, tile, (&format!("0, {span}, {span}"), plan.split), w);
-        }
-        fused.barrier(Phase::Before, w);
-        add_grams(fused, all, true, &span.to_string(), w);
-        fused.barrier(Phase::Before, w);
-    }
-    let [half, length, period] = ["half", "length", "period"].map(|wish| fused.fresh(wish));
-    let folds = plan.decayed.iter().all(|decayed| plan.decayed_split(decayed) == plan.split);
-    let (longest, next) = match span {
-        1 => (tokens / 2, format!("{half} /= 2")),
-        span if tokens / 2 < span => (0, format!("{half} = 0")),
-        span => (tokens / 2, format!("{half} = {half} > {span} ? {half} / 2 : 0")),
-    };
-    let condition = if folds { String::new() } else { format!(" {half} > 0") };
-    w.line("#pragma unroll 1");
-    w.block(format_args!("for (int {half} = {longest};{condition}; {next})"), |w| {
-        let or_all = |some: String| if folds { format!("{half} ? {some} : {tokens}") } else { some };
-        let (one, two) = (or_all(half.clone()), or_all(format!("2 * {half}")));
-        w.line(format_args!("const int {length} = {one}, {period} = {two};"));
-        for (decayed, tile) in each() {
-            let begin = if decayed.writes { "0" } else { &half };
-            decay_keys(fused, decayed, tile, (&format!("{begin}, {length}, {period}"), plan.split), w);
-        }
-        if folds {
-            w.line(format_args!("if ({half} == 0) break;"));
-        }
-        fused.barrier(Phase::Before, w);
-        add_grams(fused, all, false, &half, w);
-        fused.barrier(Phase::Before, w);
-    });
-    for (decayed, tile) in each().filter(|_| !folds) {
-        decay_keys(fused, decayed, tile, (&format!("0, {tokens}, {tokens}"), plan.decayed_split(decayed)), w);
-    }
-}
-
-/// Adds the products of decayed keys for the pairs of one length, or of all within runs of it.
-fn add_grams(fused: &Fused<'_>, all: &[Task<'_>], run: bool, length: &str, w: &mut Writer) {
-    for task in all {
-        let rows = match task {
-            Task::One(rows) => rows,
-            Task::Alike(alike) => {
-                alike.add(fused, run, length, w);
-                continue;
-            }
-        };
-        for (node, name) in &rows.grams {
-            let Op::Gram(reads, writes) = fused.plan.chunk.node(*node).op else { continue };
-            w.block(format_args!("if ({} < {})", rows.row, rows.square.rows), |w| {
-                let head = format!("add_gram<{}, {}, {run}>", fused.operand(), slots(fused, reads, writes));
-                let (reads, writes) = (fused.state_keys(reads), written(fused, fused.state_keys(writes)));
-                let call = (head.as_str(), name.as_str(), &*format!(", {}, {length}", rows.row));
-                fused.last_products(call, &reads, &writes, w);
-                fused.product(call, &reads.left(), &writes, w);
-            });
-        }
     }
 }
 
 /// Decayed write keys as a square takes them: where one part is enough, only the state takes the second.
 fn written(fused: &Fused<'_>, keys: TileName) -> TileName {
     TileName { low: keys.low.filter(|_| fused.plan.split), ..keys }
-}
-
-/// Keys decayed in runs, `begin, length, period`, and whether in two parts.
-type Runs<'a> = (&'a str, bool);
-
-/// Decays keys in runs: reads since the begin, writes until the end.
-fn decay_keys(fused: &Fused<'_>, decayed: &Decayed, tile: &TileName, runs: Runs<'_>, w: &mut Writer) {
-    if decayed.writes {
-        walk(fused, ("decay_until", ""), decayed, tile, runs, w);
-    } else {
-        decay_since(fused, decayed, tile, runs, w);
-    }
-}
-
-/// Multiplies reads by the decays since the begin of runs, and divides writes by them.
-fn decay_since(fused: &Fused<'_>, decayed: &Decayed, tile: &TileName, runs: Runs<'_>, w: &mut Writer) {
-    let lift = if decayed.writes { ", true" } else { ", false" };
-    walk(fused, ("decay_since", lift), decayed, tile, runs, w);
-}
-
-/// The call of one of both, with the last template argument where it has one.
-fn walk(
-    fused: &Fused<'_>,
-    (function, last): (&str, &str),
-    decayed: &Decayed,
-    tile: &TileName,
-    (runs, split): Runs<'_>,
-    w: &mut Writer,
-) {
-    let keys = fused.plan.chunk.keys(decayed.keys);
-    let Some((_, ClockNames::ByChannel { decay, .. })) = fused.clock(keys.state) else { return };
-    let columns = fused.plan.operands[decayed.operand].columns;
-    let third = match (&tile.last, &fused.operands[decayed.operand].last) {
-        (Some(to), Some(from)) => format!(", Third<{columns}>{{{to}, {from}}}"),
-        _ => String::new(),
-    };
-    w.line(format_args!(
-        "{function}<{}, {}, {}, {}, {}u, {}{last}>({}, {}, {decay}, {runs}{third});",
-        fused.operand(),
-        split,
-        fused.plan.tokens,
-        keys.slots.len(),
-        decayed.after,
-        fused.crew_threads(Phase::Before),
-        tile.both(columns),
-        fused.operands[decayed.operand].both(columns),
-    ));
 }
 
 /// The node whose rows are computed: what an inverse is made of, or the square itself.
@@ -335,11 +210,12 @@ fn slots(fused: &Fused<'_>, reads: KeysId, writes: KeysId) -> String {
     format!("{}, {}", chunk.keys(reads).slots.len(), chunk.keys(writes).slots.len())
 }
 
-/// What reads find of writes of their own token.
+/// What reads find of writes of their own token, and of others of its block.
 fn own(fused: &Fused<'_>, node: NodeId, gram: &str, row: &str, w: &mut Writer) {
     let at = fused.plan.own.iter().position(|own| own.gram == node);
     if let (Some(at), Op::Gram(reads, writes)) = (at, &fused.plan.chunk.node(node).op) {
         let slots = slots(fused, *reads, *writes);
+        keys::take_near(fused, &slots, gram, &fused.near[at], row, w);
         w.line(format_args!("add_own<{slots}>({gram}, {}, {row});", fused.own[at]));
     }
 }

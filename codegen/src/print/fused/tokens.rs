@@ -8,13 +8,12 @@
 
 use super::decays::{cumulative, decay, decay_row, has_sums, sums_in_token};
 use super::inputs::{copies, input, row};
-use super::{ClockNames, Fused, TileName, epilogue, mixes};
+use super::{ClockNames, Fused, epilogue, mixes};
 use crate::fused::Root;
 use crate::print::{Context, express, token};
 use crate::program::{NodeId, Op, Step};
 use crate::writer::Writer;
 use chunkwise_algebra::program::Phase;
-use chunkwise_dsl::graph::Dim;
 
 /// Coefficients, decays and computed operands.
 pub(super) fn compute(fused: &Fused<'_>, w: &mut Writer) {
@@ -134,24 +133,32 @@ fn ready(fused: &Fused<'_>, context: &Context<'_>, root: Root, value: NodeId, w:
         Root::Mix(..) | Root::MixVector(..) => mixes::ready(fused, context, root, &text, w),
         Root::Own(o, at) => own(fused, o, at, &text, w),
         Root::Operand(o, slot) => {
-            let operand = &plan.operands[o];
-            let row = row(&names.token, operand.rows.len(), slot);
-            store_row(fused, operand.dim, &fused.operands[o], &row, &text, w);
+            let row = row(&names.token, plan.operands[o].rows.len(), slot);
+            store_row(fused, o, &row, &text, w);
         }
     }
 }
 
-fn store_row(fused: &Fused<'_>, dim: Dim, tile: &TileName, row: &str, text: &str, w: &mut Writer) {
-    let context = &fused.context;
-    let (axis, i) = (context.axis(dim), context.index(dim));
+/// A row of an operand.
+fn store_row(fused: &Fused<'_>, o: usize, row: &str, text: &str, w: &mut Writer) {
+    let (context, operand, tile) = (&fused.context, &fused.plan.operands[o], &fused.operands[o]);
+    let (axis, i) = (context.axis(operand.dim), context.index(operand.dim));
+    let (floats, dim) = (fused.plan.is_floats(operand), operand.dim);
     w.block("", |w| {
         w.line(format_args!("float {}[{}];", fused.line, axis.registers));
+        let text = if floats { format!("{} ? {text} : 0.0f", fused.there) } else { text.to_owned() };
         w.unrolled(i, axis.registers, format_args!("{}[{i}] = {text};", fused.line));
         if axis.padded {
             let left = &context.names.dims[dim.index()].left;
             w.line(format_args!("clear_padding<{}, {}, 0>({}, {left});", axis.run, axis.stride, fused.line));
         }
         let (e, line) = (fused.element(), &fused.line);
+        if floats {
+            let (run, stride, columns) = (axis.run, axis.stride, operand.columns);
+            let to = format!("{}.at({row}, 0)", tile.high);
+            let first = format!("{} * {run}", context.names.member);
+            return w.line(format_args!("store_floats<{run}, {stride}, {columns}>({to}, {line}, {first});"));
+        }
         let head = format!("store_row<{}, {}, {e}>", axis.run, axis.stride);
         let place = format!("{line}, {row}, {} * {}, {}", context.names.member, axis.run, fused.there);
         w.line(format_args!("{head}({}, {place});", tile.high));
@@ -164,11 +171,11 @@ fn store_row(fused: &Fused<'_>, dim: Dim, tile: &TileName, row: &str, text: &str
 
 /// Slots without a key or a value.
 fn zero_rows(fused: &Fused<'_>, w: &mut Writer) {
-    for (operand, tile) in fused.plan.operands.iter().zip(&fused.operands).filter(|(o, _)| o.alias.is_none())
-    {
+    let computed = fused.plan.operands.iter().enumerate().filter(|(_, o)| o.alias.is_none());
+    for (o, operand) in computed {
         for slot in (0..operand.rows.len()).filter(|&slot| operand.rows[slot].is_none()) {
             let row = row(&fused.context.names.token, operand.rows.len(), slot);
-            store_row(fused, operand.dim, tile, &row, "0.0f", w);
+            store_row(fused, o, &row, "0.0f", w);
         }
     }
 }

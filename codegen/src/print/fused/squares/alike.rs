@@ -13,7 +13,7 @@
 //! token, and either all or none decay by channel.
 
 use super::made::{Made, store};
-use super::{mask, slots, whole, written};
+use super::{keys as by_channel, mask, slots, whole, written};
 use crate::fused::Square;
 use crate::print::fused::{Fused, TileName, mixes};
 use crate::writer::Writer;
@@ -61,6 +61,8 @@ struct Chosen {
     decays: Option<[String; 2]>,
     signs: Option<[String; 2]>,
     own: Option<String>,
+    /// Pairs within blocks.
+    near: Option<String>,
 }
 
 /// All squares, those of one form together: as many as have rows for the warps at one time where they decay by channel, since
@@ -193,10 +195,11 @@ impl<'a> Alike<'a> {
         let log = |form: Form<'_>, keys| rows(form, keys).map(|rows| rows.log.clone());
         let sign = |form: Form<'_>, keys| rows(form, keys).and_then(|rows| rows.sign.clone());
         let own = number("own", &|form| form.own.map(|at| fused.own[at].clone()));
+        let near = number("near", &|form| form.own.map(|at| fused.near[at].clone()));
         let decays = [number("until", &|f| log(f, f.reads)), number("since", &|f| log(f, f.writes))];
         let signs = [number("sign", &|f| sign(f, f.reads)), number("sign", &|f| sign(f, f.writes))];
         let both = |[x, y]: [Option<String>; 2]| Some([x?, y?]);
-        Chosen { reads, writes, decays: both(decays), signs: both(signs), own }
+        Chosen { reads, writes, decays: both(decays), signs: both(signs), own, near }
     }
 
     /// One of the members' names.
@@ -225,14 +228,13 @@ impl<'a> Alike<'a> {
         }
     }
 
-    /// Adds the products of decayed keys for the pairs of one length, or of all within runs of it.
-    pub(super) fn add(&self, fused: &Fused<'_>, run: bool, length: &str, w: &mut Writer) {
+    /// Adds the products of decayed keys for the pairs of blocks of one length.
+    pub(super) fn add_far(&self, fused: &Fused<'_>, half: &str, w: &mut Writer) {
         let Some(Chosen { reads, writes, .. }) = &self.by_channel else { return };
         let form = self.members[0].form;
         w.block(format_args!("if ({} < {})", self.part, self.parts()), |w| {
-            let head =
-                format!("add_gram<{}, {}, {run}>", fused.operand(), slots(fused, form.reads, form.writes));
-            let tail = format!(", {}, {length}", self.row);
+            let head = format!("add_far<{}, {}>", fused.operand(), slots(fused, form.reads, form.writes));
+            let tail = format!(", {}, {half}", self.row);
             let writes = written(fused, writes.clone());
             self.last_products(fused, (&head, &self.sum, &tail), w);
             fused.product((&head, &self.sum, &tail), &reads.left(), &writes, w);
@@ -257,7 +259,8 @@ impl<'a> Alike<'a> {
         let slots = slots(fused, form.reads, form.writes);
         if let Some(chosen) = &self.by_channel {
             return w.block(format_args!("if ({part} < {parts})"), |w| {
-                if let Some(own) = &chosen.own {
+                if let (Some(own), Some(near)) = (&chosen.own, &chosen.near) {
+                    by_channel::take_near(fused, &slots, sum, near, row, w);
                     w.line(format_args!("add_own<{slots}>({sum}, {own}, {row});"));
                 }
                 self.finish(fused, w);
