@@ -91,6 +91,7 @@ pub fn choose_parts(
             if plan.fits(arch).is_err() {
                 plan.stages = 1;
             }
+            // What warps have of one block's pairs lies side by side.
             if plan.fits(arch).is_err() {
                 plan.near_parts = 1;
             }
