@@ -213,7 +213,10 @@ impl<'a> Alike<'a> {
             true => name.clone(),
             false => format!("{} == {at} ? {name} : ", self.which),
         });
-        w.line(format_args!("const auto {name} = {};", choices.collect::<String>()));
+        // A chunk of one block has no pairs of blocks, whose products would take the tiles.
+        let of_one = fused.plan.tokens == 16 && self.members[0].form.own.is_some();
+        let unused = if of_one { "[[maybe_unused]] " } else { "" };
+        w.line(format_args!("{unused}const auto {name} = {};", choices.collect::<String>()));
         name
     }
 
