@@ -64,7 +64,8 @@ fn judge(plan: Plan, some: usize, counts: impl Fn(&Kernel) -> bool + Sync) {
     let some = (some * draws).min(all.len());
     // Rules whose pieces do not compose have no segmented plan.
     let has_plan = |(case, arch): &&(Case, Arch)| plan == Plan::Fused || case.schedule(*arch).is_ok();
-    let in_turn = turns(all.len()).skip(seed % all.len() * some % all.len()).take(all.len()).map(|at| &all[at]);
+    let in_turn =
+        turns(all.len()).skip(seed % all.len() * some % all.len()).take(all.len()).map(|at| &all[at]);
     let jobs: Vec<&(Case, Arch)> = in_turn.filter(has_plan).take(some).collect();
     none(jobs.par_iter().flat_map(|(case, arch)| complaints_of_those(case, *arch, &counts)).collect());
 }
