@@ -80,6 +80,7 @@ pub fn choose_parts(
     loop {
         let plans = shares.iter().map(|share| with_tokens(&chunk, spec, share, (tokens, lean)));
         let mut plans = plans.collect::<Result<Vec<Plan>, Limitation>>()?;
+        plans.iter_mut().for_each(|plan| plan.pairs_floats = arch.pairs_floats());
         let most = plans.iter().map(Plan::most_tokens).min().unwrap_or(tokens);
         if tokens > most {
             tokens = most;

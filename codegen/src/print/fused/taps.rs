@@ -13,7 +13,7 @@
 
 use super::recurrence::Warp;
 use super::{Fused, Packed, TileName, handed, mixes, registers};
-use crate::fused::{Hand, Held};
+use crate::fused::Held;
 use crate::writer::Writer;
 use chunkwise_algebra::program::{KeysId, NodeId, Op, phases};
 use chunkwise_dsl::graph::StateId;
@@ -86,10 +86,13 @@ fn of_state(
             let packed = fragment(fused, registers(fused, state), n, w);
             for Found { keys, part, .. } in &found {
                 multiply(fused, (part, &fused.state_keys(*keys)), (n, &packed), w);
+                // Compilers would make fragments ahead of the products that take them, more than there are registers.
+                w.line("__syncwarp();");
             }
-            give(warp, hand.as_ref(), (n, &packed), w);
-            // Compilers would make fragments ahead of the products that take them, more than there are registers.
-            w.line("__syncwarp();");
+            if let Some(hand) = &hand {
+                handed::give_fragment(fused, hand, (warp.owner, &warp.column), (n, &packed), w);
+                w.line("__syncwarp();");
+            }
         });
         for Found { part, since, sum, .. } in &found {
             since.iter().for_each(|since| w.line(format_args!("scale_columns({part}, {since});")));
@@ -177,11 +180,4 @@ fn multiply(
     }
     let low = fragment.low.as_ref().map_or(String::new(), |low| format!(", {low}"));
     w.line(format_args!("multiply_fragment<{e}>({into}, {}, {n}, {high}{low});", tile.high));
-}
-
-/// Hands a fragment on, where another kernel reads the state too.
-fn give(warp: &Warp<'_, '_>, hand: Option<&Hand>, fragment: (&str, &Packed), w: &mut Writer) {
-    if let Some(hand) = hand {
-        handed::give_fragment(warp.fused, hand, (warp.owner, &warp.column), fragment, w);
-    }
 }
