@@ -118,7 +118,8 @@ device_helpers(const f32 *a, const bf16 *b, const f16 *c, f32 *x, bf16 *y, f16 *
 "#;
 
 /// Feedback of each value channel by itself, with decays of its own, and of rows whose channels meet and decay, decays by
-/// channel in a declared range, and states that differ by decays of either sign: no rule of the file has those.
+/// channel in a declared range or of computed keys, and states that differ by decays of either sign: no rule of the file
+/// has those.
 const MORE: &str = "
 #[rule] fn by_channel(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, w: Vector<V>) -> Vector<V> {
     s += outer(k, w * (v - s.read(k)));
@@ -129,6 +130,11 @@ const MORE: &str = "
 ) -> Vector<V> {
     s *= exp(g);
     s += outer(k, v);
+    s.read(q)
+}
+#[rule] fn computed_keys(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Vector<K>) -> Vector<V> {
+    s *= exp(g);
+    s += outer(silu(k), v);
     s.read(q)
 }
 #[rule] fn decaying_channels(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, d: Vector<V>) -> Vector<V> {

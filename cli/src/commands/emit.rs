@@ -36,7 +36,8 @@ pub fn emit(arguments: &Emit, output: &mut Output) -> Outcome {
             output.text(&kernel.source)?;
             continue;
         }
-        let code = if arguments.ptx { Code::Ptx } else { Code::Machine };
+        // PTX alone would do for `--ptx`, but machine code serves a GPU too, and `--log` after it.
+        let code = Code::Machine;
         let source = Source { name: kernel.name, text: kernel.source, options: Vec::new(), code };
         let binary = Jit::user().compile(&source, arguments.arch)?;
         output.text(if arguments.ptx { &binary.ptx } else { &binary.log })?;
