@@ -90,6 +90,19 @@ struct Tile {
     __device__ __forceinline__ char *at(int row, int column) const { return base + (row * PITCH + column * 2); }
 };
 
+// The part of the left tile that a product takes: of the six of three parts, the smallest first, or of the last three, which two
+// parts have.
+template <int COLUMNS>
+__device__ __forceinline__ Tile<COLUMNS> left_part(int product, Tile<COLUMNS> high, Tile<COLUMNS> low, Tile<COLUMNS> last) {
+    return product == 0 ? last : product == 2 || product == 3 ? low : high;
+}
+
+// The part of the right tile; see left_part.
+template <int COLUMNS>
+__device__ __forceinline__ Tile<COLUMNS> right_part(int product, Tile<COLUMNS> high, Tile<COLUMNS> low, Tile<COLUMNS> last) {
+    return product == 1 ? last : product == 2 || product == 4 ? low : high;
+}
+
 // Rows of float in shared memory; float2 accesses of one fragment have no bank conflict.
 template <int COLUMNS>
 struct Square {

@@ -15,6 +15,9 @@ use chunkwise_algebra::program::{KeysId, Phase, StackId};
 use chunkwise_dsl::graph::{ParamId, StateId, Value};
 use std::cell::RefCell;
 
+/// The first product of two parts each; see `left_part` in the kernel's helpers.
+pub(super) const TWO_PARTS: &str = "3";
+
 /// A tile of rounded numbers, one of what rounding lost, where there is one, and one of what rounding that lost.
 #[derive(Clone)]
 pub(super) struct TileName {
@@ -189,20 +192,32 @@ impl Fused<'_> {
         w.line(format_args!("{head}({into}, {}, {}{tail});", a.high, b.high));
     }
 
-    /// The products of two tiles in three parts that are not those of their first two: of the last parts, and of what rounding lost.
-    pub(super) fn last_products(
+    /// The products of two tiles in all their parts, one after the other: of one text, since compilers take their time over each.
+    pub(super) fn products(&self, call: (&str, &str, &str), a: &TileName, b: &TileName, w: &mut Writer) {
+        let first = if a.last.is_some() && b.last.is_some() { "0" } else { TWO_PARTS };
+        self.products_from(first, call, a, b, w);
+    }
+
+    /// The same where it is known as late as in the kernel whether they are in three parts, from product 0 on, or in two.
+    pub(super) fn products_from(
         &self,
+        first: &str,
         (head, into, tail): (&str, &str, &str),
         a: &TileName,
         b: &TileName,
         w: &mut Writer,
     ) {
-        if let ([Some(low), Some(last)], [Some(b_low), Some(b_last)]) = ([&a.low, &a.last], [&b.low, &b.last])
-        {
-            for (a, b) in [(last, &b.high), (&a.high, b_last), (low, b_low)] {
-                w.line(format_args!("{head}({into}, {a}, {b}{tail});"));
-            }
-        }
+        let (Some(a_low), Some(b_low)) = (&a.low, &b.low) else {
+            return self.product((head, into, tail), &a.left(), b, w);
+        };
+        let [a_last, b_last] = [(a, a_low), (b, b_low)].map(|(tile, low)| tile.last.as_ref().unwrap_or(low));
+        let part = self.fresh("part");
+        w.line("#pragma unroll 1");
+        w.block(format_args!("for (int {part} = {first}; {part} < 6; ++{part})"), |w| {
+            let left = format!("left_part({part}, {}, {a_low}, {a_last})", a.high);
+            let right = format!("right_part({part}, {}, {b_low}, {b_last})", b.high);
+            w.line(format_args!("{head}({into}, {left}, {right}{tail});"));
+        });
     }
 
     /// Packs accumulators of `rows` columns of 8, in two parts where `split`.

@@ -231,8 +231,7 @@ fn gram(
     let head = format!("gram<{}, {}>", fused.operand(), slots(fused, reads, writes));
     let tail = format!(", {row}");
     let (left, right) = (fused.keys(reads), fused.keys(writes));
-    fused.last_products((&head, into, &tail), &left, &right, w);
-    fused.product((&head, into, &tail), &left.left(), &right, w);
+    fused.products((&head, into, &tail), &left, &right, w);
     if mixes::between(fused, (reads, writes), into, row, w) {
         return;
     }

@@ -15,6 +15,7 @@
 use super::made::{Made, store};
 use super::{keys as by_channel, mask, slots, whole, written};
 use crate::fused::Square;
+use crate::print::fused::names::TWO_PARTS;
 use crate::print::fused::{Fused, TileName, mixes};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{KeysId, Op};
@@ -57,6 +58,8 @@ struct Form<'a> {
 struct Chosen {
     reads: TileName,
     writes: TileName,
+    /// The first product of their parts.
+    first: String,
     /// The cumulative decays of reads and of writes, and their signs.
     decays: Option<[String; 2]>,
     signs: Option<[String; 2]>,
@@ -86,6 +89,12 @@ pub(super) fn groups<'a>(fused: &Fused<'_>, made: Vec<Copies<'a>>, warps: u32) -
         }
     }
     all
+}
+
+/// The first product of the keys' parts: 0 where both are in three.
+fn first_product(fused: &Fused<'_>, form: Form<'_>) -> &'static str {
+    let in_three = |of| keys(fused, form, of).last.is_some();
+    if in_three(form.reads) && in_three(form.writes) { "0" } else { TWO_PARTS }
 }
 
 /// Squares that differ by decays, with their tiles.
@@ -175,15 +184,17 @@ impl<'a> Alike<'a> {
     /// Names of what is chosen, declared where members differ.
     fn choose_all(&self, fused: &Fused<'_>, w: &mut Writer) -> Chosen {
         let mut tile = |wish: &str, of: fn(Form<'_>) -> KeysId| {
-            let tiles = |part: fn(TileName) -> Option<String>| -> Option<Vec<String>> {
-                self.members.iter().map(|m| part(keys(fused, m.form, of(m.form)))).collect()
-            };
-            let high = tiles(|tile| Some(tile.high)).unwrap_or_default();
-            let low = tiles(|tile| tile.low);
+            let names: Vec<TileName> = self.members.iter().map(|m| keys(fused, m.form, of(m.form))).collect();
+            let low: Option<Vec<String>> = names.iter().map(|tile| tile.low.clone()).collect();
+            // Who has no third part takes no product of it.
+            let or_low = |tile: &TileName| tile.last.clone().or_else(|| tile.low.clone());
+            let last: Option<Vec<String>> = names.iter().map(or_low).collect();
+            let last = last.filter(|_| self.has_thirds(fused));
+            let high = names.into_iter().map(|tile| tile.high).collect();
             TileName {
-                last: None,
                 high: self.choose(fused, wish, high, w),
                 low: low.map(|names| self.choose(fused, &format!("{wish}_rest"), names, w)),
+                last: last.map(|names| self.choose(fused, &format!("{wish}_last"), names, w)),
             }
         };
         let (reads, writes) = (tile("reads", |form| form.reads), tile("writes", |form| form.writes));
@@ -191,6 +202,7 @@ impl<'a> Alike<'a> {
             let names: Option<Vec<String>> = self.members.iter().map(|m| of(m.form)).collect();
             names.map(|names| self.choose(fused, wish, names, w))
         };
+        let first = number("first", &|form| Some(first_product(fused, form).to_owned()));
         let rows = |form: Form<'_>, keys| fused.decays(keys).filter(|_| form.decays);
         let log = |form: Form<'_>, keys| rows(form, keys).map(|rows| rows.log.clone());
         let sign = |form: Form<'_>, keys| rows(form, keys).and_then(|rows| rows.sign.clone());
@@ -199,7 +211,8 @@ impl<'a> Alike<'a> {
         let decays = [number("until", &|f| log(f, f.reads)), number("since", &|f| log(f, f.writes))];
         let signs = [number("sign", &|f| sign(f, f.reads)), number("sign", &|f| sign(f, f.writes))];
         let both = |[x, y]: [Option<String>; 2]| Some([x?, y?]);
-        Chosen { reads, writes, decays: both(decays), signs: both(signs), own, near }
+        let first = first.unwrap_or_default();
+        Chosen { reads, writes, first, decays: both(decays), signs: both(signs), own, near }
     }
 
     /// One of the members' names.
@@ -233,26 +246,19 @@ impl<'a> Alike<'a> {
 
     /// Adds the products of decayed keys for the pairs of blocks of one length.
     pub(super) fn add_far(&self, fused: &Fused<'_>, half: &str, w: &mut Writer) {
-        let Some(Chosen { reads, writes, .. }) = &self.by_channel else { return };
+        let Some(Chosen { reads, writes, first, .. }) = &self.by_channel else { return };
         let form = self.members[0].form;
         w.block(format_args!("if ({} < {})", self.part, self.parts()), |w| {
             let head = format!("add_far<{}, {}>", fused.operand(), slots(fused, form.reads, form.writes));
             let tail = format!(", {}, {half}", self.row);
             let writes = written(fused, writes.clone());
-            self.last_products(fused, (&head, &self.sum, &tail), w);
-            fused.product((&head, &self.sum, &tail), &reads.left(), &writes, w);
+            fused.products_from(first, (&head, &self.sum, &tail), reads, &writes, w);
         });
     }
 
-    /// The products of those whose keys are in three parts.
-    fn last_products(&self, fused: &Fused<'_>, call: (&str, &str, &str), w: &mut Writer) {
-        for (at, Member { form, .. }) in self.members.iter().enumerate() {
-            let (reads, writes) = (keys(fused, *form, form.reads), keys(fused, *form, form.writes));
-            if reads.last.is_some() && writes.last.is_some() {
-                let mine = format!("if ({} == {at})", self.which);
-                w.block(mine, |w| fused.last_products(call, &reads, &writes, w));
-            }
-        }
+    /// Whether a square's keys are in three parts.
+    fn has_thirds(&self, fused: &Fused<'_>) -> bool {
+        self.members.iter().any(|member| first_product(fused, member.form) != TWO_PARTS)
     }
 
     /// The rows of each square.
@@ -271,11 +277,10 @@ impl<'a> Alike<'a> {
         }
         let rows = |part: &str, w: &mut Writer| {
             self.place(part, w);
-            let Chosen { reads, writes, decays, signs, .. } = self.choose_all(fused, w);
+            let Chosen { reads, writes, first, decays, signs, .. } = self.choose_all(fused, w);
             w.line(format_args!("float {sum}[{}][4] = {{}};", self.members[0].made.square().columns / 8));
             let (head, tail) = (format!("gram<{}, {slots}>", fused.operand()), format!(", {row}"));
-            self.last_products(fused, (&head, sum, &tail), w);
-            fused.product((&head, sum, &tail), &reads.left(), &writes, w);
+            fused.products_from(&first, (&head, sum, &tail), &reads, &writes, w);
             if let Some([read, write]) = decays {
                 w.line(format_args!("decay_between({sum}, {read}, {write}, {row});"));
             }

@@ -122,8 +122,7 @@ fn add_far(fused: &Fused<'_>, task: &Task<'_>, half: &str, w: &mut Writer) {
 /// Products of decayed keys, in all their parts.
 fn products(fused: &Fused<'_>, call: (&str, &str, &str), (reads, writes): (KeysId, KeysId), w: &mut Writer) {
     let (reads, writes) = (fused.state_keys(reads), written(fused, fused.state_keys(writes)));
-    fused.last_products(call, &reads, &writes, w);
-    fused.product(call, &reads.left(), &writes, w);
+    fused.products(call, &reads, &writes, w);
 }
 
 /// Pairs within a block: every length, and first those within runs whose decays are proven not to vanish, in one product.
