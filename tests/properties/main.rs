@@ -2,7 +2,7 @@
 //!
 //! Rules are made from the grammar as text, contractive by construction, with feedback of all three classes, decays of
 //! every kind, loops, coupled states, vector states, `let`s and functions; sizes, lengths and head counts are random too.
-//! `CHUNKWISE_CASES` sets the number of cases a property (default 40), `CHUNKWISE_SEED` the first seed; a failure prints
+//! `CHUNKWISE_CASES` sets the number of cases a property (default 120), `CHUNKWISE_SEED` the first seed; a failure prints
 //! its seed and the smallest rule found that still fails.
 //!
 //! | property | |
@@ -54,7 +54,7 @@ fn variable(name: &str, default: u64) -> u64 {
 
 /// Holds a property on many random cases.
 fn hold(property: impl Fn(&mut Source) -> Verdict) {
-    let (first, cases) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 40));
+    let (first, cases) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 120));
     (first..first + cases).for_each(|seed| hold_on(seed, &property, 400));
 }
 
@@ -99,7 +99,7 @@ tests!(reference, differences, causality, containment, packing, grouping, stages
 #[test]
 fn simulated() {
     hold(simulated::simulated);
-    let (run, cases) = (simulated::RUN.load(Ordering::Relaxed), variable("CHUNKWISE_CASES", 40) as usize);
+    let (run, cases) = (simulated::RUN.load(Ordering::Relaxed), variable("CHUNKWISE_CASES", 120) as usize);
     println!("{run} of {cases} rules have a kernel");
     assert!(2 * run >= cases, "only {run} of {cases} rules have a kernel");
 }
@@ -107,7 +107,7 @@ fn simulated() {
 /// Not every random rule has a state that is too large, so that more have to be made.
 #[test]
 fn large() {
-    let wanted = variable("CHUNKWISE_CASES", 40) as usize / 8;
+    let wanted = variable("CHUNKWISE_CASES", 120) as usize / 8;
     let made = hold_until(simulated::large, &simulated::LARGE, wanted, 400 * wanted as u64);
     println!("{wanted} of {made} rules have a state in memory");
 }
@@ -115,7 +115,7 @@ fn large() {
 /// Few random rules are of the class that the fused plan takes, so that many have to be made.
 #[test]
 fn fused_kernels() {
-    let wanted = variable("CHUNKWISE_CASES", 40) as usize / 4;
+    let wanted = variable("CHUNKWISE_CASES", 120) as usize / 4;
     let made = hold_until(fused::fused, &fused::RUN, wanted, 200 * wanted as u64);
     let pieces = fused::IN_PIECES.load(Ordering::Relaxed);
     println!("{wanted} of {made} rules have a fused kernel, {pieces} ran in pieces");
