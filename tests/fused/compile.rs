@@ -16,12 +16,13 @@ type Near = (&'static str, Plan, (DType, Precision), usize, usize, Arch);
 
 /// States that meet, in one part and in two; a solve where floats lie in pairs; operands in two parts beside a second state; a
 /// carry that hands on.
-const NEAR: [Near; 6] = [
+const NEAR: [Near; 7] = [
     ("momentum_delta", Plan::Fused, (DType::BF16, Precision::Fast), 128, 64, Arch::Sm90),
     ("momentum_delta", Plan::Split, (DType::BF16, Precision::High), 128, 128, Arch::Sm90),
     ("gated_deltanet", Plan::Fused, (DType::BF16, Precision::Fast), 128, 128, Arch::Sm100),
     ("mlstm_capped", Plan::Fused, (DType::F32, Precision::Fast), 64, 128, Arch::Sm90),
     ("rodimus", Plan::Split, (DType::BF16, Precision::Fast), 128, 128, Arch::Sm80),
+    ("rodimus", Plan::Segmented, (DType::BF16, Precision::Fast), 128, 128, Arch::Sm90),
     ("deltaproduct2", Plan::Fused, (DType::F32, Precision::Fast), 64, 128, Arch::Sm90),
 ];
 

@@ -42,12 +42,14 @@ impl Plan {
     }
 
     /// Whether a thread has no register to spare: with operands in two parts, states that meet, one whose value channels decay,
-    /// which is taken through a chunk block by block, or a solve where numbers have to lie in pairs. What follows from a thread's
-    /// number is then computed where it is used, and outputs wait for the solve.
+    /// which is taken through a chunk block by block, keys that decay by channel and meet no others, whose rows compilers make side
+    /// by side, or a solve where numbers have to lie in pairs. What follows from a thread's number is then computed where it is
+    /// used, and outputs wait for the solve.
     pub fn is_tight(&self) -> bool {
         let solves = self.squares.iter().any(|square| square.inverse_of.is_some());
         let states = !self.mixings.is_empty() || !self.channel_clocks.is_empty();
-        self.split || states || self.pairs_floats && solves
+        let only_writes = self.squares.is_empty() && !self.decayed.is_empty();
+        self.split || states || only_writes || self.pairs_floats && solves
     }
 }
 
