@@ -189,10 +189,10 @@ __device__ __forceinline__ Both<A, B> both(A first, B second) {
     return Both<A, B>{first, second};
 }
 
-// Replaces the 16 x 16 block of the diagonal at `block` by the inverse of I - block, in parts, and puts it into `to`: a column
-// a lane, by forward substitution. For one warp.
-template <typename E, typename TO, int ROWS>
-__device__ __forceinline__ void invert_block(TO to, Square<ROWS> m, int block) {
+// Replaces the 16 x 16 block of the diagonal at `block` by the inverse of I - block: a column a lane, by forward substitution. For
+// one warp.
+template <int ROWS>
+__device__ __forceinline__ void substitute_block(Square<ROWS> m, int block) {
     const int lane = this_thread() % 32, column = lane % 16;
     __syncwarp();
     float *const at = m.at(block, block), x[16];
@@ -208,6 +208,12 @@ __device__ __forceinline__ void invert_block(TO to, Square<ROWS> m, int block) {
         for (int r = 0; r < 16; ++r) at[column + r * m.PITCH] = x[r];
     }
     __syncwarp();
+}
+
+// The same in parts, which go into `to` too.
+template <typename E, typename TO, int ROWS>
+__device__ __forceinline__ void invert_block(TO to, Square<ROWS> m, int block) {
+    substitute_block(m, block);
     unsigned high[4], low[4];
     load_operand(high, low, of_lane(m), block, block);
 #pragma unroll

@@ -133,24 +133,10 @@ struct Whole {
     }
 };
 
-// Replaces the 16 x 16 block of the diagonal at `block` by the inverse of I - block; see invert_block.
+// Replaces the 16 x 16 block of the diagonal at `block` by the inverse of I - block, and puts it into squares.
 template <int ROWS, typename... TO>
 __device__ __forceinline__ void invert_whole(Square<ROWS> m, int block, const TO &...to) {
-    const int lane = this_thread() % 32, column = lane % 16;
-    __syncwarp();
-    float *const at = m.at(block, block), x[16];
-#pragma unroll
-    for (int r = 0; r < 16; ++r) {
-        x[r] = r == column ? 1.0f : 0.0f;
-#pragma unroll
-        for (int k = 0; k < r; ++k) x[r] = fmaf(at[r * m.PITCH + k], x[k], x[r]);
-    }
-    __syncwarp();
-    if (lane < 16) {
-#pragma unroll
-        for (int r = 0; r < 16; ++r) at[column + r * m.PITCH] = x[r];
-    }
-    __syncwarp();
+    substitute_block(m, block);
     float inverse[2][4];
     load_square_block(inverse, of_lane(m), block, block);
     (to.put(block, block, inverse), ...);
