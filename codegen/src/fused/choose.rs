@@ -112,7 +112,6 @@ pub fn choose_parts(
             if let Some(with) = with_roles(&chunk, spec, (plan, share), arch)? {
                 *plan = with;
             }
-            plan.pairs_floats = arch.pairs_floats();
         }
         return Ok(plans);
     }
@@ -135,6 +134,7 @@ fn with_roles(
     }
     let Some(share) = share.with_roles(chunk) else { return Ok(None) };
     let mut with = with_tokens(chunk, spec, &share, (plan.tokens, plan.lean))?;
+    with.pairs_floats = plan.pairs_floats;
     let fits = [3, 2].into_iter().any(|stages| {
         with.stages = stages;
         with.fits(arch).is_ok()
