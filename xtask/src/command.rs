@@ -41,18 +41,25 @@ pub(crate) fn cargo_status(arguments: &[&str], environment: &[(&str, &str)]) -> 
     command(arguments, environment).status()
 }
 
-/// Runs an example of any package on one path, and returns what it printed, whatever its exit code.
+/// Builds an example of any package, and says where it is.
 ///
 /// It is built as one of the workspace's, and not by `cargo run`: a package by itself asks less of the libraries below it, and
 /// they would all be built once more.
 ///
 /// # Errors
-/// Where it cannot be built or does not start.
-pub(crate) fn example(name: &str, path: &Path) -> Result<Output, String> {
+/// Where it cannot be built.
+pub(crate) fn example(name: &str) -> Result<PathBuf, String> {
     cargo(&["build", "--quiet", "--workspace", "--example", name], &[])?;
-    let program = target().join("debug/examples").join(name);
+    Ok(target().join("debug/examples").join(name))
+}
+
+/// Runs a program on one path, and returns what it printed, whatever its exit code.
+///
+/// # Errors
+/// Where it does not start.
+pub(crate) fn run_on(program: &Path, path: &Path) -> Result<Output, String> {
     println!("      {} {}", program.display(), path.display());
-    let output = Command::new(&program).arg(path).current_dir(root()).stdin(Stdio::null()).output();
+    let output = Command::new(program).arg(path).current_dir(root()).stdin(Stdio::null()).output();
     output.map_err(|error| format!("`{}` did not start: {error}", program.display()))
 }
 

@@ -3,7 +3,7 @@
 //! The small text is the start of the shipped one. What is checked is that the run ends well, prints its tables and
 //! leaves a plot that begins and ends like one; the numbers themselves are checked by the example's own tests.
 
-use crate::command::{example, root, said, target};
+use crate::command::{example, root, run_on, said, target};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,20 +11,21 @@ use std::path::{Path, PathBuf};
 pub(crate) fn check() -> Result<(), String> {
     let folder = target().join("xtask");
     fs::create_dir_all(&folder).map_err(|e| format!("cannot create {}: {e}", folder.display()))?;
-    accepts_a_text(&folder)?;
+    let program = example("quickstart")?;
+    accepts_a_text(&program, &folder)?;
     for (what, path) in refused_inputs(&folder)? {
-        refuses(what, &path)?;
+        refuses(&program, what, &path)?;
     }
     Ok(())
 }
 
 /// Some hundred words must give tables and a plot.
-fn accepts_a_text(folder: &Path) -> Result<(), String> {
+fn accepts_a_text(program: &Path, folder: &Path) -> Result<(), String> {
     let shipped = root().join("data/moby-dick.txt");
     let text = fs::read_to_string(&shipped).map_err(|e| format!("cannot read {}: {e}", shipped.display()))?;
     let small: String = text.chars().take(6_000).collect();
     let input = write(folder, "small.txt", small.as_bytes())?;
-    let output = example("quickstart", &input)?;
+    let output = run_on(program, &input)?;
     if !output.status.success() {
         return Err(format!(
             "the quickstart ended with {} on a small text:\n{}",
@@ -58,8 +59,8 @@ fn refused_inputs(folder: &Path) -> Result<[(&'static str, PathBuf); 5], String>
 }
 
 /// A refusal is exit code 2, an error that names the file, and a hint.
-fn refuses(what: &str, path: &Path) -> Result<(), String> {
-    let output = example("quickstart", path)?;
+fn refuses(program: &Path, what: &str, path: &Path) -> Result<(), String> {
+    let output = run_on(program, path)?;
     let errors = String::from_utf8_lossy(&output.stderr);
     let names_the_file = path.file_name().is_some_and(|name| errors.contains(&*name.to_string_lossy()));
     let polite = errors.contains("error: ") && errors.contains("help: ") && names_the_file;

@@ -2,7 +2,7 @@
 //!
 //! Everything is built in one profile (`dev`, see the workspace's `Cargo.toml`), so that the steps share their builds.
 
-use crate::command::{cargo, example, root, said};
+use crate::command::{cargo, example, root, run_on, said};
 use crate::quickstart;
 use crate::steps::Step;
 
@@ -30,7 +30,7 @@ fn format() -> Result<(), String> {
 /// Always into the repository's own `target`, where every test finds it, whatever folder cargo builds in.
 fn nvrtc() -> Result<(), String> {
     let folder = root().join("target").join("nvrtc");
-    let installed = example("install_nvrtc", &folder)?;
+    let installed = run_on(&example("install_nvrtc")?, &folder)?;
     match installed.status.success() {
         true => println!("      {}", said(&installed).trim_end()),
         false => return Err(said(&installed)),

@@ -37,8 +37,8 @@ pub fn emit(arguments: &Emit, output: &mut Output) -> Outcome {
             continue;
         }
         // PTX alone would do for `--ptx`, but machine code serves a GPU too, and `--log` after it.
-        let code = Code::Machine;
-        let source = Source { name: kernel.name, text: kernel.source, options: Vec::new(), code };
+        let (name, text) = (kernel.name, kernel.source);
+        let source = Source { name, text, options: Vec::new(), code: Code::Machine };
         let binary = Jit::user().compile(&source, arguments.arch)?;
         output.text(if arguments.ptx { &binary.ptx } else { &binary.log })?;
     }
