@@ -68,6 +68,20 @@ __device__ __forceinline__ void multiply_block(float (&d)[2][4], const unsigned 
     }
 }
 
+// The same for a block that is lower triangular: the last eight columns of its first eight rows are zero.
+template <typename E, int ROWS>
+__device__ __forceinline__ void multiply_triangle(float (&d)[2][4], const unsigned (&high)[4], const unsigned (&low)[4],
+                                                  Square<ROWS> m, int row, int column) {
+    unsigned x[4], rest[4];
+    load_operand(x, rest, m, row, column);
+    E::mma_8(d[0], low[0], low[1], x[0]);
+    E::mma_8(d[0], high[0], high[1], rest[0]);
+    E::mma_8(d[0], high[0], high[1], x[0]);
+    E::mma(d[1], low, x[1], x[3]);
+    E::mma(d[1], high, rest[1], rest[3]);
+    E::mma(d[1], high, x[1], x[3]);
+}
+
 // Accumulators of 16 x 16 as a split operand.
 template <typename E>
 __device__ __forceinline__ void pack_split(unsigned (&high)[4], unsigned (&low)[4], const float (&c)[2][4]) {
@@ -210,14 +224,48 @@ __device__ __forceinline__ void substitute_block(Square<ROWS> m, int block) {
     __syncwarp();
 }
 
-// The same in parts, which go into `to` too.
+// Replaces the two 8 x 8 blocks of the diagonal of the block at `block` by the inverses of I - each: a column a lane. For one warp.
+template <int ROWS>
+__device__ __forceinline__ void substitute_halves(Square<ROWS> m, int block) {
+    const int lane = this_thread() % 32, half = lane / 8 % 2 * 8, column = lane % 8;
+    __syncwarp();
+    float *const at = m.at(block + half, block + half), x[8];
+#pragma unroll
+    for (int r = 0; r < 8; ++r) {
+        x[r] = r == column ? 1.0f : 0.0f;
+#pragma unroll
+        for (int k = 0; k < r; ++k) x[r] = fmaf(at[r * m.PITCH + k], x[k], x[r]);
+    }
+    __syncwarp();
+    if (lane < 16) {
+#pragma unroll
+        for (int r = 0; r < 8; ++r) at[column + r * m.PITCH] = x[r];
+    }
+    __syncwarp();
+}
+
+// The first 8 x 8 numbers of a product of 8 x 8 operands in parts, the second of which is transposed.
+template <typename E>
+__device__ __forceinline__ void multiply_corner(unsigned &to, unsigned &rest, unsigned a, unsigned a_rest, unsigned b, unsigned b_rest) {
+    float d[4] = {};
+    E::mma_8(d, a_rest, a, b);
+    E::mma_8(d, a, 0u, b_rest);
+    split_pair<E>(to, rest, d[0] + d[2], d[1] + d[3]);
+}
+
+// Replaces the 16 x 16 block [A 0; C B] of the diagonal at `block` by the inverse of I - block, in parts, which go into `to` too: that
+// of A and of B by substitution, and (I - B)^-1 C (I - A)^-1 below. For one warp.
 template <typename E, typename TO, int ROWS>
 __device__ __forceinline__ void invert_block(TO to, Square<ROWS> m, int block) {
-    substitute_block(m, block);
+    substitute_halves(m, block);
     unsigned high[4], low[4];
     load_operand(high, low, of_lane(m), block, block);
 #pragma unroll
     for (int e = 0; e < 4; ++e) split_pair<E>(high[e], low[e], __uint_as_float(high[e]), __uint_as_float(low[e]));
+    // The transpose of C (I - A)^-1 is what the next product takes.
+    unsigned x, rest;
+    multiply_corner<E>(x, rest, transpose_8x8(high[0]), transpose_8x8(low[0]), high[1], low[1]);
+    multiply_corner<E>(high[1], low[1], high[3], low[3], x, rest);
     store_operand(of_lane(m), high, low, block, block);
     to.template put<E>(block, block, high, low);
 }
@@ -251,7 +299,7 @@ __device__ __forceinline__ void merge_blocks(TO to, Square<ROWS> square) {
                 multiply_block<E>(sum, high, low, m, i * 16, k * 16);
             }
             pack_split<E>(high, low, sum);
-            multiply_block<E>(block, high, low, m, i * 16, i * 16);
+            multiply_triangle<E>(block, high, low, m, i * 16, i * 16);
             pack_split<E>(high, low, block);
             store_operand(m, high, low, j * 16, i * 16);
             unsigned turned_high[4], turned_low[4];

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! Gram matrix      K / 16  for each block that some write of it is read from; by channel, for each length of runs that meets it
-//! inverse          3 (i - j + 1)  for each block i, j below the diagonal                          in two parts: three products
+//! inverse          3 (i - j + 3 / 4)  for each block i, j below the diagonal, 1 on it             in two parts: three products
 //! tap, deposit     R K / 256  a warp                                                              16 value columns each
 //! square times U   the blocks at and below the diagonal, a warp                                    in tf32, or in parts, or both
 //! reach            the blocks below the diagonal; those on it once for each length of runs        value channels that decay
@@ -50,12 +50,18 @@ impl Plan {
     pub fn work(&self) -> Work {
         let made = self.made().into_iter().map(|group| &self.squares[group[0]]);
         let near = self.own.iter().map(|own| self.near_blocks(own)).sum::<u64>();
-        let (mut blocks, mut fine) = (near, 0);
+        let (mut blocks, mut fine, mut in_parts) = (near, 0, 0);
         for square in made {
-            let merged = self.merged_blocks(square);
-            blocks += self.gram_blocks(square, square.inverse_of.unwrap_or(square.base)) + merged;
-            fine += if self.is_whole(square) { merged } else { 0 };
+            blocks += self.gram_blocks(square, square.inverse_of.unwrap_or(square.base));
+            if square.inverse_of.is_none() {
+                continue;
+            }
+            match self.is_whole(square) {
+                true => fine += 3 * (merged_flops(square, BLOCK) / BLOCK),
+                false => in_parts += inverse_flops(square),
+            }
         }
+        blocks += fine;
         for owner in &self.owners {
             let warp = Warp::of(self, owner);
             blocks += warp.blocks * u64::from(owner.warps);
@@ -63,7 +69,7 @@ impl Plan {
         }
         let flops = |blocks: u64| BLOCK * blocks * u64::from(self.blocks);
         Work {
-            tensor_flops: flops(blocks),
+            tensor_flops: flops(blocks) + in_parts * u64::from(self.blocks),
             tf32_flops: flops(fine),
             load_bytes: self.input_bytes() + self.row_bytes(),
             store_bytes: self.output_bytes(),
@@ -83,13 +89,6 @@ impl Plan {
     /// Products of parts of two operands.
     fn passes(left_split: bool, right_split: bool) -> u64 {
         1 + u64::from(left_split) + u64::from(right_split)
-    }
-
-    /// Products that make an inverse of its diagonal blocks.
-    fn merged_blocks(&self, square: &Square) -> u64 {
-        let blocks = u64::from(square.rows / 16);
-        let merged = |below: u64| 3 * (blocks - below) * (below + 1);
-        square.inverse_of.map_or(0, |_| (1..blocks).map(merged).sum::<u64>())
     }
 
     fn gram_blocks(&self, square: &Square, node: NodeId) -> u64 {
@@ -229,6 +228,19 @@ impl Plan {
 /// Half lengths of runs, from the longest to the shortest.
 fn lengths(longest: u32, shortest: u32) -> impl Iterator<Item = u32> {
     std::iter::successors(Some(longest), |half| Some(half / 2)).take_while(move |half| *half >= shortest)
+}
+
+/// Flops that make an inverse from those of its diagonal blocks, in one part: as many products for each block below the diagonal as
+/// it is blocks below, and one with a triangle.
+fn merged_flops(square: &Square, triangle: u64) -> u64 {
+    let blocks = u64::from(square.rows / 16);
+    (1..blocks).map(|below| (blocks - below) * (below * BLOCK + triangle)).sum()
+}
+
+/// Flops of an inverse in two parts: of its diagonal blocks two products of 8 x 8, two instructions each, and three products of the
+/// others, of which a triangle takes three quarters.
+fn inverse_flops(square: &Square) -> u64 {
+    u64::from(square.rows / 16) * BLOCK + 3 * merged_flops(square, BLOCK / 4 * 3)
 }
 
 /// How many blocks of 16 x 16 of a matrix that is lower triangular by tokens hold anything: `reads` rows and `writes` columns a
