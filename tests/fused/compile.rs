@@ -14,9 +14,12 @@ const SIZES: [usize; 2] = [64, 128];
 /// A kernel that has spilled, or was near it: the rule, the plan, the type and its precision, value columns, the size.
 type Near = (&'static str, Plan, (DType, Precision), usize, usize, Arch);
 
-/// States that meet, in one part and in two; a solve where floats lie in pairs; operands in two parts beside a second state; a
-/// carry that hands on.
-const NEAR: [Near; 7] = [
+/// States that meet, in one part and in two, where compilers keep what a warp's threads share apart and where they do not; a solve
+/// where floats lie in pairs; operands in two parts beside a second state; a carry that hands on.
+const NEAR: [Near; 10] = [
+    ("momentum_delta", Plan::Fused, (DType::BF16, Precision::Fast), 128, 128, Arch::Sm86),
+    ("momentum_delta", Plan::Fused, (DType::F32, Precision::Fast), 64, 128, Arch::Sm80),
+    ("momentum_delta", Plan::Fused, (DType::BF16, Precision::High), 128, 128, Arch::Sm90),
     ("momentum_delta", Plan::Fused, (DType::BF16, Precision::Fast), 128, 64, Arch::Sm90),
     ("momentum_delta", Plan::Split, (DType::BF16, Precision::High), 128, 128, Arch::Sm90),
     ("gated_deltanet", Plan::Fused, (DType::BF16, Precision::Fast), 128, 128, Arch::Sm100),

@@ -85,7 +85,8 @@ __device__ __forceinline__ float mix_one(float x, const float *reads, const floa
 }
 
 // 16 rows of products of keys, each as in mix_one. Where eight rows of reads, and of writes, are the rows of the same whole tokens,
-// eight by eight products are of the same tokens, or all later, or all on one level: few need a level of their own.
+// eight by eight products are of the same tokens, or all later, or all on one level: few need a level of their own. Each thread
+// finds it for its own row; what all of a warp share would be found before the loop over chunks, and held.
 template <int TOKENS, int READS, int WRITES, int STATES, int N>
 __device__ __forceinline__ void mix_between(float (&d)[N][4], const float *reads, const float *writes, const float *own, int row) {
     const int lane = this_thread() % 32, r = row + lane / 4, w = lane % 4 * 2;
@@ -112,7 +113,7 @@ __device__ __forceinline__ void mix_between(float (&d)[N][4], const float *reads
             for (int n = 0; n < N; ++n) {
                 float2 by = make_float2(0.0f, 0.0f);
                 if (n * 8 < begin) {
-                    const int level = level_at<STATES, TOKENS * READS>(n * 8 / READS, begin / READS);
+                    const int level = level_at<STATES, TOKENS * READS>(n * 8 / READS, (r + e * 4) / READS);
 #pragma unroll
                     for (int i = 0; i < STATES; ++i) {
                         const int at = level + i * TOKENS * READS;

@@ -9,7 +9,7 @@
 //! ```
 
 use super::recurrence::Warp;
-use super::{Fused, registers};
+use super::{Fused, always, registers};
 use crate::fused::{Mixing, Root};
 use crate::print::Context;
 use crate::writer::Writer;
@@ -114,7 +114,7 @@ fn of_chunk(fused: &Fused<'_>, mixing: &Mixing, (m, table): (usize, usize), stat
 }
 
 /// What the chunk's tokens make of the states. Compilers would begin with it while rows are solved, and hold the new states beside
-/// the old ones: they keep it behind a branch, and a chunk that is there has tokens.
+/// the old ones.
 pub(super) fn mix(fused: &Fused<'_>, state: StateId, w: &mut Writer) {
     let plan = fused.plan;
     let Some((m, mixing)) = plan.mixing_of(state) else { return };
@@ -123,8 +123,8 @@ pub(super) fn mix(fused: &Fused<'_>, state: StateId, w: &mut Writer) {
     let [n, e, all, old] = ["n", "e", "all", "old"].map(|wish| fused.fresh(wish));
     let states: Vec<&str> = mixing.states.iter().map(|s| registers(fused, *s)).collect();
     let values: Vec<String> = states.iter().map(|s| format!("{s}[{n}][{e}]")).collect();
-    w.comment("Always");
-    w.block(format_args!("if ({} > 0)", fused.context.names.tokens), |w| {
+    let head = always(fused, w);
+    w.block(head, |w| {
         w.line(format_args!(
             "const float *const {all} = {} + {};",
             fused.mixings[m].runs,

@@ -245,6 +245,13 @@ fn count(fused: &Fused<'_>, w: &mut Writer) {
     ));
 }
 
+/// The head of a block that every chunk comes to: where there is one there are tokens. Compilers begin with what stands in it no
+/// sooner, and it takes no register before.
+fn always(fused: &Fused<'_>, w: &mut Writer) -> String {
+    w.comment("Always");
+    format!("if ({} > 0)", fused.context.names.tokens)
+}
+
 /// Everything after the tokens' own numbers.
 fn products(fused: &Fused<'_>, w: &mut Writer) {
     if fused.plan.computes(Phase::Before) {

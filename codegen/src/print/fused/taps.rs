@@ -12,11 +12,12 @@
 //! Invariant: whichever it is, and in whichever kernel, a product's numbers are added in one order.
 
 use super::recurrence::Warp;
-use super::{Fused, Packed, TileName, handed, mixes, registers};
+use super::{Fused, Packed, TileName, always, handed, mixes, registers};
 use crate::fused::Held;
 use crate::writer::Writer;
 use chunkwise_algebra::program::{KeysId, NodeId, Op, phases};
 use chunkwise_dsl::graph::StateId;
+use std::collections::BTreeMap;
 
 /// Every read of the warp's states that this kernel makes, and what it hands on of them.
 pub(super) fn at_once(warp: &mut Warp<'_, '_>, w: &mut Writer) {
@@ -32,9 +33,14 @@ pub(super) fn at_once(warp: &mut Warp<'_, '_>, w: &mut Writer) {
             taps.push((keys, name));
         }
     }
-    let mut begun: Vec<KeysId> = Vec::new();
+    let mut begun: BTreeMap<KeysId, Option<String>> = BTreeMap::new();
     for state in warp.states.clone() {
         of_state(warp, state, (&taps, &mut begun), w);
+    }
+    for (keys, name) in &taps {
+        if let Some(Some(since)) = begun.remove(keys) {
+            w.line(format_args!("scale_columns({name}, {since});"));
+        }
     }
     for (keys, name) in &taps {
         if let Some(rows) = fused.decays(*keys).filter(|_| plan.table_of(*keys).is_none()) {
@@ -54,11 +60,13 @@ struct Found {
     sum: Option<String>,
 }
 
-/// What the reads find of one state; those that have found something of others have `begun`.
+/// What the reads find of one state. Those that have found something of others have `begun`, with what that is still to be
+/// multiplied by: compilers would load those numbers early and hold them during this state's products. The products are behind a
+/// branch, or compilers would begin with them during those of the state before.
 fn of_state(
     warp: &Warp<'_, '_>,
     state: StateId,
-    (taps, begun): (&[(KeysId, String)], &mut Vec<KeysId>),
+    (taps, begun): (&[(KeysId, String)], &mut BTreeMap<KeysId, Option<String>>),
     w: &mut Writer,
 ) {
     let (fused, plan) = (warp.fused, warp.fused.plan);
@@ -70,15 +78,15 @@ fn of_state(
         if !own && since.is_none() {
             continue;
         }
-        let sum = begun.contains(keys).then(|| name.clone());
+        let sum = begun.contains_key(keys).then(|| name.clone());
         let part = if sum.is_some() { fused.fresh("part") } else { name.clone() };
-        begun.push(*keys);
         found.push(Found { keys: *keys, part, since, sum });
     }
     if found.is_empty() && hand.is_none() {
         return;
     }
-    w.block("", |w| {
+    let head = if begun.is_empty() { String::new() } else { always(fused, w) };
+    w.block(head, |w| {
         for Found { keys, part, .. } in found.iter().filter(|found| found.sum.is_some()) {
             w.line(format_args!("float {part}[{}][4] = {{}};", fused.eighths(plan.chunk.keys(*keys).stack)));
         }
@@ -94,9 +102,16 @@ fn of_state(
                 w.line("__syncwarp();");
             }
         });
-        for Found { part, since, sum, .. } in &found {
-            since.iter().for_each(|since| w.line(format_args!("scale_columns({part}, {since});")));
-            sum.iter().for_each(|sum| w.line(format_args!("add_to({sum}, {part});")));
+        for Found { keys, part, since, sum } in found {
+            let Some(sum) = sum else {
+                begun.insert(keys, since);
+                continue;
+            };
+            let before = begun.insert(keys, None).flatten().map(|since| (&sum, since));
+            for (rows, since) in before.into_iter().chain(since.map(|since| (&part, since))) {
+                w.line(format_args!("scale_columns({rows}, {since});"));
+            }
+            w.line(format_args!("add_to({sum}, {part});"));
         }
     });
 }
