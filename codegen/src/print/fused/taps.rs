@@ -33,7 +33,7 @@ pub(super) fn at_once(warp: &mut Warp<'_, '_>, w: &mut Writer) {
             taps.push((keys, name));
         }
     }
-    let mut begun: BTreeMap<KeysId, Option<String>> = BTreeMap::new();
+    let mut begun = Begun::new();
     for state in warp.states.clone() {
         of_state(warp, state, (&taps, &mut begun), w);
     }
@@ -49,6 +49,9 @@ pub(super) fn at_once(warp: &mut Warp<'_, '_>, w: &mut Writer) {
     }
 }
 
+/// Reads that have found something of a state, with what that is still to be multiplied by.
+type Begun = BTreeMap<KeysId, Option<String>>;
+
 /// What reads find of one state.
 struct Found {
     keys: KeysId,
@@ -60,13 +63,13 @@ struct Found {
     sum: Option<String>,
 }
 
-/// What the reads find of one state. Those that have found something of others have `begun`, with what that is still to be
-/// multiplied by: compilers would load those numbers early and hold them during this state's products. The products are behind a
-/// branch, or compilers would begin with them during those of the state before.
+/// What the reads find of one state. What those that have begun found before is multiplied after this state's products: compilers
+/// would load the numbers early and hold them meanwhile. The products are behind a branch, or compilers would begin with them
+/// during those of the state before.
 fn of_state(
     warp: &Warp<'_, '_>,
     state: StateId,
-    (taps, begun): (&[(KeysId, String)], &mut BTreeMap<KeysId, Option<String>>),
+    (taps, begun): (&[(KeysId, String)], &mut Begun),
     w: &mut Writer,
 ) {
     let (fused, plan) = (warp.fused, warp.fused.plan);
