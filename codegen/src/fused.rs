@@ -25,6 +25,7 @@ mod clocks;
 mod cut;
 mod lists;
 mod mixes;
+mod places;
 mod plan;
 mod registers;
 mod roles;
@@ -39,6 +40,7 @@ pub use channels::{ChannelClock, Finding};
 pub use choose::{COLUMNS, choose, choose_parts, chunk_cost};
 pub use cut::{Cut, Hand, Held, Transfer, WHOLE};
 pub use mixes::{Mixing, Table};
+pub use places::Place;
 pub use plan::{
     Clock, ClockKind, Coefficient, Decayed, Epilogue, Input, Number, Operand, Own, Owner, Plan, Reader, Root,
     Square, WARP_COLUMNS, copy_run,

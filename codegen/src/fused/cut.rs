@@ -37,8 +37,8 @@ pub struct Cut {
     pub keeps: Vec<Region>,
     /// Those that are made before the carry and needed by it or after it.
     crossing: Vec<Region>,
-    /// The inputs that tokens and squares are made from.
-    before: Vec<Region>,
+    /// What tokens compute with, and what squares and decayed keys are made from.
+    before: [Vec<Region>; 2],
     /// The squares that the warps which hold states make, in order.
     pub(super) late: Vec<NodeId>,
     /// Regions that another kernel fills, in order.
@@ -106,7 +106,12 @@ impl Cut {
 
     /// Whether tokens and squares are made from an input.
     pub fn prepares(&self, input: Region) -> bool {
-        self.before.contains(&high(input))
+        self.before.iter().any(|used| used.contains(&high(input)))
+    }
+
+    /// Whether squares or decayed keys are made from an input.
+    pub fn squares(&self, input: Region) -> bool {
+        self.before[1].contains(&high(input))
     }
 }
 
@@ -160,10 +165,10 @@ impl Plan {
         self.cut.phases = here;
         self.cut.late = self.late_squares();
         let mut mine = Walk::over(self, here);
-        let mut before = Vec::new();
+        let mut before = [Vec::new(), Vec::new()];
         if here.contains(&Phase::Before) {
-            self.used_before(&mut before);
-            mine.used.extend(&before);
+            before = [self.used_by_tokens(), self.used_by_squares()];
+            mine.used.extend(before.iter().flatten());
         }
         let crossing = Walk::over(self, &[Phase::Carry, Phase::After]).used;
         let after = Walk::over(self, &[Phase::After]).held;
@@ -195,25 +200,27 @@ impl Plan {
             self.cut.handed = handed;
         }
         // Outputs leave through the tile of values that the carry has taken to registers, or through one of their own.
-        let is_there = |o: &usize| here.contains(&Phase::Carry) && keeps.contains(&self.tile_of_operand(*o));
+        let is_used = |tile: Region| keeps.contains(&tile) && crossing.contains(&tile);
+        let is_there = |o: &usize| here.contains(&Phase::Carry) && is_used(self.tile_of_operand(*o));
         self.output = self.output.filter(is_there);
         (self.cut.keeps, self.cut.crossing, self.cut.before) = (keeps, crossing, before);
         self.cut.bytes = bytes;
     }
 
-    /// Inputs that tokens and squares are made from.
-    fn used_before(&self, used: &mut Vec<Region>) {
-        let prologue = self.prologue.inputs(false).map(|(_, param, _)| param);
-        for param in prologue {
-            let at = self.inputs.iter().position(|input| input.param == param);
-            used.extend(at.map(|at| Region::Input(at, Part::High)));
-        }
-        for square in self.squares.iter().filter(|square| self.maker(square.node) == Phase::Before) {
-            for (reads, writes) in self.grams_of(square.node) {
-                used.extend([reads, writes].iter().filter_map(|keys| self.tile_of_keys(*keys)));
-            }
-        }
-        used.extend(self.decayed.iter().map(|decayed| self.tile_of_operand(decayed.operand)));
+    /// Inputs that tokens compute with.
+    fn used_by_tokens(&self) -> Vec<Region> {
+        let params = self.prologue.inputs(false).map(|(_, param, _)| param);
+        let at = params.filter_map(|param| self.inputs.iter().position(|input| input.param == param));
+        at.map(|at| Region::Input(at, Part::High)).collect()
+    }
+
+    /// Tiles that squares and decayed keys are made from.
+    fn used_by_squares(&self) -> Vec<Region> {
+        let early = self.squares.iter().filter(|square| self.maker(square.node) == Phase::Before);
+        let keys =
+            early.flat_map(|square| self.grams_of(square.node)).flat_map(|(reads, writes)| [reads, writes]);
+        let decayed = self.decayed.iter().map(|decayed| self.tile_of_operand(decayed.operand));
+        keys.filter_map(|keys| self.tile_of_keys(keys)).chain(decayed).collect()
     }
 
     /// The Gram matrices that a square is made from.

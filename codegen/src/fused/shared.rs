@@ -1,5 +1,6 @@
-//! What a block keeps in shared memory, in order.
+//! What a block keeps in shared memory, in order; where each lies, `places` says.
 
+use super::places::Place;
 use super::plan::{Clock, ClockKind, Operand, Plan};
 use crate::arch::Arch;
 use crate::kernel::Limitation;
@@ -253,7 +254,7 @@ impl Plan {
 
     /// Bytes of shared memory.
     pub fn shared(&self) -> u32 {
-        self.regions().iter().map(|(region, bytes)| bytes * self.depth(*region)).sum()
+        self.places().iter().map(Place::end).max().unwrap_or(0)
     }
 
     /// Numbers that the rows of a matrix of reads take, for the epilogue.

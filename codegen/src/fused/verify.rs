@@ -4,12 +4,13 @@
 //! product(left, right)     left has a square of its rows and columns
 //! gram, tap, deposit       their keys have an operand of as many slots; decayed ones where the state decays by channel
 //! scale                    its numbers have a coefficient
-//! shared memory            regions of whole 16 bytes, within the architecture
+//! shared memory            regions of whole 16 bytes, within the architecture; no place for two that live at one time
 //! ```
 //!
 //! A plan that fails is our bug: [`Limitation::Invalid`].
 
 use super::channels::factors;
+use super::places::Place;
 use super::plan::{ClockKind, Operand, Plan};
 use crate::arch::Arch;
 use crate::kernel::Limitation;
@@ -149,7 +150,19 @@ fn shared(plan: &Plan, arch: Arch) -> Result<(), Limitation> {
             ));
         }
     }
+    apart(&plan.places())?;
     holds(plan.shared() as usize <= arch.max_shared_per_block(), "shared memory is more than a block has")
+}
+
+/// Nobody's place is written while it lives.
+fn apart(places: &[Place]) -> Result<(), Limitation> {
+    for (at, one) in places.iter().enumerate() {
+        if let Some(other) = places[..at].iter().find(|other| other.clashes(one)) {
+            let (one, other) = (one.region, other.region);
+            return wrong(format!("{other:?} and {one:?} live at one time in one place of shared memory"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -170,6 +183,15 @@ mod tests {
 
     /// What the error says, and what breaks the plan.
     type Break = (&'static str, fn(&mut Plan));
+
+    #[test]
+    fn places_that_clash_are_found() {
+        let mut places = plan(GATED).places();
+        assert_eq!(apart(&places), Ok(()));
+        places[1].at = places[0].at;
+        let error = apart(&places).expect_err("inputs lie in one place").to_string();
+        assert!(error.contains("live at one time in one place"), "{error}");
+    }
 
     #[test]
     fn broken_plans_are_found() {

@@ -1,30 +1,26 @@
 //! Shared memory: every region by its name, at its place.
 
 use super::names::Fused;
-use crate::fused::Region;
+use crate::fused::{Place, Region};
 use crate::writer::Writer;
 use chunkwise_algebra::program::Columns;
 
-/// The chosen ones of the things that a block shares, which lie one after the other; a staged one lies there stage by stage.
+/// The chosen ones of the things that a block shares; a staged one lies at its place stage by stage.
 pub(super) fn shared_memory(fused: &Fused<'_>, chosen: impl Fn(Region) -> bool, w: &mut Writer) {
-    let mut at = 0;
-    for (region, bytes) in fused.plan.regions() {
-        let depth = fused.plan.depth(region);
-        if chosen(region) {
-            let (ty, name) = region_name(fused, region);
-            let place = match depth {
-                1 => format!("shared + {at}"),
-                2 => format!("shared + {at} + {} * {bytes}", fused.stage),
-                _ => format!("shared + {at} + {} * {bytes}", fused.third),
-            };
-            w.line(match ty {
-                Some(Type::Pointers) => format!("char *const {name} = {place};"),
-                Some(tile @ Type::Tile(_)) => format!("const {tile} {name}{{{place}}};"),
-                Some(floats) => format!("const {floats} {name}{{reinterpret_cast<float *>({place})}};"),
-                None => format!("float *const {name} = reinterpret_cast<float *>({place});"),
-            });
-        }
-        at += bytes * depth;
+    for Place { region, at, bytes, depth, .. } in fused.plan.places().into_iter().filter(|p| chosen(p.region))
+    {
+        let (ty, name) = region_name(fused, region);
+        let place = match depth {
+            1 => format!("shared + {at}"),
+            2 => format!("shared + {at} + {} * {bytes}", fused.stage),
+            _ => format!("shared + {at} + {} * {bytes}", fused.third),
+        };
+        w.line(match ty {
+            Some(Type::Pointers) => format!("char *const {name} = {place};"),
+            Some(tile @ Type::Tile(_)) => format!("const {tile} {name}{{{place}}};"),
+            Some(floats) => format!("const {floats} {name}{{reinterpret_cast<float *>({place})}};"),
+            None => format!("float *const {name} = reinterpret_cast<float *>({place});"),
+        });
     }
 }
 
