@@ -190,29 +190,57 @@ fn strong_feedback_in_high_precision() {
 /// and in pieces.
 #[test]
 fn reflections_in_f32() {
-    let head = "mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, beta: Scalar";
-    let rule = |more: &str, body: &str| {
-        let text = format!("fn reflects({head}{more}) -> Vector<V> {{ {body} s.read(q) }}");
-        Case { dtype: DType::F32, sizes: vec![64, 16], ..case(&text).expect("the rule has a kernel") }
-    };
-    let write = "s += outer(beta * k, v - s.read(k));";
     let cases = vec![
-        rule("", &format!("let k = l2norm(silu(k)); {write}")),
-        rule(", g: Vector<K>", &format!("s *= exp(g); {write}")),
-        rule(", g: Vector<V>", &format!("s *= exp(g); {write}")),
-        Case { plan: Plan::Segmented, piece: Some(64), ..rule("", write) },
+        reflecting("", &format!("let k = l2norm(silu(k)); {REFLECT}"), 64),
+        reflecting(", g: Vector<K>", &format!("s *= exp(g); {REFLECT}"), 64),
+        reflecting(BY_VALUE.0, BY_VALUE.1, 64),
+        Case { plan: Plan::Segmented, piece: Some(64), ..reflecting("", REFLECT, 64) },
     ];
-    all(cases, |case| {
-        let mut inputs = case.inputs(&Frame { initial: true, ..dense(1, TOKENS, 1) }, 10);
-        let numbers: [Pattern; 2] = [("beta", |_| 2.0), ("g", |_| 0.0)];
-        for (name, pattern) in numbers {
-            if let Some(changed) = inputs.get(name).map(|tensor| by_token(tensor, pattern)) {
-                inputs.insert(name, changed);
-            }
+    all(cases, |case| reflections(case, (TOKENS, 10), |keys| repeated(keys, 1)));
+}
+
+/// Nor do many of them add up: what each token leaves of its error stays, where nothing decays. Keys that are almost the same find
+/// what is left beside them.
+#[test]
+fn many_reflections_in_f32() {
+    let cases = vec![
+        reflecting("", REFLECT, 64),
+        reflecting("", REFLECT, 32),
+        reflecting(BY_VALUE.0, BY_VALUE.1, 64),
+    ];
+    let keys: [fn(&Tensor) -> Tensor; 4] =
+        [|k| repeated(k, 1), |k| repeated(k, 2), |k| near(k, 0.1), |k| near(k, 0.03)];
+    all(cases, |case| keys.iter().flat_map(|keys| reflections(case, (MANY, 12), keys)).collect());
+}
+
+/// Tokens of many chunks.
+const MANY: usize = 512;
+
+/// A token that reflects.
+const REFLECT: &str = "s += outer(beta * k, v - s.read(k));";
+
+/// The same where value channels decay.
+const BY_VALUE: (&str, &str) = (", g: Vector<V>", "s *= exp(g); s += outer(beta * k, v - s.read(k));");
+
+/// A rule of reflections in f32.
+fn reflecting(more: &str, body: &str, keys: usize) -> Case {
+    let head = "mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, beta: Scalar";
+    let text = format!("fn reflects({head}{more}) -> Vector<V> {{ {body} s.read(q) }}");
+    Case { dtype: DType::F32, sizes: vec![keys, 16], ..case(&text).expect("the rule has a kernel") }
+}
+
+/// Runs a case with a beta of 2, no decay, and such keys, on so many tokens and with a seed.
+fn reflections(case: &Case, (tokens, seed): (usize, u64), keys: impl Fn(&Tensor) -> Tensor) -> Vec<String> {
+    let mut inputs = case.inputs(&Frame { initial: true, ..dense(1, tokens, 1) }, seed);
+    let numbers: [Pattern; 2] = [("beta", |_| 2.0), ("g", |_| 0.0)];
+    for (name, pattern) in numbers {
+        if let Some(changed) = inputs.get(name).map(|tensor| by_token(tensor, pattern)) {
+            inputs.insert(name, changed);
         }
-        inputs.insert("k", repeated(&inputs["k"], 1));
-        judged(case, &inputs, hard(case))
-    });
+    }
+    inputs.insert("k", keys(&inputs["k"]));
+    let found = judged(case, &inputs, hard(case));
+    found.into_iter().map(|c| format!("{tokens} tokens, seed {seed}: {c}")).collect()
 }
 
 /// Runs a case with `beta` and `k` on every combination of strengths and repeated keys.
@@ -237,6 +265,19 @@ fn repeated(keys: &Tensor, different: usize) -> Tensor {
     changed(keys, |numbers| {
         for i in different * row..numbers.len() {
             numbers[i] = numbers[i - different * row];
+        }
+    })
+}
+
+/// The first key again and again, and a part of each key beside it; of length 1.
+fn near(keys: &Tensor, part: f64) -> Tensor {
+    let row = keys.shape()[3];
+    changed(keys, |numbers| {
+        let first = numbers[..row].to_vec();
+        for key in numbers.chunks_mut(row) {
+            key.iter_mut().zip(&first).for_each(|(x, first)| *x = first + part * *x);
+            let length = key.iter().map(|x| x * x).sum::<f64>().sqrt();
+            key.iter_mut().for_each(|x| *x /= length);
         }
     })
 }

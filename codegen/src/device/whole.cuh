@@ -1,5 +1,6 @@
-// The solve where inputs are f32: what is lost in it comes back with every token that repeats a key, so numbers stay whole. They
-// lie in shared memory as they are, and products take each as the sum of two tf32 numbers, 22 bits.
+// The solve where inputs are f32, and what it leaves in a state: what is lost there comes back with every token that repeats a
+// key, so numbers stay whole. Squares lie in shared memory as they are, and products take each number as the sum of two tf32
+// numbers, 22 bits; rows enter a state in three parts.
 
 // A number in two parts.
 __device__ __forceinline__ void split_number(unsigned &high, unsigned &low, float x) {
@@ -38,6 +39,42 @@ __device__ __forceinline__ void multiply_whole(float (&d)[N][4], const float (&a
 #pragma unroll
         for (int n = 0; n < N; ++n) {
             if (k >= blocks_before<READS, WRITES>(n / 2)) continue;
+            const float4 y = *reinterpret_cast<const float4 *>((k % 2 ? odd : even) + n * 8 * COLUMNS + k * 16);
+            mma_whole(d[n], x[0], rest[0], y.x, y.y);
+            mma_whole(d[n], x[1], rest[1], y.z, y.w);
+        }
+    }
+}
+
+// 16 rows of a matrix as they are; see store_fine.
+template <int N, int COLUMNS>
+__device__ __forceinline__ void store_fine_whole(Fine<COLUMNS> to, const float (&d)[N][4], int row) {
+    row += this_thread() % 32 / 4;
+    float4 *const even = to.at(row, 0), *const odd = to.at(row, 1) - 4;
+#pragma unroll
+    for (int n = 0; n < N; n += 2) {
+        float4 *const at = (n / 2 % 2 ? odd : even) + n * 2;
+        at[0] = make_float4(d[n][0], d[n][1], d[n + 1][0], d[n + 1][1]);
+        at[8 * COLUMNS / 4] = make_float4(d[n][2], d[n][3], d[n + 1][2], d[n + 1][3]);
+    }
+}
+
+// multiply_whole for the columns of d that belong to the block of 16 tokens number `block`, and the rows of earlier blocks; see
+// multiply_earlier.
+template <int READS, int WRITES, int N, int K, int COLUMNS>
+__device__ __forceinline__ void multiply_earlier_whole(float (&d)[N][4], const float (&a)[K][4], Fine<COLUMNS> l, int block) {
+    const int row = this_thread() % 32 / 4;
+    const float *even = reinterpret_cast<const float *>(l.at(row, 0));
+    const float *odd = reinterpret_cast<const float *>(l.at(row, 1)) - 16;
+#pragma unroll
+    for (int k = 0; k < K / 2; ++k) {
+        if (k >= WRITES * block) continue;
+        unsigned x[2][4], rest[2][4];
+#pragma unroll
+        for (int e = 0; e < 2; ++e) split_eighth(x[e], rest[e], a[2 * k + e]);
+#pragma unroll
+        for (int n = 0; n < N; ++n) {
+            if (n / (2 * READS) != block) continue;
             const float4 y = *reinterpret_cast<const float4 *>((k % 2 ? odd : even) + n * 8 * COLUMNS + k * 16);
             mma_whole(d[n], x[0], rest[0], y.x, y.y);
             mma_whole(d[n], x[1], rest[1], y.z, y.w);
@@ -165,6 +202,45 @@ __device__ __forceinline__ void merge_whole(Square<ROWS> square, const TO &...to
             store_square_block(m, block, j * 16, i * 16);
             transpose_whole(next, block);
             (to.put(i * 16, j * 16, next), ...);
+        }
+    }
+}
+
+// Columns 16 k.. of accumulators as a fragment of a left operand in three parts, 24 bits.
+template <typename E, int N>
+__device__ __forceinline__ void split_three(unsigned (&high)[4], unsigned (&middle)[4], unsigned (&last)[4], const float (&c)[N][4],
+                                            int k) {
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+        const float x = c[2 * k + e / 2][e % 2 * 2], y = c[2 * k + e / 2][e % 2 * 2 + 1];
+        high[e] = E::of(x, y);
+        split_pair<E>(middle[e], last[e], x - E::low(high[e]), y - E::high(high[e]));
+    }
+}
+
+// Adds the products of each part with two 8 x 16 matrices of shared memory, transposed; see load_matrices.
+template <typename E, typename... PARTS>
+__device__ __forceinline__ void add_parts(float (&d)[4], float (&e)[4], unsigned at, const PARTS &...parts) {
+    unsigned x[4];
+    load_transposed(x, at);
+    ((E::mma(d, parts, x[0], x[1]), E::mma(e, parts, x[2], x[3])), ...);
+}
+
+// d[16 x 8 N] += a[16 x 8 K] B, where the rows of B are the tile's, with what rounding lost of them where that is there: of the
+// products of parts those that are not beyond all bits of `a`, the smallest first. See multiply_columns.
+template <typename E, int N, int K, int COLUMNS, typename... TILES>
+__device__ __forceinline__ void multiply_columns_whole(float (&d)[N][4], const float (&a)[K][4], Tile<COLUMNS> b,
+                                                       const TILES &...rest) {
+    const int lane = this_thread() % 32, row = lane % 16, column = lane / 16 * 8;
+#pragma unroll
+    for (int k = 0; k < K / 2; ++k) {
+        unsigned high[4], middle[4], last[4];
+        split_three<E>(high, middle, last, a, k);
+#pragma unroll
+        for (int n = 0; n < N; n += 2) {
+            const int here = k * 16 * b.PITCH + n * 16;
+            (add_parts<E>(d[n], d[n + 1], shared_at(rest.at(row, column)) + here, middle, high), ...);
+            add_parts<E>(d[n], d[n + 1], shared_at(b.at(row, column)) + here, last, middle, high);
         }
     }
 }

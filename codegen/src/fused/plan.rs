@@ -364,19 +364,15 @@ impl Plan {
         self.dtype == DType::F32
     }
 
-    /// Whether a square's tile has a second one. Rows with feedback that is not linear are solved from it: as with inverses,
-    /// one rounding there would cost more than all others.
+    /// Whether a square's tile has a second one, where it is not whole. Rows with feedback that is not linear are solved from it:
+    /// as with inverses, one rounding there would cost more than all others.
     pub fn square_split(&self, square: &Square) -> bool {
-        self.split
-            || self
-                .chunk
-                .systems
-                .iter()
-                .any(|s| s.sought.iter().any(|s| s.grams.contains(&Some(square.node))))
+        !self.is_whole(square) && (self.split || self.is_sought(square))
     }
 
     /// Whether a square is in tf32: both sides of its products are made here, so both may have the type that loses least
-    /// without a known range; or in f32, see [`Plan::is_whole`]. Where value channels decay, its products are of single blocks, which are packed.
+    /// without a known range; or in f32, see [`Plan::is_whole`]. Where value channels decay, other products are of single blocks,
+    /// which are packed.
     pub fn is_fine(&self, square: &Square) -> bool {
         self.is_whole(square) || !self.square_split(square) && !self.is_by_value(square)
     }

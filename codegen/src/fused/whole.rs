@@ -1,26 +1,45 @@
-//! What stays whole where inputs are f32: the solve of feedback.
+//! What stays whole where inputs are f32: the solve of feedback, and what it leaves in a state.
 //!
 //! ```text
 //! gated_deltanet, f32   gram(K', K) of the inverse   k in three parts, 24 bits: six products
 //!                       the inverse, and times rows  two parts of tf32, 22 bits: three products (`whole.cuh`)
+//!                       rows that enter the state    three parts, 24 bits, by k in two: five products
 //!                       all else                     two parts of bf16, 16 bits: three products
 //! ```
 //!
 //! Feedback of 2 on a key that repeats is a reflection, and what is lost of it in one token is lost in each: errors of the solve
 //! grow with a chunk's tokens, those of other products with chunks (a delta rule without decay, beta = 2, 130 tokens of one key,
 //! where operands of 16 bits are left in one place only: 34e-5 with the Gram matrix, 40e-5 the merges of the inverse, 30e-5 its
-//! product with rows, at most 4e-5 any other; none, 1e-5). Where rows are solved one by one, 16 tokens at a time, their Gram matrices are
-//! of all bits, and what earlier blocks leave is of two parts.
+//! product with rows, at most 4e-5 any other; none, 1e-5). What rows lose as they enter a state stays there, a new error with each
+//! token, where keys lose the same each time (512 tokens of one key, the state: rows in two parts 11e-5, in three .4e-5; 4096
+//! tokens: 38e-5 and 2e-5).
+//!
+//! Where rows are solved one by one, 16 tokens at a time, their Gram matrices are whole, and so are the products by which the
+//! rows of earlier blocks are taken to them (512 tokens, keys of which a tenth differs: 22e-5 with Gram matrices of 16 bits, 3e-5).
 
 use super::plan::{Decayed, Input, Operand, Plan, Square};
 use crate::dtype::DType;
-use chunkwise_algebra::program::{KeysId, NodeId, Op};
+use chunkwise_algebra::program::{Deposit, KeysId, NodeId, Op, Phase, phases};
 use chunkwise_dsl::graph::{Expr, Value};
 
 impl Plan {
-    /// Whether an inverse is made in f32, and its products with rows are of all bits.
+    /// Whether a square is in f32, and its products with rows are of all bits: inverses, and what earlier rows are taken by to
+    /// those that are solved one by one.
     pub fn is_whole(&self, square: &Square) -> bool {
-        self.dtype == DType::F32 && square.inverse_of.is_some() && !self.is_by_value(square)
+        let inverts = || square.inverse_of.is_some() && !self.is_by_value(square);
+        self.dtype == DType::F32 && (inverts() || self.is_sought(square))
+    }
+
+    /// Whether rows that are solved one by one are solved from it.
+    pub(super) fn is_sought(&self, square: &Square) -> bool {
+        let sought = self.chunk.systems.iter().flat_map(|system| &system.sought);
+        sought.flat_map(|sought| &sought.grams).any(|gram| *gram == Some(square.node))
+    }
+
+    /// Whether rows enter a state with all bits: those that are made of what was read. Where nothing decays, each token's error
+    /// stays, and a chunk has as many as it has tokens.
+    pub fn deposit_whole(&self, deposit: &Deposit) -> bool {
+        self.dtype == DType::F32 && phases(&self.chunk)[deposit.values.index()] != Phase::Before
     }
 
     /// Whether feedback is solved with these keys, in three parts. For want of room they are in two.

@@ -10,9 +10,9 @@
 //! reach            the blocks below the diagonal; those on it once for each length of runs        value channels that decay
 //! ```
 //!
-//! An operand in two parts (rounded, and what rounding lost) takes one product more than one in one part, and two in three parts take
-//! six. The walks are those of `print::fused`, operation by operation, so the count is exact: `tests/fused` compares it with the
-//! simulator's.
+//! An operand in two parts (rounded, and what rounding lost) takes one product more than one in one part, two in three parts take
+//! six, and one in three parts with one in two takes five. The walks are those of `print::fused`, operation by operation, so the
+//! count is exact: `tests/fused` compares it with the simulator's.
 
 use super::plan::{ClockKind, Operand, Own, Owner, Plan, Square};
 use crate::layout;
@@ -283,12 +283,15 @@ impl Warp<'_> {
         {
             warp.matrix(deposit.values);
             let from = plan.chunk.keys(deposit.keys).state;
-            let split = plan.deposit_split(deposit);
+            let parts = match (plan.deposit_whole(deposit), plan.deposit_split(deposit)) {
+                (true, _) => 3,
+                (false, split) => 1 + u64::from(split),
+            };
             if plan.deposit_fine(deposit) {
                 warp.with_state_fine(deposit.keys);
                 continue;
             }
-            (0..warp.meeting(from, |to| (from, to))).for_each(|_| warp.with_state(deposit.keys, split));
+            (0..warp.meeting(from, |to| (from, to))).for_each(|_| warp.with_state(deposit.keys, parts));
         }
         for (read, found) in &plan.chunk.reads {
             if warp.states.contains(&plan.chunk.timeline.read(*read).state) && warp.is_wanted(found.node) {
@@ -316,10 +319,14 @@ impl Warp<'_> {
         self.plan.epilogue.as_ref().is_none_or(|epilogue| epilogue.reads.contains(&node))
     }
 
-    /// A product of keys with the state's operand or with rows that enter it, `split` or not.
-    fn with_state(&mut self, keys: KeysId, split: bool) {
+    /// A product of keys with the state's operand, or with rows that enter it, in so many parts. Of keys in two parts the
+    /// smaller one is taken with all parts of those but the smallest.
+    fn with_state(&mut self, keys: KeysId, parts: u64) {
         let plan = self.plan;
-        let passes = Plan::passes(split, plan.keys_split(keys));
+        let passes = match plan.keys_split(keys) {
+            true => parts + (parts - 1).max(1),
+            false => parts,
+        };
         self.blocks += passes * plan.row_blocks(keys) * plan.key_blocks();
     }
 
@@ -348,6 +355,7 @@ impl Warp<'_> {
 
     fn accumulate(&mut self, node: NodeId, fresh: bool) {
         let plan = self.plan;
+        let state_parts = 1 + u64::from(plan.split);
         match &plan.chunk.node(node).op {
             Op::Add(x, y) => {
                 self.accumulate(*x, fresh);
@@ -360,9 +368,9 @@ impl Warp<'_> {
             Op::Tap(_) if plan.reads_at_once(self.state) && self.known.contains(&node) => {}
             Op::Tap(keys) if plan.table_of(*keys).is_some() => {
                 let to = plan.chunk.keys(*keys).state;
-                (0..self.meeting(to, |from| (from, to))).for_each(|_| self.with_state(*keys, plan.split));
+                (0..self.meeting(to, |from| (from, to))).for_each(|_| self.with_state(*keys, state_parts));
             }
-            Op::Tap(keys) if fresh || !self.is_scaled(*keys) => self.with_state(*keys, plan.split),
+            Op::Tap(keys) if fresh || !self.is_scaled(*keys) => self.with_state(*keys, state_parts),
             Op::Scale(_, x) if fresh => self.accumulate(*x, true),
             Op::Values(_) => {}
             _ => self.matrix(node),
@@ -402,7 +410,7 @@ impl Warp<'_> {
                     continue;
                 }
                 let gram = plan.gram_of(finding.reads, row.keys);
-                let split = plan.squares.iter().any(|s| Some(s.node) == gram && plan.square_split(s));
+                let square = plan.squares.iter().find(|s| Some(s.node) == gram);
                 let slots = |keys: KeysId| plan.chunk.keys(keys).slots.len() as u64;
                 let (r, w) = (slots(finding.reads), slots(row.keys));
                 let earlier = r * w * u64::from(blocks * (blocks - 1) / 2);
@@ -410,7 +418,9 @@ impl Warp<'_> {
                 let lengths = 4 + u64::from(plan.crosses(finding.reads, row.keys));
                 let halves = (0..r).filter(|n| (n * 16 + 15) / r >= 8).count() as u64;
                 let near = if own { 0 } else { u64::from(blocks) * w * (lengths * r + halves) };
-                self.blocks += Plan::passes(plan.split || system.is_some(), split) * (earlier + near);
+                if let Some(square) = square {
+                    self.with_square(square, system.is_some(), earlier + near);
+                }
             }
         }
         self.known.extend(rows.iter().map(|row| row.values));
@@ -427,30 +437,34 @@ impl Warp<'_> {
         let plan = self.plan;
         let Some(square) = plan.squares.iter().find(|square| square.node == left) else { return };
         let (reads, writes) = plan.slots_of(left);
-        let fine = plan.is_fine(square);
-        // Rows that are solved come in two parts.
         let solved = matches!(plan.chunk.node(right).op, Op::Solved(..));
+        let columns = plan.rows(plan.chunk.slots(plan.chunk.node(right).rows));
+        self.with_square(square, solved, lower_blocks(square.rows, columns, reads, writes));
+    }
+
+    /// Products of a square's blocks with rows; those that are solved come in two parts where it is not whole.
+    fn with_square(&mut self, square: &Square, solved: bool, blocks: u64) {
+        let plan = self.plan;
+        let fine = plan.is_fine(square);
         let passes = match (plan.is_whole(square), fine) {
             (true, _) => 3,
             (false, true) => 1,
             (false, false) => Plan::passes(plan.split || solved, plan.square_split(square)),
         };
-        let columns = plan.rows(plan.chunk.slots(plan.chunk.node(right).rows));
-        let blocks = lower_blocks(square.rows, columns, reads, writes);
         self.blocks += passes * blocks;
         self.fine += u64::from(fine) * passes * blocks;
     }
 
-    /// What the rows of earlier blocks of 16 tokens leave in each block's reads; those rows come in two parts.
+    /// What the rows of earlier blocks of 16 tokens leave in each block's reads.
     fn solve(&mut self, system: SystemId) {
         let plan = self.plan;
         let system = plan.chunk.system(system);
         system.sought.iter().for_each(|sought| self.accumulate(sought.found, true));
         for (sought, member, gram) in system.pairs() {
-            let split = plan.squares.iter().any(|s| s.node == gram && plan.square_split(s));
+            let Some(square) = plan.squares.iter().find(|square| square.node == gram) else { continue };
             let slots = system.sought[sought].reads.len() * system.members[member].values.len();
             let of_block = |block: u32| slots as u64 * u64::from(block);
-            self.blocks += Plan::passes(true, split) * (0..plan.tokens / 16).map(of_block).sum::<u64>();
+            self.with_square(square, true, (0..plan.tokens / 16).map(of_block).sum());
         }
     }
 }

@@ -11,7 +11,7 @@
 
 use super::recurrence::Warp;
 use super::{Fused, Packed, TileName, substitution};
-use crate::fused::Finding;
+use crate::fused::{Finding, Square};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{KeysId, NodeId, Op, System, SystemId};
 
@@ -118,13 +118,13 @@ struct Walk<'a, 'b> {
 
 impl Walk<'_, '_> {
     /// The square between reads and rows; `None` where those reads find nothing of these rows.
-    fn square(&self, reads: &Reads, row: &Rows) -> Option<&TileName> {
+    fn square(&self, reads: &Reads, row: &Rows) -> Option<(&Square, &TileName)> {
         let plan = self.fused.plan;
         let own = row.system.is_some() && row.system == reads.system;
         let reached = reads.finding.rows.iter().any(|(_, values)| *values == row.values);
         let gram = plan.gram_of(reads.finding.reads, row.keys).filter(|_| own || reached)?;
         let at = plan.squares.iter().position(|square| square.node == gram)?;
-        Some(&self.fused.squares[at])
+        Some((&plan.squares[at], &self.fused.squares[at]))
     }
 
     fn slots(&self, keys: KeysId) -> usize {
@@ -156,12 +156,22 @@ impl Walk<'_, '_> {
     fn earlier(&self, rows: &[Rows], reads: &[Reads], w: &mut Writer) {
         let (fused, e) = (self.fused, self.fused.operand());
         for row in rows {
+            let found = reads.iter().filter_map(|read| Some((read, self.square(read, row)?)));
+            let (whole, rounded): (Vec<_>, Vec<_>) =
+                found.partition(|(_, (square, _))| fused.plan.is_whole(square));
+            let slots =
+                |read: &Reads| format!("{}, {}", self.slots(read.finding.reads), self.slots(row.keys));
+            for (read, (_, tile)) in whole {
+                let to = (read.name.as_str(), row.name.as_str());
+                substitution::earlier_whole(&slots(read), to, (&tile.high, &self.block), w);
+            }
+            if rounded.is_empty() {
+                continue;
+            }
             w.block("", |w| {
                 let packed = self.pack(row, None, w);
-                for read in reads {
-                    let Some(tile) = self.square(read, row) else { continue };
-                    let slots = (self.slots(read.finding.reads), self.slots(row.keys));
-                    let head = format!("multiply_earlier<{e}, {}, {}>", slots.0, slots.1);
+                for (read, (_, tile)) in rounded {
+                    let head = format!("multiply_earlier<{e}, {}>", slots(read));
                     fused.product((&head, &read.name, &format!(", {}", self.block)), &packed, tile, w);
                 }
             });
@@ -245,7 +255,7 @@ impl Walk<'_, '_> {
             w.block("", |w| {
                 let packed = self.pack(row, Some(&self.block), w);
                 for (read, near) in reads.iter().zip(near).filter(|(read, _)| wanted(read, row)) {
-                    let Some(tile) = self.square(read, row) else { continue };
+                    let Some((_, tile)) = self.square(read, row) else { continue };
                     let keys = (read.finding.reads, row.keys);
                     let head = format!(
                         "multiply_pairs<{}, {}, {}, {}u, {}u>",

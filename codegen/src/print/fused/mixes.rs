@@ -13,7 +13,7 @@ use super::{Fused, always, registers};
 use crate::fused::{Mixing, Root};
 use crate::print::Context;
 use crate::writer::Writer;
-use chunkwise_algebra::program::{KeysId, NodeId, Op, reaches};
+use chunkwise_algebra::program::{Deposit, KeysId, NodeId, Op, reaches};
 use chunkwise_dsl::graph::StateId;
 
 /// An entry of a token's matrix, or a number of a vector; after the sequence's end a token leaves states as they are.
@@ -148,8 +148,8 @@ pub(super) fn mix(fused: &Fused<'_>, state: StateId, w: &mut Writer) {
 }
 
 /// What rows leave in each state by the chunk's end.
-pub(super) fn deposit(warp: &mut Warp<'_, '_>, keys: KeysId, values: NodeId, w: &mut Writer) {
-    let fused = warp.fused;
+pub(super) fn deposit(warp: &mut Warp<'_, '_>, deposit: &Deposit, w: &mut Writer) {
+    let (fused, Deposit { keys, values }) = (warp.fused, *deposit);
     let plan = fused.plan;
     let Some((m, table)) = plan.table_of(keys) else { return };
     let u = warp.matrix(values, "u", w);
@@ -162,9 +162,13 @@ pub(super) fn deposit(warp: &mut Warp<'_, '_>, keys: KeysId, values: NodeId, w: 
             w.line(format_args!("float {part}[{eighths}][4] = {{}};"));
             w.line(format_args!("add_to({part}, {u});"));
             w.line(format_args!("scale_columns({part}, {});", of_chunk(fused, mixing, (m, table), at)));
+            let (to, tile) = (registers(fused, *to), fused.keys(keys));
+            if plan.deposit_whole(deposit) {
+                return fused.deposit_whole(to, &part, &tile, w);
+            }
             let packed = fused.pack(&part, eighths, plan.split, "packed", w);
             let head = format!("multiply_columns<{}>", fused.operand());
-            fused.product((&head, registers(fused, *to), ""), &packed, &fused.keys(keys), w);
+            fused.product((&head, to, ""), &packed, &tile, w);
         });
     }
 }

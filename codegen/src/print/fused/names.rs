@@ -220,6 +220,13 @@ impl Fused<'_> {
         });
     }
 
+    /// Adds to a state what rows leave in it by the keys of a tile, with all bits of the rows.
+    pub(super) fn deposit_whole(&self, state: &str, rows: &str, keys: &TileName, w: &mut Writer) {
+        let rest = keys.low.as_ref().map_or(String::new(), |rest| format!(", {rest}"));
+        let e = self.operand();
+        w.line(format_args!("multiply_columns_whole<{e}>({state}, {rows}, {}{rest});", keys.high));
+    }
+
     /// Packs accumulators of `rows` columns of 8, in two parts where `split`.
     pub(super) fn pack(&self, from: &str, eighths: u32, split: bool, wish: &str, w: &mut Writer) -> Packed {
         let high = self.fresh(wish);

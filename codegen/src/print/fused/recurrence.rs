@@ -163,7 +163,7 @@ impl Warp<'_, '_> {
             }
         }
         for deposit in deposits.iter().filter(|d| meeting.contains(&state_of(d))) {
-            mixes::deposit(self, deposit.keys, deposit.values, w);
+            mixes::deposit(self, deposit, w);
         }
         for state in alone {
             let mine: Vec<_> = deposits.iter().filter(|d| state_of(d) == state).collect();
@@ -302,10 +302,8 @@ impl Warp<'_, '_> {
             found.push(name);
         }
         let packed = substitution::print(fused, (self.owner, &self.column), id, (&found, &into), w);
-        for ((node, name), packed) in members.into_iter().zip(&into).zip(packed) {
-            self.known.insert(node, name.clone());
-            self.packed.insert(node, packed);
-        }
+        self.known.extend(members.iter().copied().zip(into.iter().cloned()));
+        self.packed.extend(members.into_iter().zip(packed));
         into
     }
 
@@ -425,6 +423,13 @@ impl Warp<'_, '_> {
             }
             let rest = tile.low.as_ref().map_or(String::new(), |rest| format!(", {rest}"));
             return w.line(format_args!("multiply_fine_columns<{e}>({s}, {u}, {}{rest});", tile.high));
+        }
+        if fused.plan.deposit_whole(deposit) {
+            let u = decayed.unwrap_or_else(|| self.matrix(values, "u", w));
+            if first {
+                self.fade(state, w);
+            }
+            return fused.deposit_whole(s, &u, &tile, w);
         }
         let Packed { high, low } = match decayed {
             None => self.operand(values, split, w),

@@ -88,6 +88,16 @@ pub(super) fn keep_diagonal(fused: &Fused<'_>, node: Matrix, (sum, row): (&str, 
     }
 }
 
+/// What the rows of earlier blocks leave in a block's reads, by a square that is whole.
+pub(super) fn earlier_whole(
+    slots: &str,
+    (found, rows): (&str, &str),
+    (square, block): (&str, &str),
+    w: &mut Writer,
+) {
+    w.line(format_args!("multiply_earlier_whole<{slots}>({found}, {rows}, {square}, {block});"));
+}
+
 /// Read and write slots a token, as template arguments.
 fn slots(system: &System, sought: usize, member: usize) -> String {
     format!("{}, {}", system.sought[sought].reads.len(), system.members[member].values.len())
@@ -154,9 +164,13 @@ impl Rows<'_, '_> {
     fn print(&self, column: &str, (found, into): (&[String], &[String]), w: &mut Writer) -> Vec<Packed> {
         let (fused, plan, block, system) = (self.fused, self.fused.plan, &self.block, self.system);
         let e = fused.operand();
-        // In two parts, whatever the precision of other products: what is rounded here is fed back.
-        let packed: Vec<[String; 2]> =
-            into.iter().map(|_| ["packed", "packed_low"].map(|wish| fused.fresh(wish))).collect();
+        // In two parts, whatever the precision of other products: what is rounded here is fed back. Whole squares take rows as they
+        // are.
+        let whole = system.pairs().all(|(.., gram)| self.whole(gram).is_some());
+        let packed: Vec<[String; 2]> = (if whole { &[] } else { into })
+            .iter()
+            .map(|_| ["packed", "packed_low"].map(|wish| fused.fresh(wish)))
+            .collect();
         for ([high, low], member) in packed.iter().zip(&system.members) {
             let operands = plan.rows(member.values.len()) / 16;
             w.line(format_args!("unsigned {high}[{operands}][4] = {{}}, {low}[{operands}][4] = {{}};"));
@@ -165,8 +179,13 @@ impl Rows<'_, '_> {
         w.line("#pragma unroll");
         w.block(format_args!("for (int {block} = 0; {block} < {}; ++{block})", plan.tokens / 16), |w| {
             for (sought, member, gram) in system.pairs() {
+                let slots = slots(system, sought, member);
+                if let Some(tile) = self.whole(gram) {
+                    earlier_whole(&slots, (&found[sought], &into[member]), (tile, block), w);
+                    continue;
+                }
                 let square = plan.squares.iter().position(|s| s.node == gram).unwrap_or(0);
-                let head = format!("multiply_earlier<{e}, {}>", slots(system, sought, member));
+                let head = format!("multiply_earlier<{e}, {slots}>");
                 let tail = format!(", {block}");
                 let earlier = operand(&packed[member]);
                 fused.product((&head, &found[sought], &tail), &earlier, &fused.squares[square], w);
@@ -179,6 +198,13 @@ impl Rows<'_, '_> {
             }
         });
         packed.iter().map(operand).collect()
+    }
+
+    /// The rows of a square that is whole.
+    fn whole(&self, gram: Matrix) -> Option<&str> {
+        let squares = self.fused.plan.squares.iter().zip(&self.fused.squares);
+        let mut whole = squares.filter(|(square, _)| self.fused.plan.is_whole(square));
+        whole.find(|(square, _)| square.node == gram).map(|(_, tile)| tile.high.as_str())
     }
 
     /// The rows of a block, from what its reads find of earlier ones.

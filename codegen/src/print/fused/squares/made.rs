@@ -104,7 +104,8 @@ fn store_copy(
     }
     substitution::keep_diagonal(fused, square.node, (sum, row), w);
     if fused.plan.is_fine(square) {
-        return w.line(format_args!("store_fine({}, {sum}, {row});", tile.high));
+        let whole = if fused.plan.is_whole(square) { "_whole" } else { "" };
+        return w.line(format_args!("store_fine{whole}({}, {sum}, {row});", tile.high));
     }
     w.line(format_args!("store_rows<{e}>({}, {sum}, {row});", tile.high));
     if let Some(low) = &tile.low {
