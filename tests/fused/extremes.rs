@@ -208,9 +208,16 @@ fn many_reflections_in_f32() {
         reflecting("", REFLECT, 32),
         reflecting(BY_VALUE.0, BY_VALUE.1, 64),
     ];
-    let keys: [fn(&Tensor) -> Tensor; 4] =
-        [|k| repeated(k, 1), |k| repeated(k, 2), |k| near(k, 0.1), |k| near(k, 0.03)];
-    all(cases, |case| keys.iter().flat_map(|keys| reflections(case, (MANY, 12), keys)).collect());
+    let keys: [(usize, fn(&Tensor) -> Tensor); 5] = [
+        (MANY, |k| repeated(k, 1)),
+        (4 * MANY, |k| repeated(k, 2)),
+        (MANY, |k| near(k, 0.1)),
+        (MANY, |k| near(k, 0.03)),
+        (MANY, |k| near(k, 0.01)),
+    ];
+    all(cases, |case| {
+        keys.iter().flat_map(|(tokens, keys)| reflections(case, (*tokens, 12), keys)).collect()
+    });
 }
 
 /// Tokens of many chunks.

@@ -1,28 +1,35 @@
 // The solve where inputs are f32, and what it leaves in a state: what is lost there comes back with every token that repeats a
-// key, so numbers stay whole. Squares lie in shared memory as they are, and products take each number as the sum of two tf32
-// numbers, 22 bits; rows enter a state in three parts.
+// key, so numbers stay whole. Squares lie in shared memory as they are, and products take each number in three parts of bf16, 24
+// bits: it is the range of f32, and six products take no longer than three of tf32, which have 22.
 
-// A number in two parts.
-__device__ __forceinline__ void split_number(unsigned &high, unsigned &low, float x) {
-    high = round_tf32(x);
-    low = round_tf32(x - __uint_as_float(high));
+// Two numbers in three parts.
+__device__ __forceinline__ void split_whole(unsigned (&part)[3], float x, float y) {
+    part[0] = bf16_pair::of(x, y);
+    split_pair<bf16_pair>(part[1], part[2], x - bf16_pair::low(part[0]), y - bf16_pair::high(part[0]));
 }
 
-// 8 columns of accumulators as a left operand in two parts: even columns 2 l beside odd ones 2 l + 1.
-__device__ __forceinline__ void split_eighth(unsigned (&high)[4], unsigned (&low)[4], const float (&c)[4]) {
+// Columns 16 k.. of accumulators as a fragment of a left operand in three parts.
+template <int N>
+__device__ __forceinline__ void split_fragment_whole(unsigned (&a)[3][4], const float (&c)[N][4], int k) {
 #pragma unroll
-    for (int e = 0; e < 4; ++e) split_number(high[e], low[e], c[e / 2 + e % 2 * 2]);
+    for (int e = 0; e < 4; ++e) {
+        unsigned part[3];
+        split_whole(part, c[2 * k + e / 2][e % 2 * 2], c[2 * k + e / 2][e % 2 * 2 + 1]);
+#pragma unroll
+        for (int p = 0; p < 3; ++p) a[p][e] = part[p];
+    }
 }
 
-// d += a b of 16 x 8 and 8 x 8 numbers: three products of the parts. Rows of b are in the order of a's columns.
-__device__ __forceinline__ void mma_whole(float (&d)[4], const unsigned (&high)[4], const unsigned (&low)[4], float b0,
-                                          float b1) {
-    unsigned x[2], rest[2];
-    split_number(x[0], rest[0], b0);
-    split_number(x[1], rest[1], b1);
-    mma_tf32(d, low, __uint_as_float(x[0]), __uint_as_float(x[1]));
-    mma_tf32(d, high, __uint_as_float(rest[0]), __uint_as_float(rest[1]));
-    mma_tf32(d, high, __uint_as_float(x[0]), __uint_as_float(x[1]));
+// d += a b of 16 x 16 and 16 x 8 numbers, of which a lane has four of b: six products of the parts, the smallest first.
+__device__ __forceinline__ void mma_whole(float (&d)[4], const unsigned (&a)[3][4], float b0, float b1, float b2, float b3) {
+    unsigned x[3], y[3];
+    split_whole(x, b0, b1);
+    split_whole(y, b2, b3);
+#pragma unroll
+    for (int sum = 2; sum >= 0; --sum) {
+#pragma unroll
+        for (int p = sum; p >= 0; --p) bf16_pair::mma(d, a[p], x[sum - p], y[sum - p]);
+    }
 }
 
 // d[16 x 8 N] += a[16 x 8 K] L^T for a square L that is lower triangular by tokens; see multiply_fine.
@@ -33,15 +40,13 @@ __device__ __forceinline__ void multiply_whole(float (&d)[N][4], const float (&a
     const float *odd = reinterpret_cast<const float *>(l.at(row, 1)) - 16;
 #pragma unroll
     for (int k = K / 2 - 1; k >= 0; --k) {
-        unsigned x[2][4], rest[2][4];
-#pragma unroll
-        for (int e = 0; e < 2; ++e) split_eighth(x[e], rest[e], a[2 * k + e]);
+        unsigned x[3][4];
+        split_fragment_whole(x, a, k);
 #pragma unroll
         for (int n = 0; n < N; ++n) {
             if (k >= blocks_before<READS, WRITES>(n / 2)) continue;
             const float4 y = *reinterpret_cast<const float4 *>((k % 2 ? odd : even) + n * 8 * COLUMNS + k * 16);
-            mma_whole(d[n], x[0], rest[0], y.x, y.y);
-            mma_whole(d[n], x[1], rest[1], y.z, y.w);
+            mma_whole(d[n], x, y.x, y.y, y.z, y.w);
         }
     }
 }
@@ -69,15 +74,13 @@ __device__ __forceinline__ void multiply_earlier_whole(float (&d)[N][4], const f
 #pragma unroll
     for (int k = 0; k < K / 2; ++k) {
         if (k >= WRITES * block) continue;
-        unsigned x[2][4], rest[2][4];
-#pragma unroll
-        for (int e = 0; e < 2; ++e) split_eighth(x[e], rest[e], a[2 * k + e]);
+        unsigned x[3][4];
+        split_fragment_whole(x, a, k);
 #pragma unroll
         for (int n = 0; n < N; ++n) {
             if (n / (2 * READS) != block) continue;
             const float4 y = *reinterpret_cast<const float4 *>((k % 2 ? odd : even) + n * 8 * COLUMNS + k * 16);
-            mma_whole(d[n], x[0], rest[0], y.x, y.y);
-            mma_whole(d[n], x[1], rest[1], y.z, y.w);
+            mma_whole(d[n], x, y.x, y.y, y.z, y.w);
         }
     }
 }
@@ -126,13 +129,10 @@ __device__ __forceinline__ void multiply_whole_block(float (&d)[2][4], const flo
                                                      int column) {
     float b[2][4];
     load_square_block(b, m, row, column);
+    unsigned x[3][4];
+    split_fragment_whole(x, a, 0);
 #pragma unroll
-    for (int k = 0; k < 2; ++k) {
-        unsigned high[4], low[4];
-        split_eighth(high, low, a[k]);
-#pragma unroll
-        for (int n = 0; n < 2; ++n) mma_whole(d[n], high, low, b[k][2 * n], b[k][2 * n + 1]);
-    }
+    for (int n = 0; n < 2; ++n) mma_whole(d[n], x, b[0][2 * n], b[0][2 * n + 1], b[1][2 * n], b[1][2 * n + 1]);
 }
 
 // The transpose of a block of 16 x 16: of each matrix of 8 x 8 the upper and the lower halves of its numbers; matrices 1 and 2
@@ -206,18 +206,6 @@ __device__ __forceinline__ void merge_whole(Square<ROWS> square, const TO &...to
     }
 }
 
-// Columns 16 k.. of accumulators as a fragment of a left operand in three parts, 24 bits.
-template <typename E, int N>
-__device__ __forceinline__ void split_three(unsigned (&high)[4], unsigned (&middle)[4], unsigned (&last)[4], const float (&c)[N][4],
-                                            int k) {
-#pragma unroll
-    for (int e = 0; e < 4; ++e) {
-        const float x = c[2 * k + e / 2][e % 2 * 2], y = c[2 * k + e / 2][e % 2 * 2 + 1];
-        high[e] = E::of(x, y);
-        split_pair<E>(middle[e], last[e], x - E::low(high[e]), y - E::high(high[e]));
-    }
-}
-
 // Adds the products of each part with two 8 x 16 matrices of shared memory, transposed; see load_matrices.
 template <typename E, typename... PARTS>
 __device__ __forceinline__ void add_parts(float (&d)[4], float (&e)[4], unsigned at, const PARTS &...parts) {
@@ -234,13 +222,13 @@ __device__ __forceinline__ void multiply_columns_whole(float (&d)[N][4], const f
     const int lane = this_thread() % 32, row = lane % 16, column = lane / 16 * 8;
 #pragma unroll
     for (int k = 0; k < K / 2; ++k) {
-        unsigned high[4], middle[4], last[4];
-        split_three<E>(high, middle, last, a, k);
+        unsigned x[3][4];
+        split_fragment_whole(x, a, k);
 #pragma unroll
         for (int n = 0; n < N; n += 2) {
             const int here = k * 16 * b.PITCH + n * 16;
-            (add_parts<E>(d[n], d[n + 1], shared_at(rest.at(row, column)) + here, middle, high), ...);
-            add_parts<E>(d[n], d[n + 1], shared_at(b.at(row, column)) + here, last, middle, high);
+            (add_parts<E>(d[n], d[n + 1], shared_at(rest.at(row, column)) + here, x[1], x[0]), ...);
+            add_parts<E>(d[n], d[n + 1], shared_at(b.at(row, column)) + here, x[2], x[1], x[0]);
         }
     }
 }

@@ -29,8 +29,8 @@ const BLOCK: u64 = 2 * 16 * 16 * 16;
 pub struct Work {
     /// Flops of tensor cores; a multiplication and an addition are two.
     pub tensor_flops: u64,
-    /// Of them with tf32 operands, which take twice as long as 16-bit ones: products of squares with rows of values, of some keys
-    /// with rows that enter a state, and of the blocks of inverses in f32.
+    /// Of them with tf32 operands, which take twice as long as 16-bit ones: products of squares with rows of values, and of some
+    /// keys with rows that enter a state.
     pub tf32_flops: u64,
     /// Bytes loaded from global memory.
     pub load_bytes: u64,
@@ -50,18 +50,17 @@ impl Plan {
     pub fn work(&self) -> Work {
         let made = self.made().into_iter().map(|group| &self.squares[group[0]]);
         let near = self.own.iter().map(|own| self.near_blocks(own)).sum::<u64>();
-        let (mut blocks, mut fine, mut in_parts) = (near, 0, 0);
+        let (mut blocks, mut fine, mut inverses) = (near, 0, 0);
         for square in made {
             blocks += self.gram_blocks(square, square.inverse_of.unwrap_or(square.base));
             if square.inverse_of.is_none() {
                 continue;
             }
-            match self.is_whole(square) {
-                true => fine += 3 * (merged_flops(square, BLOCK) / BLOCK),
-                false => in_parts += inverse_flops(square),
-            }
+            inverses += match self.is_whole(square) {
+                true => 6 * merged_flops(square, BLOCK),
+                false => inverse_flops(square),
+            };
         }
-        blocks += fine;
         for owner in &self.owners {
             let warp = Warp::of(self, owner);
             blocks += warp.blocks * u64::from(owner.warps);
@@ -69,7 +68,7 @@ impl Plan {
         }
         let flops = |blocks: u64| BLOCK * blocks * u64::from(self.blocks);
         Work {
-            tensor_flops: flops(blocks) + in_parts * u64::from(self.blocks),
+            tensor_flops: flops(blocks) + inverses * u64::from(self.blocks),
             tf32_flops: flops(fine),
             load_bytes: self.input_bytes() + self.row_bytes(),
             store_bytes: self.output_bytes(),
@@ -445,14 +444,15 @@ impl Warp<'_> {
     /// Products of a square's blocks with rows; those that are solved come in two parts where it is not whole.
     fn with_square(&mut self, square: &Square, solved: bool, blocks: u64) {
         let plan = self.plan;
-        let fine = plan.is_fine(square);
-        let passes = match (plan.is_whole(square), fine) {
-            (true, _) => 3,
+        let whole = plan.is_whole(square);
+        let fine = plan.is_fine(square) && !whole;
+        let passes = match (whole, fine) {
+            (true, _) => 6,
             (false, true) => 1,
             (false, false) => Plan::passes(plan.split || solved, plan.square_split(square)),
         };
         self.blocks += passes * blocks;
-        self.fine += u64::from(fine) * passes * blocks;
+        self.fine += u64::from(fine) * blocks;
     }
 
     /// What the rows of earlier blocks of 16 tokens leave in each block's reads.
