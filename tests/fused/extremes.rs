@@ -208,7 +208,7 @@ fn many_reflections_in_f32() {
         reflecting("", REFLECT, 32),
         reflecting(BY_VALUE.0, BY_VALUE.1, 64),
     ];
-    let keys: [(usize, fn(&Tensor) -> Tensor); 5] = [
+    let keys: [(usize, Keys); 5] = [
         (MANY, |k| repeated(k, 1)),
         (4 * MANY, |k| repeated(k, 2)),
         (MANY, |k| near(k, 0.1)),
@@ -219,6 +219,9 @@ fn many_reflections_in_f32() {
         keys.iter().flat_map(|(tokens, keys)| reflections(case, (*tokens, 12), keys)).collect()
     });
 }
+
+/// What becomes of the keys that were drawn.
+type Keys = fn(&Tensor) -> Tensor;
 
 /// Tokens of many chunks.
 const MANY: usize = 512;
