@@ -181,6 +181,15 @@ impl<'a> Alike<'a> {
         self.members.iter().map(|member| member.made.square().rows / 16).sum()
     }
 
+    /// How many of the first warps' rows are inverted, where those of no later square are.
+    fn inverted(&self) -> u32 {
+        let is_inverse = |member: &&Member<'_>| member.made.square().inverse_of.is_some();
+        let first: Vec<_> = self.members.iter().take_while(is_inverse).collect();
+        let all = self.members.iter().filter(is_inverse).count();
+        let rows = |member: &&Member<'_>| member.made.square().rows / 16;
+        if first.len() == all { first.iter().map(rows).sum() } else { 0 }
+    }
+
     /// Names of what is chosen, declared where members differ.
     fn choose_all(&self, fused: &Fused<'_>, w: &mut Writer) -> Chosen {
         let mut tile = |wish: &str, of: fn(Form<'_>) -> KeysId| {
@@ -293,8 +302,14 @@ impl<'a> Alike<'a> {
             return w.block(format_args!("if ({part} < {parts})"), |w| rows(part, w));
         }
         let at = fused.fresh("part");
+        // Rows that are inverted take longest: who has some takes no others, where there are warps for those.
+        let inverted = self.inverted();
+        let step = match (1..*warps).contains(&inverted) {
+            true => format!("{part} < {inverted} ? {parts} : {}", warps - inverted),
+            false => warps.to_string(),
+        };
         w.line("#pragma unroll 1");
-        w.block(format_args!("for (int {at} = {part}; {at} < {parts}; {at} += {warps})"), |w| rows(&at, w));
+        w.block(format_args!("for (int {at} = {part}; {at} < {parts}; {at} += {step})"), |w| rows(&at, w));
     }
 
     /// What is done with each square's Gram matrix.
