@@ -3,7 +3,8 @@
 //! ```text
 //! recurrent    tokens / 24                                                      rounds of pairs on the machine
 //! fused        chunks                                                           rounds of blocks, narrow ones where pairs are few
-//! split        chunks * .39  +  1.2 chunks of every pair, side by side          2 launches more
+//! split        chunks * .44  +  1.1 chunks of every pair, side by side          2 launches more
+//!              chunks * .25  +  2 chunks                                        where all warps of the fused plan do all
 //! segmented    chunks of a piece, three times or so, and a composition          where feedback is linear
 //! ```
 //!
@@ -22,11 +23,13 @@ use chunkwise_dsl::timeline::Timeline;
 /// kernels), a token of the loop some 0.2 us (a read, a reduction over lanes, a write). The loop's tokens wait for each other.
 pub const LOOP_TOKENS: usize = 24;
 
-/// What a chunk's carry takes in the split plan, of a fused chunk.
-const CARRY: f64 = 0.39;
+/// What a chunk's carry takes in the split plan, of a fused chunk, and what the phases before and after it take of one
+/// multiprocessor.
+const SPLIT: (f64, f64) = (0.44, 1.1);
 
-/// What the phases before and after it take of one multiprocessor.
-const ASIDE: f64 = 1.2;
+/// The same where narrow blocks of the fused plan have one crew: keys that decay by channel, of which most is made before
+/// (`chunkwise bench gla --plan split --heads 16`; kda and rwkv7 alike).
+const SPLIT_ALONE: (f64, f64) = (0.25, 2.0);
 
 /// Blocks of the carry have 64 value columns, and a multiprocessor holds as many of them.
 const CARRY_BLOCK: (usize, usize) = (64, 2);
@@ -78,6 +81,8 @@ pub struct Costs {
     values: Option<usize>,
     /// Tokens of a chunk; `None` where the rule has no fused kernel, or none that would be compared.
     chunk: Option<usize>,
+    /// Whether its narrow blocks have two crews.
+    crews: bool,
     /// Whether the split plan has kernels, and would be compared.
     split: bool,
     /// `None` where pieces do not compose, and where they are not asked for.
@@ -96,6 +101,7 @@ impl Costs {
             plans: plans.to_vec(),
             values: value.map(|v| spec.sizes.get(v.index()).map_or(1, |size| size.next_multiple_of(16))),
             split: chunk.is_some() && plans.contains(&Plan::Split) && fused::has_split(timeline, spec, arch),
+            crews: fused::has_crews(timeline, spec, arch),
             chunk: chunk.map(|plan| plan.tokens as usize),
             segmented: segmented.then(|| Cost::of(timeline, spec, arch).ok()).flatten(),
         }
@@ -123,15 +129,17 @@ impl Costs {
         }
         let (chunk, values) = (self.chunk?, self.values?);
         let chunks = tokens.div_ceil(chunk) as f64;
-        let fused = chunks * fused::chunk_cost(values, self.columns(shape), pairs, machine);
+        let widths = (values, self.columns(shape));
+        let fused = chunks * fused::chunk_cost(widths, self.crews, (pairs, machine));
         match plan {
             Plan::Recurrent => None,
             Plan::Fused => Some(fused),
             Plan::Split => self.split.then(|| {
                 let blocks = pairs * values.div_ceil(CARRY_BLOCK.0);
                 let rounds = blocks.div_ceil(CARRY_BLOCK.1 * machine);
-                let aside = ASIDE * pairs as f64 / machine as f64;
-                chunks * (CARRY * rounds as f64 + aside) + 2.0 * LAUNCH
+                let (carry, aside) = if self.crews { SPLIT } else { SPLIT_ALONE };
+                let aside = aside * pairs as f64 / machine as f64;
+                chunks * (carry * rounds as f64 + aside) + 2.0 * LAUNCH
             }),
             // Where pieces do not pay, another plan is better.
             Plan::Segmented => self.segmented.map(|_| fused / self.pays(shape).map_or(0.1, |(_, gain)| gain)),
@@ -141,8 +149,8 @@ impl Costs {
     /// The value columns of the fused plan's blocks.
     fn columns(&self, shape: Shape) -> usize {
         let values = self.values.unwrap_or(1);
-        let cost =
-            |columns: &usize| fused::chunk_cost(values, *columns, shape.pairs(), shape.multiprocessors);
+        let launch = (shape.pairs(), shape.multiprocessors);
+        let cost = |columns: &usize| fused::chunk_cost((values, *columns), self.crews, launch);
         let least = |x: &usize, y: &usize| cost(x).total_cmp(&cost(y));
         fused::COLUMNS.into_iter().min_by(least).unwrap_or(fused::COLUMNS[0])
     }
@@ -159,22 +167,28 @@ mod tests {
     use crate::dtype::DType;
 
     const LINEAR: &str = "s *= exp(g); s += outer(beta * k, v - s.read(k)); s.read(q)";
-    const CURVED: &str = "s *= exp(g); s += outer(beta * k, v - tanh(s.read(k))); s.read(q)";
+    const CURVED: &str = "s *= exp(w); s += outer(beta * k, v - tanh(s.read(k))); s.read(q)";
     const LOOP: &str = "s = tanh(s + outer(beta * exp(g) * k, v)); s.read(q)";
 
     fn costs(body: &str, plans: &[Plan]) -> Costs {
         let kind = if body == LOOP { "#[rule(recurrent)]" } else { "#[rule]" };
+        let gate = if body == CURVED { "w: Vector<K>" } else { "g: Scalar" };
         let text = format!(
-            "{kind} fn f(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar, beta: Scalar) -> \
+            "{kind} fn f(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, {gate}, beta: Scalar) -> \
              Vector<V> {{ {body} }}"
         );
         let rule = chunkwise_dsl::parse_file(&text).unwrap().remove(0);
         let spec = Spec::new(vec![128, 128], DType::BF16);
         match &rule.timeline {
             Ok(timeline) => Costs::of(timeline, &spec, Arch::Sm90, plans),
-            Err(_) => {
-                Costs { plans: plans.to_vec(), values: None, chunk: None, split: false, segmented: None }
-            }
+            Err(_) => Costs {
+                plans: plans.to_vec(),
+                values: None,
+                crews: false,
+                chunk: None,
+                split: false,
+                segmented: None,
+            },
         }
     }
 
@@ -190,6 +204,8 @@ mod tests {
         assert_eq!((many.plan, many.columns), (Plan::Fused, 128));
         let fewer = chosen(LINEAR, 1, 8192, 64);
         assert_eq!((fewer.plan, fewer.columns), (Plan::Fused, 64));
+        let few = chosen(LINEAR, 1, 8192, 32);
+        assert_eq!((few.plan, few.columns), (Plan::Fused, 32));
         // A long sequence of few heads is cut; where segments do not compose, by phases.
         let long = chosen(LINEAR, 1, 32768, 4);
         assert!(long.plan == Plan::Segmented && long.piece.is_some_and(|piece| piece % 64 == 0), "{long:?}");

@@ -19,8 +19,8 @@ pub const FILES: [(&str, &str); 15] = [
     ("tiles.cuh", include_str!("device/tiles.cuh")),
     ("handed.cuh", include_str!("device/handed.cuh")),
     ("fine.cuh", include_str!("device/fine.cuh")),
-    ("solve.cuh", include_str!("device/solve.cuh")),
     ("whole.cuh", include_str!("device/whole.cuh")),
+    ("solve.cuh", include_str!("device/solve.cuh")),
     ("keys.cuh", include_str!("device/keys.cuh")),
     ("substitute.cuh", include_str!("device/substitute.cuh")),
     ("compose.cuh", include_str!("device/compose.cuh")),
@@ -152,7 +152,7 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), all);
-        for name in ["i64", "Run", "Strides", "silu", "bf16_pair", "merge_blocks", "sequence_of", "add_far"] {
+        for name in ["i64", "Run", "Strides", "silu", "bf16_pair", "solve_rows", "sequence_of", "add_far"] {
             assert!(names.contains(&name), "{name} is not found among {names:?}");
         }
     }

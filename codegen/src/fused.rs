@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | inputs | all threads | tiles (`cp.async`) |
 //! | tokens | a group of lanes a token | coefficients, decays, computed operands |
-//! | squares | a warp 16 rows | Gram matrices, the inverse |
+//! | squares | a warp 16 rows | Gram matrices, what rows are solved with |
 //! | recurrence | a warp 16 value columns | outputs, the next state |
 //!
 //! In narrow blocks the first three and the last are two crews' work, a chunk apart: see `roles`.
@@ -37,7 +37,7 @@ mod whole;
 mod work;
 
 pub use channels::{ChannelClock, Finding};
-pub use choose::{COLUMNS, choose, choose_parts, chunk_cost};
+pub use choose::{COLUMNS, choose, choose_parts, chunk_cost, has_crews};
 pub use cut::{Cut, Hand, Held, Transfer, WHOLE};
 pub use mixes::{Mixing, Table};
 pub use places::Place;

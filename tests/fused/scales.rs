@@ -84,7 +84,7 @@ fn squares(text: &str) -> (usize, usize, usize) {
     let plan = fused::choose(timeline(&rule), &case.spec(), case.arch);
     let plan = plan.unwrap_or_else(|why| panic!("{why}"));
     let made = plan.made();
-    let inverses = made.iter().filter(|group| plan.squares[group[0]].inverse_of.is_some()).count();
+    let inverses = made.iter().filter(|group| plan.squares[group[0]].feedback.is_some()).count();
     (made.len(), inverses, plan.squares.len())
 }
 

@@ -31,19 +31,6 @@ struct Fine {
         const int place = COLUMNS % 32 ? group : group ^ (row & 1);
         return reinterpret_cast<float4 *>(base + (row * COLUMNS + place * 16)) + this_thread() % 4;
     }
-    // A block of 16 x 16 as operands in two parts.
-    template <typename E>
-    __device__ __forceinline__ void put(int row, int column, const unsigned (&high)[4], const unsigned (&low)[4]) const {
-        float x[4][2];
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-            x[e][0] = E::low(high[e]) + E::low(low[e]);
-            x[e][1] = E::high(high[e]) + E::high(low[e]);
-        }
-        row += this_thread() % 32 / 4;
-        *at(row, column / 16) = round_four(x[0][0], x[0][1], x[2][0], x[2][1]);
-        *at(row + 8, column / 16) = round_four(x[1][0], x[1][1], x[3][0], x[3][1]);
-    }
 };
 
 // 16 rows of a matrix.

@@ -1,13 +1,14 @@
 // What crosses from one kernel to another through the workspace, in pieces of 16 bytes.
 
 // Whether a piece of a row crosses: all do, or, of a matrix that is lower triangular by tokens, READS rows and WRITES columns a
-// token, those of the blocks that it has; a block's row has GROUP bytes. Odd rows of a Fine square have groups exchanged.
-template <int BYTES, int READS, int WRITES, int GROUP>
+// token, those of the blocks that it has; a block's row has GROUP bytes. Odd rows of a Fine square, whose rows of float lie side by
+// side, have groups exchanged.
+template <int BYTES, int PITCH, int READS, int WRITES, int GROUP>
 __device__ __forceinline__ bool crosses(int row, int at) {
     if constexpr (READS == 0) {
         return true;
     } else {
-        const int block = GROUP == 64 && BYTES % 128 == 0 ? at / GROUP ^ (row & 1) : at / GROUP;
+        const int block = GROUP == 64 && PITCH == BYTES && BYTES % 128 == 0 ? at / GROUP ^ (row & 1) : at / GROUP;
         return block < blocks_before<READS, WRITES>(row / 16);
     }
 }
@@ -20,7 +21,7 @@ __device__ __forceinline__ void fetch_rows(char *to, const char *from, int step,
 #pragma unroll 4
     for (int piece = this_thread(); piece < ROWS * PIECES; piece += THREADS) {
         const int row = piece / PIECES, at = piece % PIECES * SIZE;
-        if (!crosses<BYTES, READS, WRITES, GROUP>(row, at)) continue;
+        if (!crosses<BYTES, PITCH, READS, WRITES, GROUP>(row, at)) continue;
         copy_async<SIZE>(to + row * PITCH + at, at < left ? from + row * step + at : from, at < left);
     }
 }
@@ -32,7 +33,7 @@ __device__ __forceinline__ void send_rows(char *to, int step, const char *from) 
 #pragma unroll 4
     for (int piece = this_thread(); piece < ROWS * PIECES; piece += THREADS) {
         const int row = piece / PIECES, at = piece % PIECES * SIZE;
-        if (!crosses<BYTES, READS, WRITES, GROUP>(row, at)) continue;
+        if (!crosses<BYTES, PITCH, READS, WRITES, GROUP>(row, at)) continue;
         char *const there = to + row * step + at;
         const char *const here = from + row * PITCH + at;
         if constexpr (SIZE == 16) {

@@ -1,4 +1,4 @@
-// The unit lower triangular inverse of a chunk and its cumulative decays.
+// Rows with linear feedback, u = x + M u where M is strictly lower triangular by rows; and a chunk's cumulative decays.
 
 // Two neighbours in one instruction: the compiler would part some of them, whose halves meet in a bank.
 __device__ __forceinline__ void store_pair(float *to, unsigned x, unsigned y) {
@@ -6,10 +6,9 @@ __device__ __forceinline__ void store_pair(float *to, unsigned x, unsigned y) {
     asm volatile("st.shared.v2.b32 [%0], {%1, %2};" ::"r"(at), "r"(x), "r"(y) : "memory");
 }
 
-// 16 rows of M, where an inverse is made: the block of the diagonal as it is, and those before it in parts. Two neighbours take
-// the place of two floats, rounded and what rounding lost.
-template <typename E, int N, int COLUMNS>
-__device__ __forceinline__ void store_parts(Square<COLUMNS> to, const float (&d)[N][4], int row) {
+// 16 rows of M up to the block of the diagonal; what is above it is not read.
+template <int N, int COLUMNS>
+__device__ __forceinline__ void store_feedback(Square<COLUMNS> to, const float (&d)[N][4], int row) {
     const int lane = this_thread() % 32;
     float *at = to.at(row + lane / 4, lane % 4 * 2);
 #pragma unroll
@@ -17,76 +16,95 @@ __device__ __forceinline__ void store_parts(Square<COLUMNS> to, const float (&d)
         if (n / 2 > row / 16) continue;
 #pragma unroll
         for (int e = 0; e < 4; e += 2) {
-            unsigned x = __float_as_uint(d[n][e]), y = __float_as_uint(d[n][e + 1]);
-            if (n / 2 < row / 16) split_pair<E>(x, y, d[n][e], d[n][e + 1]);
-            store_pair(at + n * 8 + e * 4 * to.PITCH, x, y);
+            store_pair(at + n * 8 + e * 4 * to.PITCH, __float_as_uint(d[n][e]), __float_as_uint(d[n][e + 1]));
         }
     }
 }
 
-// The square as seen from a lane's place in the first block; products below take it so, since a place is worked out anew each
-// time that a lane asks for its number.
-template <int ROWS>
-__device__ __forceinline__ Square<ROWS> of_lane(Square<ROWS> m) {
+// Replaces the two 8 x 8 blocks of the diagonal in 16 rows from `row` on by the inverse of I - block each: a column a lane, by forward
+// substitution. For one warp.
+template <int COLUMNS>
+__device__ __forceinline__ void invert_eighths(Square<COLUMNS> m, int row) {
+    const int lane = this_thread() % 32, first = row + lane / 8 % 2 * 8, column = lane % 8;
+    __syncwarp();
+    float *const at = m.at(first, first), x[8];
+#pragma unroll
+    for (int r = 0; r < 8; ++r) {
+        x[r] = r == column ? 1.0f : 0.0f;
+#pragma unroll
+        for (int k = 0; k < r; ++k) x[r] = fmaf(at[r * m.PITCH + k], x[k], x[r]);
+    }
+    __syncwarp();
+    if (lane < 16) {
+#pragma unroll
+        for (int r = 0; r < 8; ++r) at[column + r * m.PITCH] = x[r];
+    }
+}
+
+// A product of 16 x 8 and 8 x 8 numbers that an instruction names, added to its operands 0 to 3.
+#define MMA_EIGHTH(TYPE, A, B)                                                                                             \
+    "mma.sync.aligned.m16n8k8.row.col.f32." TYPE "." TYPE ".f32 {%0, %1, %2, %3}, " A ", " B ", {%0, %1, %2, %3}; "
+
+// Eight columns of accumulators as a left operand: rounded to tf32, even columns 2 l beside odd ones 2 l + 1.
+struct Rounded {
+    unsigned a[4];
+    __device__ __forceinline__ explicit Rounded(const float (&c)[4]) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) a[e] = round_tf32(c[e / 2 + e % 2 * 2]);
+    }
+    // d[16 x 8] += this times B^T, where `b` is this lane's place in eight rows of B. Its numbers are taken in two parts, the upper
+    // bits and what they leave: in one statement, since compilers take their time over each.
+    __device__ __forceinline__ void multiply(float (&d)[4], const float *b) const {
+        asm volatile("{.reg .b32 x<2>, y<2>; ld.shared.v2.b32 {x0, x1}, [%8]; "
+                     "and.b32 y0, x0, 0xffffe000; and.b32 y1, x1, 0xffffe000; sub.f32 x0, x0, y0; sub.f32 x1, x1, y1; "
+                     MMA_EIGHTH("tf32", "{%4, %5, %6, %7}", "{x0, x1}") MMA_EIGHTH("tf32", "{%4, %5, %6, %7}", "{y0, y1}") "}"
+                     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(shared_at(b))
+                     : "memory");
+    }
+};
+
+// The same with all bits of both sides, in three parts of bf16: six products, the smallest first.
+struct Kept {
+    unsigned upper[3], lower[3];
+    __device__ __forceinline__ explicit Kept(const float (&c)[4]) {
+        split_whole(upper, c[0], c[1]);
+        split_whole(lower, c[2], c[3]);
+    }
+    __device__ __forceinline__ void multiply(float (&d)[4], const float *b) const {
+        asm volatile("{.reg .b32 x<2>, y<2>, p<3>; ld.shared.v2.b32 {x0, x1}, [%10]; cvt.rn.bf16x2.f32 p0, x1, x0; "
+                     "shl.b32 y0, p0, 16; and.b32 y1, p0, 0xffff0000; sub.f32 x0, x0, y0; sub.f32 x1, x1, y1; "
+                     "cvt.rn.bf16x2.f32 p1, x1, x0; "
+                     "shl.b32 y0, p1, 16; and.b32 y1, p1, 0xffff0000; sub.f32 x0, x0, y0; sub.f32 x1, x1, y1; "
+                     "cvt.rn.bf16x2.f32 p2, x1, x0; "
+                     MMA_EIGHTH("bf16", "{%8, %9}", "{p0}") MMA_EIGHTH("bf16", "{%6, %7}", "{p1}")
+                     MMA_EIGHTH("bf16", "{%4, %5}", "{p2}") MMA_EIGHTH("bf16", "{%6, %7}", "{p0}")
+                     MMA_EIGHTH("bf16", "{%4, %5}", "{p1}") MMA_EIGHTH("bf16", "{%4, %5}", "{p0}") "}"
+                     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                     : "r"(upper[0]), "r"(lower[0]), "r"(upper[1]), "r"(lower[1]), "r"(upper[2]), "r"(lower[2]),
+                       "r"(shared_at(b))
+                     : "memory");
+    }
+};
+
+// Solves u = d + M u in place, transposed: eight rows of u by the inverse of their block, then what they leave in the rows below. M
+// keeps its bits, since what is lost of it comes back with every token that repeats a key; rows of u are Rounded or Kept. A TIGHT kernel
+// loads nothing before its turn: compilers would hold much of M in registers.
+template <typename EIGHTH, bool TIGHT, int N, int COLUMNS>
+__device__ __forceinline__ void solve_rows(float (&d)[N][4], Square<COLUMNS> m) {
     const int lane = this_thread() % 32;
-    return Square<ROWS>{m.at(lane / 4, lane % 4 * 2)};
-}
-
-// A block of 16 x 16 in parts as an operand; `m` is of_lane's.
-template <int ROWS>
-__device__ __forceinline__ void load_operand(unsigned (&high)[4], unsigned (&low)[4], Square<ROWS> m, int row, int column) {
-    const float *at = m.at(row, column);
+    const float *const at = m.at(lane / 4, lane % 4 * 2);
 #pragma unroll
-    for (int e = 0; e < 4; ++e) {
-        const uint2 pair = *reinterpret_cast<const uint2 *>(at + e % 2 * 8 * m.PITCH + e / 2 * 8);
-        high[e] = pair.x;
-        low[e] = pair.y;
+    for (int j = 0; j < N; ++j) {
+        if (TIGHT) __syncwarp();
+        float u[4] = {};
+        EIGHTH(d[j]).multiply(u, at + j * 8 * (m.PITCH + 1));
+#pragma unroll
+        for (int e = 0; e < 4; ++e) d[j][e] = u[e];
+        const EIGHTH solved(u);
+#pragma unroll
+        for (int i = j + 1; i < N; ++i) solved.multiply(d[i], at + i * 8 * m.PITCH + j * 8);
     }
-}
-
-// The inverse of load_operand.
-template <int ROWS>
-__device__ __forceinline__ void store_operand(Square<ROWS> m, const unsigned (&high)[4], const unsigned (&low)[4], int row,
-                                              int column) {
-    float *at = m.at(row, column);
-#pragma unroll
-    for (int e = 0; e < 4; ++e) store_pair(at + e % 2 * 8 * m.PITCH + e / 2 * 8, high[e], low[e]);
-}
-
-// d[16 x 16] += a B^T, where the rows of B are a block of `m`, of_lane's, in about twice the precision of an operand: three
-// products of the parts.
-template <typename E, int ROWS>
-__device__ __forceinline__ void multiply_block(float (&d)[2][4], const unsigned (&high)[4], const unsigned (&low)[4],
-                                               Square<ROWS> m, int row, int column) {
-    unsigned x[4], rest[4];
-    load_operand(x, rest, m, row, column);
-#pragma unroll
-    for (int n = 0; n < 2; ++n) {
-        E::mma(d[n], low, x[n], x[n + 2]);
-        E::mma(d[n], high, rest[n], rest[n + 2]);
-        E::mma(d[n], high, x[n], x[n + 2]);
-    }
-}
-
-// The same for a block that is lower triangular: the last eight columns of its first eight rows are zero.
-template <typename E, int ROWS>
-__device__ __forceinline__ void multiply_triangle(float (&d)[2][4], const unsigned (&high)[4], const unsigned (&low)[4],
-                                                  Square<ROWS> m, int row, int column) {
-    unsigned x[4], rest[4];
-    load_operand(x, rest, m, row, column);
-    E::mma_8(d[0], low[0], low[1], x[0]);
-    E::mma_8(d[0], high[0], high[1], rest[0]);
-    E::mma_8(d[0], high[0], high[1], x[0]);
-    E::mma(d[1], low, x[1], x[3]);
-    E::mma(d[1], high, rest[1], rest[3]);
-    E::mma(d[1], high, x[1], x[3]);
-}
-
-// Accumulators of 16 x 16 as a split operand.
-template <typename E>
-__device__ __forceinline__ void pack_split(unsigned (&high)[4], unsigned (&low)[4], const float (&c)[2][4]) {
-#pragma unroll
-    for (int e = 0; e < 4; ++e) split_pair<E>(high[e], low[e], c[e / 2][e % 2 * 2], c[e / 2][e % 2 * 2 + 1]);
 }
 
 // A tile of rounded numbers, and one of what rounding lost, where there is one.
@@ -117,198 +135,7 @@ struct Split {
         *reinterpret_cast<unsigned *>(high.at(row, 0)) = rounded;
         if (SPLIT) *reinterpret_cast<unsigned *>(low.at(row, 0)) = rest;
     }
-    // A block of 16 x 16 as operands.
-    template <typename E>
-    __device__ __forceinline__ void put(int row, int column, const unsigned (&upper)[4], const unsigned (&rest)[4]) const {
-        const int lane = this_thread() % 32;
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-            const int r = row + lane / 4 + e % 2 * 8, c = column + lane % 4 * 2 + e / 2 * 8;
-            *reinterpret_cast<unsigned *>(high.at(r, c)) = upper[e];
-            *reinterpret_cast<unsigned *>(low.at(r, c)) = rest[e];
-        }
-    }
 };
-
-// Where the blocks of an inverse go that is wanted with decays between its rows: from row to row by what `log` says of both, which
-// is cumulative. Above the diagonal are zeros, which no decay may make anything else.
-template <typename TO>
-struct Faded {
-    TO to;
-    const float *log;
-    template <typename E>
-    __device__ __forceinline__ void put(int row, int column, const unsigned (&high)[4], const unsigned (&low)[4]) const {
-        const int lane = this_thread() % 32;
-        unsigned upper[4], rest[4];
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-            const float here = log[row + lane / 4 + e % 2 * 8];
-            const float2 from = *reinterpret_cast<const float2 *>(log + column + lane % 4 * 2 + e / 2 * 8);
-            const float x = (E::low(high[e]) + E::low(low[e])) * exp2_fast(fminf(here - from.x, 0.0f));
-            const float y = (E::high(high[e]) + E::high(low[e])) * exp2_fast(fminf(here - from.y, 0.0f));
-            split_pair<E>(upper[e], rest[e], x, y);
-        }
-        to.template put<E>(row, column, upper, rest);
-    }
-};
-
-// The inverse with decays.
-template <typename TO>
-__device__ __forceinline__ Faded<TO> faded(TO to, const float *log) {
-    return Faded<TO>{to, log};
-}
-
-// The same with signs: each entry times those of its row and of its column.
-template <typename TO>
-struct Turned {
-    TO to;
-    const float *sign;
-    template <typename E>
-    __device__ __forceinline__ void put(int row, int column, const unsigned (&high)[4], const unsigned (&low)[4]) const {
-        const int lane = this_thread() % 32;
-        unsigned upper[4], rest[4];
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-            const float here = sign[row + lane / 4 + e % 2 * 8];
-            const float2 from = *reinterpret_cast<const float2 *>(sign + column + lane % 4 * 2 + e / 2 * 8);
-            const unsigned turn = (here * from.x < 0.0f ? 0x8000u : 0u) | (here * from.y < 0.0f ? 0x80000000u : 0u);
-            upper[e] = high[e] ^ turn;
-            rest[e] = low[e] ^ turn;
-        }
-        to.template put<E>(row, column, upper, rest);
-    }
-};
-
-// The inverse with signs.
-template <typename TO>
-__device__ __forceinline__ Turned<TO> turned(TO to, const float *sign) {
-    return Turned<TO>{to, sign};
-}
-
-// Where the blocks of an inverse go that is wanted twice.
-template <typename A, typename B>
-struct Both {
-    A first;
-    B second;
-    template <typename E>
-    __device__ __forceinline__ void put(int row, int column, const unsigned (&high)[4], const unsigned (&low)[4]) const {
-        first.template put<E>(row, column, high, low);
-        second.template put<E>(row, column, high, low);
-    }
-};
-
-// The inverse in both places.
-template <typename A, typename B>
-__device__ __forceinline__ Both<A, B> both(A first, B second) {
-    return Both<A, B>{first, second};
-}
-
-// Replaces the 16 x 16 block of the diagonal at `block` by the inverse of I - block: a column a lane, by forward substitution. For
-// one warp.
-template <int ROWS>
-__device__ __forceinline__ void substitute_block(Square<ROWS> m, int block) {
-    const int lane = this_thread() % 32, column = lane % 16;
-    __syncwarp();
-    float *const at = m.at(block, block), x[16];
-#pragma unroll
-    for (int r = 0; r < 16; ++r) {
-        x[r] = r == column ? 1.0f : 0.0f;
-#pragma unroll
-        for (int k = 0; k < r; ++k) x[r] = fmaf(at[r * m.PITCH + k], x[k], x[r]);
-    }
-    __syncwarp();
-    if (lane < 16) {
-#pragma unroll
-        for (int r = 0; r < 16; ++r) at[column + r * m.PITCH] = x[r];
-    }
-    __syncwarp();
-}
-
-// Replaces the two 8 x 8 blocks of the diagonal of the block at `block` by the inverses of I - each: a column a lane. For one warp.
-template <int ROWS>
-__device__ __forceinline__ void substitute_halves(Square<ROWS> m, int block) {
-    const int lane = this_thread() % 32, half = lane / 8 % 2 * 8, column = lane % 8;
-    __syncwarp();
-    float *const at = m.at(block + half, block + half), x[8];
-#pragma unroll
-    for (int r = 0; r < 8; ++r) {
-        x[r] = r == column ? 1.0f : 0.0f;
-#pragma unroll
-        for (int k = 0; k < r; ++k) x[r] = fmaf(at[r * m.PITCH + k], x[k], x[r]);
-    }
-    __syncwarp();
-    if (lane < 16) {
-#pragma unroll
-        for (int r = 0; r < 8; ++r) at[column + r * m.PITCH] = x[r];
-    }
-    __syncwarp();
-}
-
-// The first 8 x 8 numbers of a product of 8 x 8 operands in parts, the second of which is transposed.
-template <typename E>
-__device__ __forceinline__ void multiply_corner(unsigned &to, unsigned &rest, unsigned a, unsigned a_rest, unsigned b, unsigned b_rest) {
-    float d[4] = {};
-    E::mma_8(d, a_rest, a, b);
-    E::mma_8(d, a, 0u, b_rest);
-    split_pair<E>(to, rest, d[0] + d[2], d[1] + d[3]);
-}
-
-// Replaces the 16 x 16 block [A 0; C B] of the diagonal at `block` by the inverse of I - block, in parts, which go into `to` too: that
-// of A and of B by substitution, and (I - B)^-1 C (I - A)^-1 below. For one warp.
-template <typename E, typename TO, int ROWS>
-__device__ __forceinline__ void invert_block(TO to, Square<ROWS> m, int block) {
-    substitute_halves(m, block);
-    unsigned high[4], low[4];
-    load_operand(high, low, of_lane(m), block, block);
-#pragma unroll
-    for (int e = 0; e < 4; ++e) split_pair<E>(high[e], low[e], __uint_as_float(high[e]), __uint_as_float(low[e]));
-    // The transpose of C (I - A)^-1 is what the next product takes.
-    unsigned x, rest;
-    multiply_corner<E>(x, rest, transpose_8x8(high[0]), transpose_8x8(low[0]), high[1], low[1]);
-    multiply_corner<E>(high[1], low[1], high[3], low[3], x, rest);
-    store_operand(of_lane(m), high, low, block, block);
-    to.template put<E>(block, block, high, low);
-}
-
-// The transpose of a 16 x 16 operand: its 8 x 8 matrices 1 and 2 change places.
-__device__ __forceinline__ void transpose_block(unsigned (&to)[4], const unsigned (&from)[4]) {
-#pragma unroll
-    for (int e = 0; e < 4; ++e) to[e] = transpose_8x8(from[e % 2 * 2 + e / 2]);
-}
-
-// Puts (I - M)^-1 into a square, where the blocks of its diagonal are already: `square` holds M below its diagonal blocks and
-// their inverses on it, in parts. A warp makes a block column, transposed: T_ij^T = (sum_k T_kj^T M_ik^T) T_ii^T for i > j. Each
-// T_kj^T is kept there too, where it has a place above the diagonal. Blocks above the diagonal of the result are not written.
-template <typename E, int WARPS, typename TO, int ROWS>
-__device__ __forceinline__ void merge_blocks(TO to, Square<ROWS> square) {
-    constexpr int BLOCKS = ROWS / 16;
-    const Square<ROWS> m = of_lane(square);
-#pragma unroll 1
-    for (int j = this_thread() / 32; j < BLOCKS; j += WARPS) {
-        unsigned first_high[4], first_low[4], high[4], low[4];
-        load_operand(high, low, m, j * 16, j * 16);
-        transpose_block(first_high, high);
-        transpose_block(first_low, low);
-#pragma unroll 1
-        for (int i = j + 1; i < BLOCKS; ++i) {
-            float sum[2][4] = {}, block[2][4] = {};
-            multiply_block<E>(sum, first_high, first_low, m, i * 16, j * 16);
-#pragma unroll 1
-            for (int k = j + 1; k < i; ++k) {
-                load_operand(high, low, m, j * 16, k * 16);
-                multiply_block<E>(sum, high, low, m, i * 16, k * 16);
-            }
-            pack_split<E>(high, low, sum);
-            multiply_triangle<E>(block, high, low, m, i * 16, i * 16);
-            pack_split<E>(high, low, block);
-            store_operand(m, high, low, j * 16, i * 16);
-            unsigned turned_high[4], turned_low[4];
-            transpose_block(turned_high, high);
-            transpose_block(turned_low, low);
-            to.template put<E>(i * 16, j * 16, turned_high, turned_low);
-        }
-    }
-}
 
 // The log2 of a decay, never below -127: a smaller one forgets everything all the same, and sums of it stay finite.
 __device__ __forceinline__ float bounded_log2(float x) { return x < -127.0f ? -127.0f : x; }

@@ -34,12 +34,6 @@ struct bf16_pair {
             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
     }
-    // The same of eight columns of `a`, whose upper and lower eight rows these are.
-    static __device__ __forceinline__ void mma_8(float (&d)[4], unsigned upper, unsigned lower, unsigned b) {
-        asm("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
-            : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-            : "r"(upper), "r"(lower), "r"(b));
-    }
     template <bool TRANSPOSED>
     static __device__ __forceinline__ void load_mma(float (&d)[4], float (&e)[4], const unsigned (&a)[4], unsigned at) {
         if constexpr (TRANSPOSED) {
@@ -69,12 +63,6 @@ struct f16_pair {
             "{%0, %1, %2, %3};"
             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-    }
-    // The same of eight columns of `a`, whose upper and lower eight rows these are.
-    static __device__ __forceinline__ void mma_8(float (&d)[4], unsigned upper, unsigned lower, unsigned b) {
-        asm("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
-            : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-            : "r"(upper), "r"(lower), "r"(b));
     }
     template <bool TRANSPOSED>
     static __device__ __forceinline__ void load_mma(float (&d)[4], float (&e)[4], const unsigned (&a)[4], unsigned at) {

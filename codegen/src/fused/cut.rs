@@ -244,7 +244,7 @@ impl Plan {
         let alone = |(reads, _): &(KeysId, KeysId)| self.mixing_of(self.chunk.keys(*reads).state).is_none();
         let is_late = |(at, square): &(usize, &Square)| {
             !carried.contains(&Region::Square(*at, Part::High))
-                && square.inverse_of.is_none()
+                && square.feedback.is_none()
                 && square.rows <= 16 * warps
                 && self.grams_of(square.node).iter().all(alone)
         };

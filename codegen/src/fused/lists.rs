@@ -1,7 +1,7 @@
 //! What each list of a plan holds: inputs, operands, coefficients, squares, what tokens compute before and after.
 //!
 //! ```text
-//! M = diag(c0) gram(K', K)      operands: k (an input as it lies in memory)    coefficients: c0    squares: M, its inverse
+//! M = diag(c0) gram(K', K)      operands: k (an input as it lies in memory)    coefficients: c0    squares: M
 //! o = rsqrt(dim(K)) * P         scales of reads are coefficients too; any other output is the epilogue's
 //! ```
 //!
@@ -147,12 +147,12 @@ impl Plan {
                 Op::Decay(to, from, x) => (x, Some((to, from))),
                 _ => (left, None),
             };
-            let inverse_of = match self.chunk.node(base).op {
+            let feedback = match self.chunk.node(base).op {
                 Op::Inverse(m) => Some(m),
                 _ => None,
             };
             let (rows, columns) = (self.rows(self.chunk.slots(of.rows)), self.rows(columns));
-            self.squares.push(Square { node: left, base, decay, inverse_of, rows, columns });
+            self.squares.push(Square { node: left, base, decay, feedback, rows, columns });
         }
     }
 

@@ -4,7 +4,7 @@
 //!                      tokens | squares | columns |        |: all warps wait
 //! scalar inputs        ######
 //! decays by channel    ################
-//! exact squares                 #######
+//! pairs within blocks           #######
 //! squares                       ###################
 //! reads, outputs                          #########
 //! keys, values         ############################
@@ -112,12 +112,12 @@ impl Plan {
         let first = match region {
             // Decayed keys are written half by half, and what a product meets before that must be a number.
             Decayed(..) | Vector(_) | Pointers => return ALWAYS,
-            Square(..) | Exact(_) | Near(_) | Diagonal(..) if made => Step::Squares,
+            Square(..) | Near(_) | Diagonal(..) if made => Step::Squares,
             Clock(_, ClockPart::All | ClockPart::Blocks) if made => Step::Squares,
             Output | Read(_) | Found(..) | Solved(..) => Step::Columns,
             Input(..) | Operand(..) | Number(_) | Coefficient(_) | Own(_) | Clock(..) => Step::Tokens,
             Mixes(_) | Table(..) | Channels(_) => Step::Tokens,
-            Square(..) | Exact(_) | Near(_) | Diagonal(..) => Step::Tokens,
+            Square(..) | Near(_) | Diagonal(..) => Step::Tokens,
         };
         let last = match (region, region.phase()) {
             (Number(_), _) => Step::Tokens,
@@ -167,6 +167,7 @@ mod tests {
     use crate::arch::Arch;
     use crate::dtype::DType;
     use crate::fused::choose;
+    use crate::fused::shared::Part;
     use crate::kernel::Spec;
     use Step::{Columns, Squares, Tokens};
 
@@ -248,7 +249,7 @@ mod tests {
         assert_eq!((plan.stages, plan.preparing), (1, 0));
         let decays = life_of(&plan, Region::Clock(0, ClockPart::Decays));
         assert_eq!(decays, life((Tokens, Squares)));
-        assert_eq!(life_of(&plan, Region::Exact(0)), life((Squares, Squares)));
+        assert_eq!(life_of(&plan, Region::Near(0)), life((Squares, Squares)));
         assert_eq!(life_of(&plan, Region::Read(0)), life((Columns, Columns)));
         let sum: u32 = plan.places().iter().map(Place::size).sum();
         assert!(plan.shared() + plan.tokens * 128 * 4 <= sum, "{} of {sum}", plan.shared());
@@ -261,7 +262,8 @@ mod tests {
         assert_eq!((plan.stages, plan.preparing), (2, 0));
         let lives = plan.places().into_iter().filter(|place| place.life.first == Tokens);
         assert!(lives.into_iter().all(|place| place.life == ALWAYS));
-        assert!(!life_of(&plan, Region::Exact(0)).meets(life_of(&plan, Region::Read(0))));
+        assert_eq!(life_of(&plan, Region::Square(0, Part::High)), life((Squares, Columns)));
+        assert_eq!(life_of(&plan, Region::Read(0)), life((Columns, Columns)));
     }
 
     /// Two crews: nothing shares a place.

@@ -4,7 +4,7 @@
 //! gated_deltanet   inputs       q, k: 64 x 128    v: 64 x 128 of this block
 //!                  coefficients c0 = -(beta * rsqrt(..) * rsqrt(..)), ..     a number a row, f32
 //!                  clock        s: exp(g), once a token
-//!                  squares      M and its inverse; gram(Q, K)
+//!                  squares      M, which rows are solved with; gram(Q, K)
 //! ```
 //!
 //! An operand that is an input as it lies in memory has no tile of its own. Pure data: the printer decides nothing.
@@ -146,8 +146,8 @@ pub struct Square {
     pub base: NodeId,
     /// The rows between which it decays, where that is not itself.
     pub decay: Option<(KeysId, KeysId)>,
-    /// The matrix that the base is the inverse of `I -`, where it is an inverse.
-    pub inverse_of: Option<NodeId>,
+    /// The matrix `M` of linear feedback, where the base is the inverse of `I - M`: rows are solved with it (`solve.cuh`).
+    pub feedback: Option<NodeId>,
     /// Rows.
     pub rows: u32,
     /// Columns.
@@ -365,7 +365,7 @@ impl Plan {
     }
 
     /// Whether a square's tile has a second one, where it is not whole. Rows with feedback that is not linear are solved from it:
-    /// as with inverses, one rounding there would cost more than all others.
+    /// one rounding there would cost more than all others.
     pub fn square_split(&self, square: &Square) -> bool {
         !self.is_whole(square) && (self.split || self.is_sought(square))
     }
@@ -374,7 +374,8 @@ impl Plan {
     /// without a known range; or in f32, see [`Plan::is_whole`]. Where value channels decay, other products are of single blocks,
     /// which are packed.
     pub fn is_fine(&self, square: &Square) -> bool {
-        self.is_whole(square) || !self.square_split(square) && !self.is_by_value(square)
+        let in_one_part = || !self.square_split(square) && !self.is_by_value(square);
+        square.feedback.is_none() && (self.is_whole(square) || in_one_part())
     }
 
     /// Whether value channels of a state that a square is made from decay.

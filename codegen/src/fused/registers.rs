@@ -46,7 +46,7 @@ impl Plan {
     /// by side, or a solve where numbers have to lie in pairs. What follows from a thread's number is then computed where it is
     /// used, and outputs wait for the solve.
     pub fn is_tight(&self) -> bool {
-        let solves = self.squares.iter().any(|square| square.inverse_of.is_some());
+        let solves = self.squares.iter().any(|square| square.feedback.is_some());
         let states = !self.mixings.is_empty() || !self.channel_clocks.is_empty();
         let only_writes = self.squares.is_empty() && !self.decayed.is_empty();
         self.split || states || only_writes || self.pairs_floats && solves

@@ -7,12 +7,12 @@
 //! ```
 //!
 //! The cut is that of the split plan: what is free of the carried state, and the rest. What crosses it lies in shared memory,
-//! twice, and so do inputs, once more where there is room for it: then the other crew, which has less to do, copies them ahead of
-//! the one that prepares, and nobody waits but once a chunk. That is
+//! twice, and so do inputs, once more where there is room for it: then those of a chunk arrive while the one before it is prepared,
+//! and nobody waits but once a chunk. That is
 //! for launches of fewer blocks than multiprocessors, where nothing else hides a chunk's latency; it needs the shared memory
 //! of a large multiprocessor, and few enough value columns that both crews have 255 registers a thread.
 //!
-//! Where a chunk has rows to solve, to prepare it is the longer part. Then every warp that holds no state prepares, and the squares
+//! Where a chunk has rows to solve, there is more to prepare. Then every warp that holds no state prepares, and the squares
 //! that only outputs need are late: the others make them, right before they use them, so that they lie there once.
 //!
 //! Source: the data flow of the design's notes on kernels ("roles").
@@ -45,9 +45,9 @@ impl Plan {
         if self.cut.late.contains(&square) { Phase::After } else { Phase::Before }
     }
 
-    /// The warps that copy inputs: those that hold states, where inputs arrive ahead of the crew that prepares.
+    /// The warps that copy inputs.
     pub fn copying(&self) -> Range<u32> {
-        self.crew(if self.arrives_ahead() { Phase::Carry } else { Phase::Before })
+        self.crew(Phase::Before)
     }
 
     /// Whether there is room for the inputs of three chunks: those that one crew prepares, that the other does, and that arrive.
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn who_prepares_what() {
         let makers = |plan: &Plan| -> Vec<(bool, Phase)> {
-            plan.squares.iter().map(|s| (s.inverse_of.is_some(), plan.maker(s.node))).collect()
+            plan.squares.iter().map(|s| (s.feedback.is_some(), plan.maker(s.node))).collect()
         };
         // Rows are solved: what only outputs need is late, where there is a warp for every 16 rows.
         let delta = plan(DELTA, 64);
@@ -130,10 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn an_inverse_is_never_late() {
+    fn what_rows_are_solved_with_is_never_late() {
         let mut broken = plan(DELTA, 64);
         broken.cut.late = broken.squares.iter().map(|square| square.node).collect();
         let error = verify(&broken, Arch::Sm90).expect_err("its rows are not solved yet").to_string();
-        assert!(error.contains("inverse is made by the warps that hold states"), "{error}");
+        assert!(error.contains("rows are solved with what the warps that hold states make"), "{error}");
     }
 }

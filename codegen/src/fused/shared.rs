@@ -17,8 +17,6 @@ pub enum Region {
     Decayed(usize, Part),
     /// The tile of a square.
     Square(usize, Part),
-    /// The float square that an inverse is made in, by position in [`Plan::squares`] of the first of those that differ by decays.
-    Exact(usize),
     /// The tile that outputs leave through.
     Output,
     /// Rows of reads for the epilogue.
@@ -92,7 +90,7 @@ impl Region {
             Region::Input(_, Part::Last)
             | Region::Operand(_, Part::Last)
             | Region::Decayed(_, Part::Last) => Some(Phase::Before),
-            Region::Exact(_) | Region::Own(_) | Region::Near(_) | Region::Number(_) => Some(Phase::Before),
+            Region::Own(_) | Region::Near(_) | Region::Number(_) => Some(Phase::Before),
             Region::Found(..) | Region::Solved(..) | Region::Vector(_) | Region::Pointers => {
                 Some(Phase::Carry)
             }
@@ -111,9 +109,6 @@ impl Plan {
     /// The same of a kernel of every phase.
     pub(super) fn all_regions(&self) -> Vec<(Region, u32)> {
         let mut all = self.tiles();
-        let made = self.made().into_iter().map(|group| (group[0], &self.squares[group[0]]));
-        let inverses = made.filter(|(_, square)| square.inverse_of.is_some());
-        all.extend(inverses.map(|(at, s)| (Region::Exact(at), s.rows * (s.rows + 8) * 4)));
         match (&self.epilogue, self.output) {
             (Some(epilogue), _) => {
                 let reads = epilogue.reads.iter().enumerate();
@@ -164,7 +159,8 @@ impl Plan {
         let vectors = self.owners.iter().enumerate().filter(|(_, o)| o.value.is_none());
         all.extend(vectors.map(|(at, _)| (Region::Vector(at), self.columns(self.dims.0) * 4)));
         let signature = &self.chunk.timeline.signature;
-        let pointers = (signature.params.len() + signature.outputs.len()) as u32;
+        // One more is the sequence's length.
+        let pointers = (signature.params.len() + signature.outputs.len()) as u32 + 1;
         all.push((Region::Pointers, (pointers * 8).next_multiple_of(16)));
         all
     }
@@ -197,14 +193,17 @@ impl Plan {
             let parts = (self.decayed_split(d), self.decayed_whole(d));
             tile(Region::Decayed, at, (rows, self.operands[d.operand].columns), parts);
         }
-        for (at, s) in self.squares.iter().enumerate().filter(|(_, s)| !self.is_fine(s)) {
+        let squares = || self.squares.iter().enumerate();
+        for (at, s) in squares().filter(|(_, s)| !self.is_fine(s) && s.feedback.is_none()) {
             tile(Region::Square, at, (s.rows, s.columns), (self.square_split(s), false));
         }
         let floats = self.operands.iter().enumerate().filter(|(_, o)| self.is_floats(o));
         let bytes = |o: &Operand| self.rows(o.rows.len()) * o.columns * 4;
         all.extend(floats.map(|(at, o)| (Region::Operand(at, Part::High), bytes(o))));
-        let fine = self.squares.iter().enumerate().filter(|(_, s)| self.is_fine(s));
+        let fine = squares().filter(|(_, s)| self.is_fine(s));
         all.extend(fine.map(|(at, s)| (Region::Square(at, Part::High), s.rows * s.columns * 4)));
+        let solved = squares().filter(|(_, s)| s.feedback.is_some());
+        all.extend(solved.map(|(at, s)| (Region::Square(at, Part::High), s.rows * (s.columns + 8) * 4)));
         all
     }
 

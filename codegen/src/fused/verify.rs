@@ -67,8 +67,8 @@ fn operands(plan: &Plan) -> Result<(), Limitation> {
         let warps = plan.crew(plan.maker(square.node)).len() as u32;
         let enough = square.rows / 16 <= warps || !plan.computes(Phase::Before);
         holds(enough, "square has more blocks of rows than there are warps")?;
-        let solved = square.inverse_of.is_some() && plan.maker(square.node) != Phase::Before;
-        holds(!solved, "inverse is made by the warps that hold states")?;
+        let solved = square.feedback.is_some() && plan.maker(square.node) != Phase::Before;
+        holds(!solved, "rows are solved with what the warps that hold states make")?;
     }
     Ok(())
 }

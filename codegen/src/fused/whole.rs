@@ -1,17 +1,17 @@
 //! What stays whole where inputs are f32: the solve of feedback, and what it leaves in a state.
 //!
 //! ```text
-//! gated_deltanet, f32   gram(K', K) of the inverse   k in three parts, 24 bits: six products
-//!                       the inverse, and times rows  three parts of bf16, 24 bits: six products (`whole.cuh`)
-//!                       rows that enter the state    three parts, 24 bits, by k in two: five products
-//!                       all else                     two parts of bf16, 16 bits: three products
+//! gated_deltanet, f32   gram(K', K) that rows are solved with   k in three parts, 24 bits: six products
+//!                       the solve                               both sides in three parts, 24 bits: six products (`whole.cuh`)
+//!                       rows that enter the state               three parts, 24 bits, by k in two: five products
+//!                       all else                                two parts of bf16, 16 bits: three products
 //! ```
 //!
 //! Feedback of 2 on a key that repeats is a reflection, and what is lost of it in one token is lost in each: errors of the solve
 //! grow with a chunk's tokens, those of other products with chunks (a delta rule without decay, beta = 2, 130 tokens of one key,
-//! where operands of 16 bits are left in one place only: 34e-5 with the Gram matrix, 40e-5 the merges of the inverse, 30e-5 its
-//! product with rows, at most 4e-5 any other; none, 1e-5). The inverse is the same for each chunk of the same keys, so that what it
-//! loses is the same too (2048 tokens of two keys in turns: 12e-5 to 24e-5 with its numbers of 22 bits, 4e-5 to 8e-5 with all 24).
+//! where operands of 16 bits are left in one place only: 34e-5 with the Gram matrix, 30e-5 with what it is in the solve, at most
+//! 4e-5 any other; none, 1e-5). It is the same for each chunk of the same keys, so that what it loses is the same too (2048 tokens of
+//! two keys in turns: 12e-5 to 24e-5 with numbers of 22 bits, 4e-5 to 8e-5 with all 24).
 //! What rows lose as they enter a state stays there, a new error with each token, where keys lose the same each time (512 tokens of
 //! one key, the state: rows in two parts 11e-5, in three .4e-5; 4096 tokens: 38e-5 and 2e-5).
 //!
@@ -24,11 +24,10 @@ use chunkwise_algebra::program::{Deposit, KeysId, NodeId, Op, Phase, phases};
 use chunkwise_dsl::graph::{Expr, Value};
 
 impl Plan {
-    /// Whether a square is in f32, and its products with rows are of all bits: inverses, and what earlier rows are taken by to
-    /// those that are solved one by one.
+    /// Whether a square is in f32, and its products with rows are of all bits: what rows are solved with, and what earlier rows
+    /// are taken by to those that are solved one by one.
     pub fn is_whole(&self, square: &Square) -> bool {
-        let inverts = || square.inverse_of.is_some() && !self.is_by_value(square);
-        self.dtype == DType::F32 && (inverts() || self.is_sought(square))
+        self.dtype == DType::F32 && (square.feedback.is_some() || self.is_sought(square))
     }
 
     /// Whether rows that are solved one by one are solved from it.
@@ -71,12 +70,12 @@ impl Plan {
         self.dtype == DType::F32 && !self.lean && graph.values().any(|v| live[v.index()] && takes(v))
     }
 
-    /// What inverses are made of, where those are whole, and what other rows are solved from.
+    /// What rows are solved with, where that is whole, and what others are solved from.
     fn solves(&self) -> impl Iterator<Item = NodeId> {
-        let inverted =
-            self.squares.iter().filter(|square| self.is_whole(square)).filter_map(|square| square.inverse_of);
+        let linear =
+            self.squares.iter().filter(|square| self.is_whole(square)).filter_map(|square| square.feedback);
         let sought = self.chunk.systems.iter().flat_map(|system| &system.sought);
-        inverted.chain(sought.flat_map(|sought| sought.grams.iter().flatten().copied()))
+        linear.chain(sought.flat_map(|sought| sought.grams.iter().flatten().copied()))
     }
 
     /// The keys and coefficients of a square.

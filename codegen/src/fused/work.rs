@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! Gram matrix      K / 16  for each block that some write of it is read from; by channel, for each length of runs that meets it
-//! inverse          3 (i - j + 3 / 4)  for each block i, j below the diagonal, 1 on it             in two parts: three products
+//! rows solved      a warp: the blocks of 8 x 8 at and below the diagonal                          in tf32: two products; whole: six
 //! tap, deposit     R K / 256  a warp                                                              16 value columns each
 //! square times U   the blocks at and below the diagonal, a warp                                    in tf32, or in parts, or both
 //! reach            the blocks below the diagonal; those on it once for each length of runs        value channels that decay
@@ -29,8 +29,8 @@ const BLOCK: u64 = 2 * 16 * 16 * 16;
 pub struct Work {
     /// Flops of tensor cores; a multiplication and an addition are two.
     pub tensor_flops: u64,
-    /// Of them with tf32 operands, which take twice as long as 16-bit ones: products of squares with rows of values, and of some
-    /// keys with rows that enter a state.
+    /// Of them with tf32 operands, which take twice as long as 16-bit ones: products of squares with rows of values, of some keys
+    /// with rows that enter a state, and the solve of linear feedback where inputs have 16 bits.
     pub tf32_flops: u64,
     /// Bytes loaded from global memory.
     pub load_bytes: u64,
@@ -50,26 +50,22 @@ impl Plan {
     pub fn work(&self) -> Work {
         let made = self.made().into_iter().map(|group| &self.squares[group[0]]);
         let near = self.own.iter().map(|own| self.near_blocks(own)).sum::<u64>();
-        let (mut blocks, mut fine, mut inverses) = (near, 0, 0);
+        let (mut blocks, mut fine, mut solved, mut solved_fine) = (near, 0, 0, 0);
         for square in made {
-            blocks += self.gram_blocks(square, square.inverse_of.unwrap_or(square.base));
-            if square.inverse_of.is_none() {
-                continue;
-            }
-            inverses += match self.is_whole(square) {
-                true => 6 * merged_flops(square, BLOCK),
-                false => inverse_flops(square),
-            };
+            blocks += self.gram_blocks(square, square.feedback.unwrap_or(square.base));
         }
         for owner in &self.owners {
             let warp = Warp::of(self, owner);
             blocks += warp.blocks * u64::from(owner.warps);
             fine += warp.fine * u64::from(owner.warps);
+            solved += warp.solved * u64::from(owner.warps);
+            solved_fine += warp.solved_fine * u64::from(owner.warps);
         }
-        let flops = |blocks: u64| BLOCK * blocks * u64::from(self.blocks);
+        let flops =
+            |blocks: u64, eighths: u64| (BLOCK * blocks + BLOCK / 4 * eighths) * u64::from(self.blocks);
         Work {
-            tensor_flops: flops(blocks) + inverses * u64::from(self.blocks),
-            tf32_flops: flops(fine),
+            tensor_flops: flops(blocks, solved),
+            tf32_flops: flops(fine, solved_fine),
             load_bytes: self.input_bytes() + self.row_bytes(),
             store_bytes: self.output_bytes(),
         }
@@ -229,19 +225,6 @@ fn lengths(longest: u32, shortest: u32) -> impl Iterator<Item = u32> {
     std::iter::successors(Some(longest), |half| Some(half / 2)).take_while(move |half| *half >= shortest)
 }
 
-/// Flops that make an inverse from those of its diagonal blocks, in one part: as many products for each block below the diagonal as
-/// it is blocks below, and one with a triangle.
-fn merged_flops(square: &Square, triangle: u64) -> u64 {
-    let blocks = u64::from(square.rows / 16);
-    (1..blocks).map(|below| (blocks - below) * (below * BLOCK + triangle)).sum()
-}
-
-/// Flops of an inverse in two parts: of its diagonal blocks two products of 8 x 8, two instructions each, and three products of the
-/// others, of which a triangle takes three quarters.
-fn inverse_flops(square: &Square) -> u64 {
-    u64::from(square.rows / 16) * BLOCK + 3 * merged_flops(square, BLOCK / 4 * 3)
-}
-
 /// How many blocks of 16 x 16 of a matrix that is lower triangular by tokens hold anything: `reads` rows and `writes` columns a
 /// token; as in `tiles.cuh`.
 fn lower_blocks(rows: u32, columns: u32, reads: u32, writes: u32) -> u64 {
@@ -258,6 +241,9 @@ struct Warp<'a> {
     blocks: u64,
     /// Of them in tf32.
     fine: u64,
+    /// Products of blocks of 8 x 8, and of them in tf32.
+    solved: u64,
+    solved_fine: u64,
     /// Matrices that it has.
     known: Vec<NodeId>,
 }
@@ -266,7 +252,16 @@ impl Warp<'_> {
     /// What one warp of a state multiplies.
     fn of<'a>(plan: &'a Plan, owner: &Owner) -> Warp<'a> {
         let states = plan.team(owner.state);
-        let mut warp = Warp { plan, state: owner.state, states, blocks: 0, fine: 0, known: Vec::new() };
+        let mut warp = Warp {
+            plan,
+            state: owner.state,
+            states,
+            blocks: 0,
+            fine: 0,
+            solved: 0,
+            solved_fine: 0,
+            known: Vec::new(),
+        };
         if warp.states[0] != owner.state {
             return warp;
         }
@@ -435,6 +430,13 @@ impl Warp<'_> {
     fn product(&mut self, left: NodeId, right: NodeId) {
         let plan = self.plan;
         let Some(square) = plan.squares.iter().find(|square| square.node == left) else { return };
+        if square.feedback.is_some() {
+            let eighths = u64::from(square.rows / 8);
+            let pairs = eighths * (eighths + 1) / 2;
+            self.solved += pairs * if plan.split { 6 } else { 2 };
+            self.solved_fine += if plan.split { 0 } else { pairs * 2 };
+            return;
+        }
         let (reads, writes) = plan.slots_of(left);
         let solved = matches!(plan.chunk.node(right).op, Op::Solved(..));
         let columns = plan.rows(plan.chunk.slots(plan.chunk.node(right).rows));

@@ -23,16 +23,18 @@ use chunkwise_dsl::timeline::Timeline;
 /// A launch of a kernel more takes as long as half a chunk (some 2 us of 5; modelled).
 const LAUNCH: f64 = 0.5;
 
-/// A step of composition with matrices of 128 x 128 takes as long as a chunk: a warp issues 3,600 instructions for it, and 3,590
-/// one after the other for a chunk of the gated delta rule (both counted in the simulator). A step without matrices
+/// A step of composition with matrices of 128 x 128 takes a third longer than a chunk: a warp issues 3,600 instructions for it, and
+/// 2,750 one after the other for a chunk of the gated delta rule (both counted in the simulator). A step without matrices
 /// waits for memory.
-const STEP: (f64, f64) = (1.0, 0.2);
+const STEP: (f64, f64) = (1.3, 0.2);
 
 /// What decides whether the plan pays, for one rule, sizes and type.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Cost {
     /// Tokens of a chunk.
     chunk: usize,
+    /// Whether narrow blocks of the fused plan have two crews.
+    crews: bool,
     /// Columns of the state's values, and of its keys: those of the transition.
     columns: (usize, usize),
     /// What the local rule and the transition do of the rule's work.
@@ -76,6 +78,7 @@ impl Cost {
         let area = (keys as f64 / 128.0).powi(2);
         Ok(Cost {
             chunk: rule.tokens as usize,
+            crews: fused::has_crews(timeline, spec, arch),
             columns: (values, keys),
             parts: (local, transition),
             step: matrices * STEP.0 * area + others * STEP.1,
@@ -87,7 +90,8 @@ impl Cost {
     /// fused plan is as fast. For `pairs` of a sequence of `tokens` tokens and a state head.
     pub fn pays(&self, pairs: usize, tokens: usize, multiprocessors: usize) -> Option<(usize, f64)> {
         let chunks = tokens.div_ceil(self.chunk);
-        let fused = fused::COLUMNS.map(|c| fused::chunk_cost(self.columns.0, c, pairs, multiprocessors));
+        let launch = (pairs, multiprocessors);
+        let fused = fused::COLUMNS.map(|c| fused::chunk_cost((self.columns.0, c), self.crews, launch));
         let fused = fused.into_iter().fold(f64::INFINITY, f64::min) * chunks as f64;
         let most = (multiprocessors / pairs.max(1)).min(chunks);
         let of = |pieces: usize| {
@@ -100,7 +104,8 @@ impl Cost {
     /// The time of `pieces` pieces of `chunks` chunks.
     fn segmented(&self, pieces: usize, chunks: usize, pairs: usize, multiprocessors: usize) -> f64 {
         let widest = fused::COLUMNS[0];
-        let of = |values: usize| fused::chunk_cost(values, widest, pairs * pieces, multiprocessors);
+        let launch = (pairs * pieces, multiprocessors);
+        let of = |values: usize| fused::chunk_cost((values, widest), self.crews, launch);
         let (local, transition) = self.parts;
         let walks = (1.0 + local) * of(self.columns.0) + transition * of(self.columns.1);
         chunks as f64 * walks + pieces as f64 * self.step + self.launches * LAUNCH

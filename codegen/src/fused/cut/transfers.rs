@@ -52,9 +52,11 @@ impl Plan {
                 // Where value channels decay, products take whole blocks of 16 tokens (`channels.cuh`).
                 let lower = |group: u32| (!self.by_channels(square.node)).then_some((reads, writes, group));
                 let bytes = square.columns * 4;
-                Some(match self.is_fine(square) {
-                    true => Transfer { bytes, pitch: bytes, whole: bytes, lower: lower(64), ..tile },
-                    false => Transfer { lower: lower(32), ..tile },
+                let floats = |pitch: u32| Transfer { bytes, pitch, whole: bytes, lower: lower(64), ..tile };
+                Some(match (square.feedback, self.is_fine(square)) {
+                    (Some(_), _) => floats(bytes + 32),
+                    (None, true) => floats(bytes),
+                    (None, false) => Transfer { lower: lower(32), ..tile },
                 })
             }
             Region::Diagonal(at, sought, member) => {
@@ -103,7 +105,7 @@ impl Plan {
         }
     }
 
-    /// Read and write rows a token of a product's left side: an inverse is triangular by rows.
+    /// Read and write rows a token of a product's left side: rows are solved with one that is triangular by rows.
     pub fn slots_of(&self, square: NodeId) -> (u32, u32) {
         let of = self.chunk.node(square);
         let base = match of.op {

@@ -6,7 +6,7 @@
 //! ```
 
 use super::Held;
-use crate::fused::plan::{ClockKind, Plan};
+use crate::fused::plan::{ClockKind, Plan, Square};
 use crate::fused::shared::{ClockPart, Part, Region};
 use crate::program::Program;
 use chunkwise_algebra::program::{KeysId, NodeId, Op, Phase, SystemId, phases, reaches};
@@ -83,7 +83,8 @@ impl Walk<'_> {
             Op::Product(left, right) => {
                 self.square(*left);
                 let square = plan.squares.iter().find(|square| square.node == *left);
-                self.rows(state, *right, !square.is_some_and(|square| plan.is_fine(square)));
+                let takes_rows = |square: &Square| square.feedback.is_some() || plan.is_fine(square);
+                self.rows(state, *right, !square.is_some_and(takes_rows));
             }
             Op::Scale(by, x) => {
                 self.used.extend(self.coefficient(by));

@@ -5,7 +5,7 @@ use super::super::names::Names;
 use super::handed::HandedNames;
 use super::substitution::{SubstitutionNames, row_names};
 use crate::dtype::DType;
-use crate::fused::{Clock, ClockKind, ClockPart, Number, Operand, Owner, Part, Plan, Square, Substitution};
+use crate::fused::{Clock, ClockKind, ClockPart, Number, Operand, Owner, Part, Plan, Substitution};
 use crate::kernel::Spec;
 use crate::layout;
 use crate::namer::Namer;
@@ -60,10 +60,10 @@ pub(super) struct Fused<'a> {
     pub(super) near: Vec<String>,
     /// By [`Plan::squares`].
     pub(super) squares: Vec<TileName>,
-    /// By [`Plan::squares`]: the float square that it is made in, where it is the first of an inverse.
-    pub(super) exact: Vec<Option<String>>,
     pub(super) warp: String,
     pub(super) column: String,
+    /// The sequence's length, where chunks are walked.
+    pub(super) length: String,
     pub(super) first: String,
     pub(super) count: String,
     pub(super) there: String,
@@ -153,12 +153,6 @@ impl Fused<'_> {
     /// `bf16_pair` or `f16_pair`.
     pub(super) fn operand(&self) -> &'static str {
         if self.plan.operand == DType::BF16 { "bf16_pair" } else { "f16_pair" }
-    }
-
-    /// The float square that an inverse is made in.
-    pub(super) fn exact(&self, square: &Square) -> &str {
-        let named = self.plan.squares.iter().zip(&self.exact).find(|(s, _)| s.base == square.base);
-        named.and_then(|(_, name)| name.as_deref()).unwrap_or_default()
     }
 
     /// A name that nothing has yet.
@@ -377,16 +371,15 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let decayed = decayed.collect();
     let own = plan.own.iter().map(|_| n.fresh("own")).collect();
     let near = plan.own.iter().map(|_| n.fresh("near")).collect();
-    let squares = plan.squares.iter().map(|s| match s.inverse_of {
-        Some(_) => tile_name(n, "inverse", (plan.split && !plan.is_whole(s), false)),
+    let squares = plan.squares.iter().map(|s| match s.feedback {
+        Some(_) => TileName { high: n.fresh("feedback"), low: None, last: None },
         None => tile_name(n, "gram", (plan.square_split(s), false)),
     });
     let squares = squares.collect();
-    let first = |square: &Square| plan.squares.iter().find(|s| s.base == square.base) == Some(square);
-    let exact = plan.squares.iter().map(|s| s.inverse_of.filter(|_| first(s)).map(|_| n.fresh("exact")));
-    let exact = exact.collect();
     let [warp, column, first, count, there, line] =
         ["warp", "column", "first", "count", "there", "line"].map(|wish| n.fresh(wish));
+    let apart = plan.is_tight() && plan.computes(Phase::Carry);
+    let length = if apart { n.fresh("end") } else { names.length.clone() };
     let reads = plan.epilogue.iter().flat_map(|e| &e.reads).map(|_| n.fresh("reads")).collect();
     let output = plan.output.map_or_else(|| n.fresh("output_tile"), |o| operands[o].high.clone());
     let mut of = |program: &'a Program| {
@@ -438,9 +431,9 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         own,
         near,
         squares,
-        exact,
         warp,
         column,
+        length,
         first,
         count,
         there,

@@ -347,9 +347,8 @@ impl Warp<'_, '_> {
             Op::Product(left, right) => {
                 let (square, slots) = self.square(*left);
                 let tile = &fused.squares[square];
-                if fused.plan.is_whole(&fused.plan.squares[square]) {
-                    let values = self.matrix(*right, "u", w);
-                    w.line(format_args!("multiply_whole<{slots}>({into}, {values}, {});", tile.high));
+                if fused.plan.squares[square].feedback.is_some() {
+                    self.solve_linear(*right, (into, fresh), &tile.high, w);
                 } else if fused.plan.is_fine(&fused.plan.squares[square]) {
                     let values = self.matrix(*right, "u", w);
                     let exact = fused.plan.is_input(*right);
@@ -385,7 +384,23 @@ impl Warp<'_, '_> {
         }
     }
 
-    /// The square of a product's left side, and its slots a token as template arguments: an inverse is triangular by rows.
+    /// Rows with linear feedback: solved in place, where they are not added to others.
+    fn solve_linear(&mut self, right: NodeId, (into, fresh): (&str, bool), square: &str, w: &mut Writer) {
+        let eighth = if self.fused.plan.split { "Kept" } else { "Rounded" };
+        let known = self.known.get(&right).cloned();
+        let rows = if fresh { into.to_owned() } else { self.rows_of(right, "u", w) };
+        match known {
+            Some(known) => w.line(format_args!("copy_to({rows}, {known});")),
+            None => self.accumulate(right, &rows, true, w),
+        }
+        let tight = self.fused.plan.is_tight();
+        w.line(format_args!("solve_rows<{eighth}, {tight}>({rows}, {square});"));
+        if !fresh {
+            w.line(format_args!("add_to({into}, {rows});"));
+        }
+    }
+
+    /// The square of a product's left side, and its slots a token as template arguments.
     fn square(&self, node: NodeId) -> (usize, String) {
         let plan = self.fused.plan;
         // Every left side of a product has a square.

@@ -29,10 +29,13 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
         states::clear_decayed(fused, w);
         stages(fused, w);
         if plan.arrives_ahead() {
-            meet(fused, w);
+            first_inputs(fused, w);
         }
         each_chunk(fused, w, |w| {
             prepare(fused, w);
+            if plan.arrives_ahead() {
+                w.line("wait_copies<0>();");
+            }
             meet(fused, w);
             next(fused, w);
         });
@@ -40,9 +43,6 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     let holding = |w: &mut Writer| {
         states::matrices(fused, w);
         stages(fused, w);
-        if plan.arrives_ahead() {
-            first_inputs(fused, w);
-        }
         each_chunk(fused, w, |w| {
             meet(fused, w);
             hold(fused, w);
@@ -53,9 +53,14 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
     w.either(format_args!("if ({warp} < {})", plan.crew(Phase::Before).end), preparing, holding);
 }
 
-/// What is free of the state.
+/// What is free of the state; meanwhile the next chunk's inputs arrive, where there is room for them.
 fn prepare(fused: &Fused<'_>, w: &mut Writer) {
-    let plan = fused.plan;
+    let Fused { plan, first, fetch, stage, third, .. } = fused;
+    if plan.arrives_ahead() {
+        let (length, next) = (&fused.length, format!("{first} + {}", plan.tokens));
+        let place = format!("{stage} ^ 1, {third} == 2 ? 0 : {third} + 1");
+        w.line(format_args!("if ({next} < {length}) {fetch}({next}, {place});"));
+    }
     count(fused, w);
     let fetched = |region: Region| !plan.arrives_ahead() && plan.arrives(region);
     shared_memory(fused, |r| plan.depth(r) > 1 && (fetched(r) || plan.is_prepared(r)), w);
@@ -66,31 +71,22 @@ fn prepare(fused: &Fused<'_>, w: &mut Writer) {
     squares::print(fused, Phase::Before, w);
 }
 
-/// What depends on the state, and the squares that only outputs need; meanwhile the inputs of the chunk after the next one arrive.
+/// What depends on the state, and the squares that only outputs need.
 fn hold(fused: &Fused<'_>, w: &mut Writer) {
-    let Fused { plan, first, fetch, stage, third, .. } = fused;
-    let (length, two) = (&fused.context.names.length, 2 * plan.tokens);
-    if plan.arrives_ahead() {
-        let last = format!("{third} == 0 ? 2 : {third} - 1");
-        w.line(format_args!("if ({first} + {two} < {length}) {fetch}({first} + {two}, {stage}, {last});"));
-    }
+    let plan = fused.plan;
     count(fused, w);
     shared_memory(fused, |region| plan.depth(region) > 1 && plan.cut.crosses(region), w);
     squares::print(fused, Phase::After, w);
     recurrence::print(fused, w);
     epilogue::print(fused, w);
-    if plan.arrives_ahead() {
-        w.line("wait_copies<0>();");
-    }
 }
 
-/// The inputs of the first two chunks; the other crew waits for them.
+/// The inputs of the first chunk.
 fn first_inputs(fused: &Fused<'_>, w: &mut Writer) {
-    let (fetch, length, tokens) = (&fused.fetch, &fused.context.names.length, fused.plan.tokens);
+    let (fetch, length) = (&fused.fetch, &fused.length);
     w.line(format_args!("if ({length} > 0) {fetch}(0, 0, 0);"));
-    w.line(format_args!("if ({length} > {tokens}) {fetch}({tokens}, 1, 1);"));
     w.line("wait_copies<0>();");
-    meet(fused, w);
+    fused.barrier(Phase::Before, w);
 }
 
 /// All warps wait for each other. The crews do so at different places, which `__syncthreads` does not allow for.

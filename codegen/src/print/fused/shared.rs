@@ -60,10 +60,13 @@ pub(super) fn region_name<'a>(fused: &'a Fused<'_>, region: Region) -> (Option<T
         Region::Decayed(at, part) => (Some(Type::Tile(decayed(at))), fused.decayed[at].part(part)),
         Region::Square(at, part) => {
             let square = &plan.squares[at];
-            let ty = if plan.is_fine(square) { Type::Fine } else { Type::Tile };
+            let ty = match square.feedback {
+                Some(_) => Type::Square,
+                None if plan.is_fine(square) => Type::Fine,
+                None => Type::Tile,
+            };
             (Some(ty(square.columns)), fused.squares[at].part(part))
         }
-        Region::Exact(at) => (Some(Type::Square(plan.squares[at].rows)), fused.exact(&plan.squares[at])),
         Region::Output => (Some(Type::Tile(plan.columns(plan.dims.1))), &fused.output),
         Region::Read(at) => {
             let node = plan.epilogue.as_ref().map(|e| plan.chunk.node(e.reads[at]).columns);

@@ -1,9 +1,9 @@
-//! The square matrices of a chunk: Gram matrices and inverses, 16 rows a warp.
+//! The square matrices of a chunk: Gram matrices, and what rows are solved with, 16 rows a warp.
 //!
 //! ```text
 //! decays by channel:   for each length h:  decay the keys run by run; add their products      (`keys`)
 //! every square:        its rows from Gram matrices and coefficients, stored
-//! every inverse:       diagonal blocks, then the blocks below them
+//! those solved with:   their blocks of the diagonal inverted
 //! ```
 //!
 //! What differs by decays alone is made once: `made`.
@@ -57,8 +57,7 @@ pub(super) fn print(fused: &Fused<'_>, maker: Phase, w: &mut Writer) {
             before => format!("({warp} + {}) % {warps}", warps - before),
         };
         taken += squares.iter().map(|copies| copies[0].0.rows / 16).sum::<u32>();
-        let mut squares: Vec<Made<'_>> =
-            squares.into_iter().map(|copies| Made::new(fused, copies, w)).collect();
+        let mut squares: Vec<Made<'_>> = squares.into_iter().map(Made::new).collect();
         all.push(match (squares.len(), squares.pop()) {
             (1, Some(made)) => {
                 let row = fused.fresh("row");
@@ -82,20 +81,6 @@ pub(super) fn print(fused: &Fused<'_>, maker: Phase, w: &mut Writer) {
     }
     if all.is_empty() {
         return;
-    }
-    let made = all.iter().flat_map(|task| match task {
-        Task::One(rows) => vec![&rows.made],
-        Task::Alike(alike) => alike.made(),
-    });
-    for (nth, made) in made.filter(|made| made.square().inverse_of.is_some()).enumerate() {
-        if nth == 0 {
-            fused.barrier(maker, w);
-        }
-        let exact = fused.exact(made.square());
-        w.line(match plan.is_whole(made.square()) {
-            true => format!("merge_whole<{warps}>({exact}, {});", made.to),
-            false => format!("merge_blocks<{}, {warps}>({}, {exact});", fused.operand(), made.to),
-        });
     }
     // Two crews meet anyway, after what is prepared.
     if plan.preparing == 0 || maker != Phase::Before {
@@ -138,9 +123,9 @@ fn written(fused: &Fused<'_>, keys: TileName) -> TileName {
     TileName { low: keys.low.filter(|_| fused.plan.split), ..keys }
 }
 
-/// The node whose rows are computed: what an inverse is made of, or the square itself.
+/// The node whose rows are computed: what rows are solved with, or the square itself.
 fn whole(square: &Square) -> NodeId {
-    square.inverse_of.unwrap_or(square.base)
+    square.feedback.unwrap_or(square.base)
 }
 
 /// Whether a square is made from a node.

@@ -4,7 +4,7 @@
 //! const int part = warp, which = part / 4, row = part % 4 * 16;
 //! const auto reads = which == 0 ? k_tile : q_tile;
 //! gram<..>(sum, reads, k_tile, row);
-//! if (which == 0) { .. invert_block(..); } else { .. store_fine(..); }
+//! if (which == 0) { .. invert_eighths(..); } else { .. store_fine(..); }
 //! ```
 //!
 //! A chunk of four squares would otherwise have four texts, of which a warp runs one: the compiler's time is that of its text.
@@ -164,11 +164,6 @@ impl<'a> Alike<'a> {
         alike
     }
 
-    /// What they are.
-    pub(super) fn made(&self) -> Vec<&Made<'a>> {
-        self.members.iter().map(|member| &member.made).collect()
-    }
-
     /// Which square and which rows a part is.
     fn place(&self, part: &str, w: &mut Writer) {
         let Alike { which, row, .. } = self;
@@ -181,11 +176,11 @@ impl<'a> Alike<'a> {
         self.members.iter().map(|member| member.made.square().rows / 16).sum()
     }
 
-    /// How many of the first warps' rows are inverted, where those of no later square are.
+    /// How many of the first warps' rows are those that rows are solved with, where those of no later square are.
     fn inverted(&self) -> u32 {
-        let is_inverse = |member: &&Member<'_>| member.made.square().inverse_of.is_some();
-        let first: Vec<_> = self.members.iter().take_while(is_inverse).collect();
-        let all = self.members.iter().filter(is_inverse).count();
+        let solves = |member: &&Member<'_>| member.made.square().feedback.is_some();
+        let first: Vec<_> = self.members.iter().take_while(solves).collect();
+        let all = self.members.iter().filter(solves).count();
         let rows = |member: &&Member<'_>| member.made.square().rows / 16;
         if first.len() == all { first.iter().map(rows).sum() } else { 0 }
     }
@@ -302,7 +297,7 @@ impl<'a> Alike<'a> {
             return w.block(format_args!("if ({part} < {parts})"), |w| rows(part, w));
         }
         let at = fused.fresh("part");
-        // Rows that are inverted take longest: who has some takes no others, where there are warps for those.
+        // Where blocks are inverted it takes longest: who has some takes no others, where there are warps for those.
         let inverted = self.inverted();
         let step = match (1..*warps).contains(&inverted) {
             true => format!("{part} < {inverted} ? {parts} : {}", warps - inverted),
