@@ -88,15 +88,13 @@ struct Kept {
 };
 
 // Solves u = d + M u in place, transposed: eight rows of u by the inverse of their block, then what they leave in the rows below. M
-// keeps its bits, since what is lost of it comes back with every token that repeats a key; rows of u are Rounded or Kept. A TIGHT kernel
-// loads nothing before its turn: compilers would hold much of M in registers.
-template <typename EIGHTH, bool TIGHT, int N, int COLUMNS>
+// keeps its bits, since what is lost of it comes back with every token that repeats a key; rows of u are Rounded or Kept.
+template <typename EIGHTH, int N, int COLUMNS>
 __device__ __forceinline__ void solve_rows(float (&d)[N][4], Square<COLUMNS> m) {
     const int lane = this_thread() % 32;
     const float *const at = m.at(lane / 4, lane % 4 * 2);
 #pragma unroll
     for (int j = 0; j < N; ++j) {
-        if (TIGHT) __syncwarp();
         float u[4] = {};
         EIGHTH(d[j]).multiply(u, at + j * 8 * (m.PITCH + 1));
 #pragma unroll

@@ -159,8 +159,7 @@ impl Plan {
         let vectors = self.owners.iter().enumerate().filter(|(_, o)| o.value.is_none());
         all.extend(vectors.map(|(at, _)| (Region::Vector(at), self.columns(self.dims.0) * 4)));
         let signature = &self.chunk.timeline.signature;
-        // One more is the sequence's length.
-        let pointers = (signature.params.len() + signature.outputs.len()) as u32 + 1;
+        let pointers = (signature.params.len() + signature.outputs.len()) as u32;
         all.push((Region::Pointers, (pointers * 8).next_multiple_of(16)));
         all
     }

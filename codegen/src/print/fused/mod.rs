@@ -193,7 +193,7 @@ fn one_stage(fused: &Fused<'_>, w: &mut Writer) {
 /// The loop over chunks; the inputs of the next one arrive while this one is computed.
 fn two_stages(fused: &Fused<'_>, w: &mut Writer) {
     let Fused { first, stage, fetch, plan, .. } = fused;
-    let length = &fused.length;
+    let length = &fused.context.names.length;
     fetch_function(fused, &format!("int {stage}"), w);
     w.line(format_args!("int {stage} = 0;"));
     w.line(format_args!("if ({length} > 0) {fetch}(0, {stage});"));
@@ -227,7 +227,7 @@ fn fetch_function(fused: &Fused<'_>, stages: &str, w: &mut Writer) {
 }
 
 fn each_chunk(fused: &Fused<'_>, w: &mut Writer, body: impl FnOnce(&mut Writer)) {
-    let (first, length) = (&fused.first, &fused.length);
+    let (first, length) = (&fused.first, &fused.context.names.length);
     let tokens = fused.plan.tokens;
     w.block(format_args!("for (i64 {first} = 0; {first} < {length}; {first} += {tokens})"), body);
 }
@@ -235,7 +235,7 @@ fn each_chunk(fused: &Fused<'_>, w: &mut Writer, body: impl FnOnce(&mut Writer))
 /// How many tokens the chunk has.
 fn count(fused: &Fused<'_>, w: &mut Writer) {
     let Fused { first, count, .. } = fused;
-    let (length, tokens) = (&fused.length, fused.plan.tokens);
+    let (length, tokens) = (&fused.context.names.length, fused.plan.tokens);
     // Without outputs, and where inputs came before, there may be nobody to ask.
     let has_outputs =
         fused.plan.computes(Phase::After) && !fused.context.timeline.signature.outputs.is_empty();
@@ -359,19 +359,11 @@ fn pointers(fused: &Fused<'_>, used: &[ParamId], w: &mut Writer) {
         let place = format!("{} + {}", fused.pointers, number * 8);
         w.line(format_args!("{ty} *&{at} = *reinterpret_cast<{ty} **>({place});"));
     }
-    // A tight kernel has the sequence's length there too.
-    let length = &context.names.length;
-    let apart = (fused.length != *length).then(|| {
-        let place = format!("{} + {}", fused.pointers, pointers.len() * 8);
-        w.line(format_args!("const i64 &{} = *reinterpret_cast<const i64 *>({place});", fused.length));
-        format!("*reinterpret_cast<i64 *>({place}) = {length};")
-    });
     match pointers[..] {
         // Another kernel hands on everything: the place for pointers is there all the same.
-        [] if apart.is_none() => w.line(format_args!("static_cast<void>({});", fused.pointers)),
+        [] => w.line(format_args!("static_cast<void>({});", fused.pointers)),
         _ => w.block("if (threadIdx.x == 0)", |w| {
             pointers.iter().for_each(|(_, at, begin)| w.line(format_args!("{at} = {begin};")));
-            apart.iter().for_each(|line| w.line(line));
         }),
     }
     w.line("__syncthreads();");

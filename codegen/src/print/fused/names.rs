@@ -62,8 +62,6 @@ pub(super) struct Fused<'a> {
     pub(super) squares: Vec<TileName>,
     pub(super) warp: String,
     pub(super) column: String,
-    /// The sequence's length, where chunks are walked.
-    pub(super) length: String,
     pub(super) first: String,
     pub(super) count: String,
     pub(super) there: String,
@@ -378,8 +376,6 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let squares = squares.collect();
     let [warp, column, first, count, there, line] =
         ["warp", "column", "first", "count", "there", "line"].map(|wish| n.fresh(wish));
-    let apart = plan.is_tight() && plan.computes(Phase::Carry);
-    let length = if apart { n.fresh("end") } else { names.length.clone() };
     let reads = plan.epilogue.iter().flat_map(|e| &e.reads).map(|_| n.fresh("reads")).collect();
     let output = plan.output.map_or_else(|| n.fresh("output_tile"), |o| operands[o].high.clone());
     let mut of = |program: &'a Program| {
@@ -433,7 +429,6 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
         squares,
         warp,
         column,
-        length,
         first,
         count,
         there,

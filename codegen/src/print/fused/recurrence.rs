@@ -1,7 +1,7 @@
 //! What a warp does for its 16 value columns: reads, the solve, outputs, the next state. Everything is transposed: rows are
 //! value columns, columns are rows of stacks. No barrier.
 
-use super::{ClockNames, Fused, Packed, channels, handed, mixes, registers, substitution, taps};
+use super::{ClockNames, Fused, Packed, always, channels, handed, mixes, registers, substitution, taps};
 use crate::fused::{Held, Owner, copy_run};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{Deposit, Found, KeysId, NodeId, Op, Phase, SystemId};
@@ -393,8 +393,15 @@ impl Warp<'_, '_> {
             Some(known) => w.line(format_args!("copy_to({rows}, {known});")),
             None => self.accumulate(right, &rows, true, w),
         }
-        let tight = self.fused.plan.is_tight();
-        w.line(format_args!("solve_rows<{eighth}, {tight}>({rows}, {square});"));
+        let solve = format!("solve_rows<{eighth}>({rows}, {square});");
+        match self.fused.plan.is_tight() {
+            // Compilers would begin to load the square while other products are made.
+            true => {
+                let head = always(self.fused, w);
+                w.block(head, |w| w.line(solve));
+            }
+            false => w.line(solve),
+        }
         if !fresh {
             w.line(format_args!("add_to({into}, {rows});"));
         }

@@ -57,7 +57,7 @@ pub(super) fn print(fused: &Fused<'_>, w: &mut Writer) {
 fn prepare(fused: &Fused<'_>, w: &mut Writer) {
     let Fused { plan, first, fetch, stage, third, .. } = fused;
     if plan.arrives_ahead() {
-        let (length, next) = (&fused.length, format!("{first} + {}", plan.tokens));
+        let (length, next) = (&fused.context.names.length, format!("{first} + {}", plan.tokens));
         let place = format!("{stage} ^ 1, {third} == 2 ? 0 : {third} + 1");
         w.line(format_args!("if ({next} < {length}) {fetch}({next}, {place});"));
     }
@@ -83,7 +83,7 @@ fn hold(fused: &Fused<'_>, w: &mut Writer) {
 
 /// The inputs of the first chunk.
 fn first_inputs(fused: &Fused<'_>, w: &mut Writer) {
-    let (fetch, length) = (&fused.fetch, &fused.length);
+    let (fetch, length) = (&fused.fetch, &fused.context.names.length);
     w.line(format_args!("if ({length} > 0) {fetch}(0, 0, 0);"));
     w.line("wait_copies<0>();");
     fused.barrier(Phase::Before, w);
