@@ -89,13 +89,17 @@ mod tests {
 
     /// A plan of blocks of so many of 128 value columns, verified.
     fn plan(body: &str, columns: usize) -> Plan {
+        plan_for(body, columns, Arch::Sm90)
+    }
+
+    fn plan_for(body: &str, columns: usize, arch: Arch) -> Plan {
         let text = format!(
             "#[rule] fn f(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar) -> Vector<V> {{ {body} }}"
         );
         let rule = chunkwise_dsl::parse_file(&text).unwrap().remove(0);
         let spec = Spec { columns, ..Spec::new(vec![128, 128], DType::BF16) };
-        let plan = choose(rule.timeline.as_ref().unwrap(), &spec, Arch::Sm90).unwrap();
-        assert_eq!(verify(&plan, Arch::Sm90), Ok(()));
+        let plan = choose(rule.timeline.as_ref().unwrap(), &spec, arch).unwrap();
+        assert_eq!(verify(&plan, arch), Ok(()));
         plan
     }
 
@@ -119,6 +123,15 @@ mod tests {
         assert_eq!(linear.crew(Phase::Before), 0..4);
         assert_eq!(makers(&linear), [(false, Phase::Before)]);
         assert_eq!(plan(DELTA, 128).preparing, 0);
+    }
+
+    #[test]
+    fn chunks_are_shorter_where_only_so_two_crews_fit() {
+        let crews = |plan: Plan| (plan.tokens, plan.stages, plan.preparing);
+        assert_eq!(crews(plan(DELTA, 64)), (64, 3, 4));
+        assert_eq!(crews(plan_for(DELTA, 64, Arch::Sm86)), (32, 3, 4));
+        // To compute keys is most of a chunk's work where nothing is solved.
+        assert_eq!(crews(plan(&LINEAR.replace("outer(k", "outer(elu(k)"), 64)), (64, 2, 0));
     }
 
     #[test]
