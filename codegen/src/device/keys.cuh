@@ -8,12 +8,49 @@
 // blocks between. The decays of tokens lie in rows of COLUMNS numbers, and so do those of blocks. Bit `slot` of AFTER says that
 // the slot stands after its token's decay.
 
+// A tile of rounded numbers, and one of what rounding lost, where there is one.
+template <int COLUMNS>
+struct Split {
+    Tile<COLUMNS> high, low;
+    // The same rows as seen from one of them, and from a column of it; a second part need not be there.
+    __device__ __forceinline__ Split from(int row, int column) const {
+        return Split{Tile<COLUMNS>{high.at(row, column)}, Tile<COLUMNS>{low.base ? low.at(row, column) : nullptr}};
+    }
+    // Two neighbours of a row.
+    template <typename E>
+    __device__ __forceinline__ float2 pair(int row) const {
+        const unsigned whole = *reinterpret_cast<const unsigned *>(high.at(row, 0));
+        float2 x = make_float2(E::low(whole), E::high(whole));
+        if (low.base) {
+            const unsigned rest = *reinterpret_cast<const unsigned *>(low.at(row, 0));
+            x.x += E::low(rest);
+            x.y += E::high(rest);
+        }
+        return x;
+    }
+    // Puts two neighbours of a row; in one part, where SPLIT does not say that there are two.
+    template <typename E, bool SPLIT>
+    __device__ __forceinline__ void put_pair(int row, float2 x) const {
+        unsigned rounded, rest;
+        split_pair<E>(rounded, rest, x.x, x.y);
+        *reinterpret_cast<unsigned *>(high.at(row, 0)) = rounded;
+        if (SPLIT) *reinterpret_cast<unsigned *>(low.at(row, 0)) = rest;
+    }
+};
+
 // The number of this lane, as if it were new each time: what follows from it is not kept from chunk to chunk, in registers that
 // states need.
 __device__ __forceinline__ int fresh_lane() {
     int lane = threadIdx.x;
     asm volatile("" : "+r"(lane));
     return lane & 31;
+}
+
+// The number of this warp, likewise.
+__device__ __forceinline__ int fresh_warp() {
+    int thread = threadIdx.x;
+    asm volatile("" : "+r"(thread));
+    return __shfl_sync(0xffffffffu, thread / 32, 0);
 }
 
 // Whether a column is beyond the last: strips are of 64, two columns a lane.

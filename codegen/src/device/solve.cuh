@@ -105,36 +105,6 @@ __device__ __forceinline__ void solve_rows(float (&d)[N][4], Square<COLUMNS> m) 
     }
 }
 
-// A tile of rounded numbers, and one of what rounding lost, where there is one.
-template <int COLUMNS>
-struct Split {
-    Tile<COLUMNS> high, low;
-    // The same rows as seen from one of them, and from a column of it; a second part need not be there.
-    __device__ __forceinline__ Split from(int row, int column) const {
-        return Split{Tile<COLUMNS>{high.at(row, column)}, Tile<COLUMNS>{low.base ? low.at(row, column) : nullptr}};
-    }
-    // Two neighbours of a row.
-    template <typename E>
-    __device__ __forceinline__ float2 pair(int row) const {
-        const unsigned whole = *reinterpret_cast<const unsigned *>(high.at(row, 0));
-        float2 x = make_float2(E::low(whole), E::high(whole));
-        if (low.base) {
-            const unsigned rest = *reinterpret_cast<const unsigned *>(low.at(row, 0));
-            x.x += E::low(rest);
-            x.y += E::high(rest);
-        }
-        return x;
-    }
-    // Puts two neighbours of a row; in one part, where SPLIT does not say that there are two.
-    template <typename E, bool SPLIT>
-    __device__ __forceinline__ void put_pair(int row, float2 x) const {
-        unsigned rounded, rest;
-        split_pair<E>(rounded, rest, x.x, x.y);
-        *reinterpret_cast<unsigned *>(high.at(row, 0)) = rounded;
-        if (SPLIT) *reinterpret_cast<unsigned *>(low.at(row, 0)) = rest;
-    }
-};
-
 // The log2 of a decay, never below -127: a smaller one forgets everything all the same, and sums of it stay finite.
 __device__ __forceinline__ float bounded_log2(float x) { return x < -127.0f ? -127.0f : x; }
 

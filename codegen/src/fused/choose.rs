@@ -125,7 +125,7 @@ pub fn choose_parts(
 /// solved, what is prepared is most of a chunk's work, and half of the warps would take longer for it than all of them for both.
 ///
 /// Chunks half as long are worth it where inputs arrive ahead: by the model 16 heads of 4096 tokens in blocks of 64 columns take
-/// .123 ms on an L40S for .178 with one crew (gated delta rule), .118 for .138 (Mamba-2).
+/// .124 ms on an L40S for .156 with one crew (gated delta rule), .101 for .138 (Mamba-2).
 fn with_roles(
     chunk: &Program,
     spec: &Spec,

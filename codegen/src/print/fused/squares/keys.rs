@@ -53,7 +53,11 @@ pub(super) fn print(fused: &Fused<'_>, all: &[Task<'_>], w: &mut Writer) {
     let names = ["block", "part", "strip", "lane", "column"].map(|wish| fused.fresh(wish));
     let [block, part, strip, lane, column] = names;
     let (blocks, columns) = (plan.tokens / 16, plan.columns(plan.dims.0));
-    let warp = fused.warp_from(plan.crew(Phase::Before).start);
+    // What follows from it would take registers of a tight kernel from chunk to chunk.
+    let warp = match plan.is_tight() {
+        true => "fresh_warp()".to_owned(),
+        false => fused.warp_from(plan.crew(Phase::Before).start),
+    };
     w.line(format_args!("const int {block} = {warp} % {blocks}, {part} = {warp} / {blocks};"));
     let place = Place { fused, block, part, strip, lane, column, columns, blocks };
     let grams = grams(fused);
