@@ -120,7 +120,10 @@ pub(super) fn input(
         return global_row(fused, context, id, param, entry, w);
     };
     let row = row(t, fused.plan.inputs[at].slots as usize, entry as usize);
-    load_row(fused, context, (name, dim), (&fused.inputs[at], &row), w);
+    // Third parts live until the squares are made.
+    let mut tile = fused.inputs[at].clone();
+    tile.last = tile.last.filter(|_| std::ptr::eq(context.program, &fused.plan.prologue));
+    load_row(fused, context, (name, dim), (&tile, &row), w);
 }
 
 /// A row of a tile, as this lane's registers.
