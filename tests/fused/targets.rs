@@ -3,7 +3,7 @@
 //! chunks of 64.
 //!
 //! ```text
-//! gated_deltanet  1,032 bytes of 1,032   .88 of the reference work
+//! gated_deltanet  1,032 bytes of 1,032   .90 of the reference work
 //! ```
 
 use crate::case::{Case, rules, timeline};
