@@ -244,7 +244,8 @@ impl Derivation {
             for j in 0..listed.iter().map(Vec::len).max().unwrap_or(0) {
                 let slots = listed.iter().zip(writes).map(|(l, &w)| match l.get(j) {
                     Some((r, _)) => self.reads[r.index()].0,
-                    None => Slot { key: None, ..self.writes[w].slot },
+                    // The write may be another state's: where it stands between that one's decays says nothing here.
+                    None => Slot { key: None, place: 0, value_place: 0, ..self.writes[w].slot },
                 });
                 let slots = slots.collect();
                 let coefficients = listed.iter().map(|l| l.get(j).map_or(zero, |t| t.1)).collect();
