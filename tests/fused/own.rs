@@ -1,8 +1,10 @@
 //! Rules that nobody tuned for: written here, in the shapes that the class of the plan allows and the catalogue does not have.
 
-use crate::case::parse;
+use crate::case::{Case, KINDS, dense, parse};
+use crate::limits::{all, any, complaints};
 use crate::scales;
 use crate::teams;
+use crate::work;
 use chunkwise::Rule;
 use std::sync::Arc;
 
@@ -361,6 +363,54 @@ const MIXES: [&str; 4] = [
     }",
 ];
 
+/// What is fed back goes out as it was read: one square for the rows that are solved and for outputs.
+const RETURNED: [&str; 3] = [
+    "fn returned(mut s: State<K, V>, k: Vector<K>, v: Vector<V>, g: Scalar, beta: Scalar) -> Vector<V> {
+        s *= exp(g);
+        let p = s.read(k);
+        s += outer(beta * k, v - tanh(p));
+        p
+    }",
+    "fn returned_channels(mut s: State<K, V>, k: Vector<K>, v: Vector<V>, h: Vector<V>, beta: Scalar) -> Vector<V> {
+        s *= exp(h);
+        let p = s.read(k);
+        s += outer(beta * k, v - p);
+        p
+    }",
+    // Before the decay and after it.
+    "fn returned_steps(
+        mut s: State<K, V>, k: [Vector<K>; 2], v: [Vector<V>; 2], h: Vector<V>, beta: Scalar,
+    ) -> (Vector<V>, Vector<V>) {
+        let p = s.read(k[0]);
+        s += outer(beta * k[0], v[0] - tanh(p));
+        s *= exp(h);
+        let r = s.read(k[1]);
+        s += outer(beta * k[1], v[1] - r);
+        (p, r)
+    }",
+];
+
+#[test]
+fn what_is_fed_back_goes_out() {
+    let of = |(dtype, precision)| {
+        let case = move |text| Case {
+            precision,
+            ..Case::new(parse(&format!("#[rule]\n{text}")), dtype, vec![64, 32])
+        };
+        RETURNED.map(case)
+    };
+    all(KINDS.into_iter().flat_map(of).collect(), |case| {
+        let (simulator, inputs) = (case.simulator(), case.inputs(&dense(1, 130, 1), 3));
+        match simulator.forward(&inputs) {
+            Ok(results) => {
+                let wrong = complaints(case, any(case), &results, &case.expected(&inputs));
+                [wrong, work::complaints(case, &simulator)].concat()
+            }
+            Err(error) => vec![error.to_string()],
+        }
+    });
+}
+
 /// All of them.
 pub(crate) fn rules() -> Vec<Arc<Rule>> {
     let named = [RAW, RAW_DELTA, RAW_KEYS, DELTA, UNDECAYED, RANGED, RANGED_STEPS, RANGED_LATE];
@@ -374,6 +424,7 @@ pub(crate) fn rules() -> Vec<Arc<Rule>> {
         .chain(teams::TEAMS)
         .chain(teams::COMPOSED)
         .chain(scales::SCALES)
+        .chain(RETURNED)
         .map(|text| parse(&format!("#[rule]\n{text}")))
         .collect()
 }

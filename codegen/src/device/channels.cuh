@@ -141,6 +141,29 @@ __device__ __forceinline__ void multiply_pairs(float (&d)[N][4], const unsigned 
     }
 }
 
+// The same of all bits, for a square that is whole; see multiply_whole.
+template <int READS, int WRITES, unsigned READ_AFTER, unsigned WRITE_AFTER, int N, int K, int COLUMNS>
+__device__ __forceinline__ void multiply_pairs_whole(float (&d)[N][4], const float (&a)[K][4], Fine<COLUMNS> l, int block, int half) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int k = 0; k < WRITES; ++k) {
+        unsigned x[3][4];
+        split_fragment_whole(x, a, block * WRITES + k);
+#pragma unroll
+        for (int n = 0; n < N; ++n) {
+            if (half == 8 && (n / 2 * 16 + 15) / READS < 8) continue;
+            const int read = n * 8 + lane / 4, write = k * 16 + lane % 4 * 2;
+            const float4 four = *l.at(block * 16 * READS + read, block * WRITES + k);
+            float y[4] = {four.x, four.y, four.z, four.w};
+#pragma unroll
+            for (int e = 0; e < 4; ++e) {
+                if (!stand_apart<READS, WRITES, READ_AFTER, WRITE_AFTER>(read, write + e / 2 * 8 + e % 2, half)) y[e] = 0.0f;
+            }
+            mma_whole(d[n], x, y[0], y[1], y[2], y[3]);
+        }
+    }
+}
+
 // d += since x.
 template <int N>
 __device__ __forceinline__ void add_since(float (&d)[N][4], const float (&since)[N][4], const float (&x)[N][4]) {

@@ -335,7 +335,6 @@ impl Warp<'_> {
         if self.known.contains(&node) {
             return;
         }
-        self.known.push(node);
         match self.plan.chunk.node(node).op {
             Op::Solved(system, _) => {
                 let solved =
@@ -345,6 +344,7 @@ impl Warp<'_> {
             }
             _ => self.accumulate(node, true),
         }
+        self.known.push(node);
     }
 
     fn accumulate(&mut self, node: NodeId, fresh: bool) {
@@ -359,7 +359,7 @@ impl Warp<'_> {
                 self.matrix(*right);
                 self.product(*left, *right);
             }
-            Op::Tap(_) if plan.reads_at_once(self.state) && self.known.contains(&node) => {}
+            Op::Tap(_) if (fresh || plan.reads_at_once(self.state)) && self.known.contains(&node) => {}
             Op::Tap(keys) if plan.table_of(*keys).is_some() => {
                 let to = plan.chunk.keys(*keys).state;
                 (0..self.meeting(to, |from| (from, to))).for_each(|_| self.with_state(*keys, state_parts));

@@ -252,28 +252,49 @@ impl Walk<'_, '_> {
         let (fused, plan) = (self.fused, self.fused.plan);
         let wanted = |read: &Reads, row: &Rows| half != "-1" || plan.crosses(read.finding.reads, row.keys);
         for row in rows {
+            let found = reads.iter().zip(near).filter(|(read, _)| wanted(read, row));
+            let found = found.filter_map(|(read, near)| Some((*read, near, self.square(read, row)?)));
+            let (whole, rounded): (Vec<_>, Vec<_>) =
+                found.partition(|(.., (square, _))| plan.is_whole(square));
+            for (read, near, (_, tile)) in whole {
+                let head = format!("multiply_pairs_whole<{}>", self.pair(read, row));
+                self.add_pairs(near, read, w, |part, w| {
+                    w.line(format_args!(
+                        "{head}({part}, {}, {}, {}, {half});",
+                        row.name, tile.high, self.block
+                    ));
+                });
+            }
+            if rounded.is_empty() {
+                continue;
+            }
             w.block("", |w| {
                 let packed = self.pack(row, Some(&self.block), w);
-                for (read, near) in reads.iter().zip(near).filter(|(read, _)| wanted(read, row)) {
-                    let Some((_, tile)) = self.square(read, row) else { continue };
-                    let keys = (read.finding.reads, row.keys);
-                    let head = format!(
-                        "multiply_pairs<{}, {}, {}, {}u, {}u>",
-                        fused.operand(),
-                        self.slots(keys.0),
-                        self.slots(keys.1),
-                        plan.after(keys.0),
-                        plan.after(keys.1),
-                    );
+                for (read, near, (_, tile)) in rounded {
+                    let head = format!("multiply_pairs<{}, {}>", fused.operand(), self.pair(read, row));
                     let tail = format!(", {}, {half}", self.block);
-                    w.block("", |w| {
-                        let part = fused.fresh("part");
-                        w.line(format_args!("float {part}[{}][4] = {{}};", 2 * self.slots(keys.0)));
-                        fused.product((&head, &part, &tail), &packed, tile, w);
-                        w.line(format_args!("add_since({}, {}, {part});", near.sum, near.since));
+                    self.add_pairs(near, read, w, |part, w| {
+                        fused.product((&head, part, &tail), &packed, tile, w);
                     });
                 }
             });
         }
+    }
+
+    /// Slots of reads and of rows, and which of them stand after the token's decay, as template arguments.
+    fn pair(&self, read: &Reads, row: &Rows) -> String {
+        let (reads, writes) = (read.finding.reads, row.keys);
+        let after = |keys: KeysId| self.fused.plan.after(keys);
+        format!("{}, {}, {}u, {}u", self.slots(reads), self.slots(writes), after(reads), after(writes))
+    }
+
+    /// Adds a product of pairs to what a read finds of the block.
+    fn add_pairs(&self, near: &Near, read: &Reads, w: &mut Writer, product: impl FnOnce(&str, &mut Writer)) {
+        w.block("", |w| {
+            let part = self.fused.fresh("part");
+            w.line(format_args!("float {part}[{}][4] = {{}};", 2 * self.slots(read.finding.reads)));
+            product(&part, w);
+            w.line(format_args!("add_since({}, {}, {part});", near.sum, near.since));
+        });
     }
 }

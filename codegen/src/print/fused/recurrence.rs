@@ -349,6 +349,9 @@ impl Warp<'_, '_> {
                 let tile = &fused.squares[square];
                 if fused.plan.squares[square].feedback.is_some() {
                     self.solve_linear(*right, (into, fresh), &tile.high, w);
+                } else if fused.plan.is_whole(&fused.plan.squares[square]) {
+                    let values = self.matrix(*right, "u", w);
+                    w.line(format_args!("multiply_whole<{slots}>({into}, {values}, {});", tile.high));
                 } else if fused.plan.is_fine(&fused.plan.squares[square]) {
                     let values = self.matrix(*right, "u", w);
                     let exact = fused.plan.is_input(*right);
