@@ -81,7 +81,7 @@ pub struct Costs {
     values: Option<usize>,
     /// Tokens of a chunk; `None` where the rule has no fused kernel, or none that would be compared.
     chunk: Option<usize>,
-    /// Whether its narrow blocks have two crews.
+    /// Whether narrow blocks of the fused plan have two crews; `false` where nobody asks.
     crews: bool,
     /// Whether the split plan has kernels, and would be compared.
     split: bool,
@@ -101,7 +101,7 @@ impl Costs {
             plans: plans.to_vec(),
             values: value.map(|v| spec.sizes.get(v.index()).map_or(1, |size| size.next_multiple_of(16))),
             split: chunk.is_some() && plans.contains(&Plan::Split) && fused::has_split(timeline, spec, arch),
-            crews: fused::has_crews(timeline, spec, arch),
+            crews: (chunk.is_some() || plans == [Plan::Fused]) && fused::has_crews(timeline, spec, arch),
             chunk: chunk.map(|plan| plan.tokens as usize),
             segmented: segmented.then(|| Cost::of(timeline, spec, arch).ok()).flatten(),
         }

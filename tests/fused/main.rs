@@ -13,7 +13,7 @@
 //! | `accuracy` | no more error than the policy on numerics allows |
 //! | `exact` | what holds to the bit: causality, containment |
 //! | `extremes` | decays down to nothing, feedback at its worst |
-//! | `scales` | states that share an inverse, and states that cannot |
+//! | `scales` | states whose rows are solved with one square, and states for which there are two |
 //! | `launches` | the launch contract: null and shared states, least alignment |
 //! | `segmented` | the segmented plan: pieces side by side, composed |
 //! | `split` | the same chunks in three kernels: the same results |

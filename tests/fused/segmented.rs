@@ -3,7 +3,7 @@
 use crate::case::{Case, KINDS, dense, packed, rules, variable};
 use crate::exact::{causal, contained};
 use crate::extremes::{self, LOGS, NEGATIVE, Pattern, RAW, strong_feedback, with_pattern};
-use crate::limits::{all, any, complaints};
+use crate::limits::{all, any, complaints, hard};
 use crate::own;
 use chunkwise::Arch;
 use chunkwise_cli::check::cases::Case as Frame;
@@ -82,7 +82,7 @@ fn extremes() {
             patterns.iter().flat_map(|p| with_pattern(case, name, *p, any(case))).collect()
         });
     }
-    all(vec![in_pieces(own::UNDECAYED)], strong_feedback);
+    all(vec![in_pieces(own::UNDECAYED)], |case| strong_feedback(case, hard(case)));
 }
 
 /// What a chunk walk rounds is rounded once more in the maps, and nothing grows from piece to piece: final states are as exact as

@@ -45,11 +45,6 @@ impl Plan {
         if self.cut.late.contains(&square) { Phase::After } else { Phase::Before }
     }
 
-    /// The warps that copy inputs.
-    pub fn copying(&self) -> Range<u32> {
-        self.crew(Phase::Before)
-    }
-
     /// Whether there is room for the inputs of three chunks: those that one crew prepares, that the other does, and that arrive.
     pub fn arrives_ahead(&self) -> bool {
         self.preparing > 0 && self.stages > 2

@@ -64,7 +64,9 @@ fn fetch_numbers(fused: &Fused<'_>, number: &Number, rows: &str, w: &mut Writer)
     let token = own.token();
     let (lanes, warps, last) = match number.reader {
         Reader::Tokens => (plan.layout.lanes, copying(fused), String::new()),
-        Reader::Decays => (1, "1".to_owned(), format!("if ({} == {}) ", fused.warp, plan.copying().end - 1)),
+        Reader::Decays => {
+            (1, "1".to_owned(), format!("if ({} == {}) ", fused.warp, plan.crew(Phase::Before).end - 1))
+        }
     };
     w.line(format_args!(
         "{last}fetch_numbers<{}, {}, {lanes}, {warps}>({rows}, {}, {}, {token}, {}.entry, {});",
@@ -72,9 +74,9 @@ fn fetch_numbers(fused: &Fused<'_>, number: &Number, rows: &str, w: &mut Writer)
     ));
 }
 
-/// The warps that copy, and their first thread, as template arguments.
+/// The warps that copy, those that prepare, and their first thread, as template arguments.
 fn copying(fused: &Fused<'_>) -> String {
-    let crew = fused.plan.copying();
+    let crew = fused.plan.crew(Phase::Before);
     match crew.start {
         0 => crew.len().to_string(),
         first => format!("{}, {}", crew.len(), first * 32),
