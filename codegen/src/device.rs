@@ -10,17 +10,21 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// The files, in order of dependence.
-pub const FILES: [(&str, &str); 15] = [
+pub const FILES: [(&str, &str); 19] = [
     ("numbers.cuh", include_str!("device/numbers.cuh")),
     ("pieces.cuh", include_str!("device/pieces.cuh")),
     ("rows.cuh", include_str!("device/rows.cuh")),
     ("reduce.cuh", include_str!("device/reduce.cuh")),
     ("functions.cuh", include_str!("device/functions.cuh")),
     ("tiles.cuh", include_str!("device/tiles.cuh")),
+    ("inputs.cuh", include_str!("device/inputs.cuh")),
+    ("products.cuh", include_str!("device/products.cuh")),
+    ("accumulators.cuh", include_str!("device/accumulators.cuh")),
     ("handed.cuh", include_str!("device/handed.cuh")),
     ("fine.cuh", include_str!("device/fine.cuh")),
     ("whole.cuh", include_str!("device/whole.cuh")),
     ("solve.cuh", include_str!("device/solve.cuh")),
+    ("decays.cuh", include_str!("device/decays.cuh")),
     ("keys.cuh", include_str!("device/keys.cuh")),
     ("substitute.cuh", include_str!("device/substitute.cuh")),
     ("compose.cuh", include_str!("device/compose.cuh")),

@@ -1,6 +1,7 @@
-// The solve where inputs are f32, and what it leaves in a state: what is lost there comes back with every token that repeats a
-// key, so numbers stay whole. Squares lie in shared memory as they are, and products take each number in three parts of bf16, 24
-// bits: it is the range of f32, and six products take no longer than three of tf32, which have 22.
+// Products of all bits, where inputs are f32: of squares that rows are solved from one by one, and of keys with rows that enter a
+// state. What is lost there comes back with every token that repeats a key. Squares lie in shared memory as they are, and products
+// take each number in three parts of bf16, 24 bits: it is the range of f32, and six products take no longer than three of tf32,
+// which have 22.
 
 // Two numbers in three parts.
 __device__ __forceinline__ void split_whole(unsigned (&part)[3], float x, float y) {
