@@ -29,6 +29,7 @@ mod places;
 mod plan;
 mod registers;
 mod roles;
+mod rounding;
 mod shared;
 mod substitution;
 mod teams;

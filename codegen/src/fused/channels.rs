@@ -46,14 +46,19 @@ pub(super) fn factors(t: &Timeline, state: StateId) -> (Vec<Factor>, Vec<Factor>
     all.partition(|f| t.side(state, f.value()) != Side::Value)
 }
 
+/// The decay itself, of a factor that may be its logarithm.
+pub(super) fn decay_of(g: &mut Graph, factor: Factor) -> Value {
+    match factor {
+        Factor::Raw(v) => v,
+        Factor::Log(v) => g.unary(Unary::Exp, v),
+    }
+}
+
 /// The product of decays, as a value of this shape.
 pub(super) fn product(g: &mut Graph, factors: &[Factor], shape: Shape) -> Value {
     let mut decay = g.constant(1.0);
     for factor in factors {
-        let factor = match *factor {
-            Factor::Raw(v) => v,
-            Factor::Log(v) => g.unary(Unary::Exp, v),
-        };
+        let factor = decay_of(g, *factor);
         decay = g.binary(Binary::Mul, decay, factor).unwrap_or(factor);
     }
     g.spread(decay, shape)

@@ -61,7 +61,7 @@ impl Plan {
     }
 
     fn settle(&mut self, at: usize, factors: &[Factor]) {
-        let writes = self.chunk.deposits.iter().any(|d| d.keys.index() == at);
+        let writes = self.are_written(KeysId(at as u32));
         let (key, g) = (Shape::of(Some(self.dims.0), None), &mut self.chunk.timeline.graph);
         let between = |slot: &&mut Slot| slot.place != 0 && slot.place != factors.len();
         for slot in self.chunk.keys[at].slots.iter_mut().filter(between) {
@@ -75,7 +75,7 @@ impl Plan {
         }
     }
 
-    pub(super) fn scalar_clock(&self, states: &[StateId], factors: Vec<Factor>) -> ClockKind {
+    fn scalar_clock(&self, states: &[StateId], factors: Vec<Factor>) -> ClockKind {
         let (g, signature) = (&self.chunk.timeline.graph, &self.chunk.timeline.signature);
         let signed =
             factors.iter().any(|f| matches!(f, Factor::Raw(v) if bounds(g, signature, *v).least < 0.0));
@@ -89,16 +89,13 @@ impl Plan {
         ClockKind::Scalar { factors, places, signed }
     }
 
-    pub(super) fn clock_by_channel(&mut self, states: &[StateId], factors: &[Factor]) -> ClockKind {
+    fn clock_by_channel(&mut self, states: &[StateId], factors: &[Factor]) -> ClockKind {
         let key = Shape::of(Some(self.dims.0), None);
         let decay = product(&mut self.chunk.timeline.graph, factors, key);
-        let ids = (0..self.chunk.keys.len() as u32).map(KeysId);
-        for keys in ids.filter(|id| states.contains(&self.chunk.keys(*id).state)) {
+        for keys in self.key_ids().filter(|id| states.contains(&self.chunk.keys(*id).state)) {
             let slots = &self.chunk.keys(keys).slots;
-            let rows: Vec<Option<Value>> = slots.iter().map(|s| s.key).collect();
             let after = slots.iter().enumerate().map(|(at, s)| u32::from(s.place > 0) << at).sum();
-            let writes = self.chunk.deposits.iter().any(|d| d.keys == keys);
-            let operand = self.operand_of(&rows).unwrap_or(0);
+            let (writes, operand) = (self.are_written(keys), self.operand_of_keys(keys).unwrap_or(0));
             self.decayed.push(Decayed { keys, operand, writes, after });
         }
         let span = self.span_of(factors);

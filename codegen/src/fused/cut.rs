@@ -22,7 +22,7 @@ use super::plan::{Plan, Square, WARP_COLUMNS};
 use super::roles::solves;
 use super::shared::{Part, Region};
 use chunkwise_algebra::program::{KeysId, NodeId, Op, Phase};
-use chunkwise_dsl::graph::{StateId, Value};
+use chunkwise_dsl::graph::StateId;
 use walk::Walk;
 
 /// Every phase: the fused plan.
@@ -253,8 +253,7 @@ impl Plan {
 
     /// The tile of keys as they are.
     fn tile_of_keys(&self, keys: KeysId) -> Option<Region> {
-        let rows: Vec<Option<Value>> = self.chunk.keys(keys).slots.iter().map(|s| s.key).collect();
-        self.operand_of(&rows).map(|operand| self.tile_of_operand(operand))
+        self.operand_of_keys(keys).map(|operand| self.tile_of_operand(operand))
     }
 
     fn tile_of_operand(&self, operand: usize) -> Region {

@@ -84,9 +84,7 @@ impl Plan {
             match &node.op {
                 Op::Values(rows) if node.columns == Columns::Value(None) => scales.push(self.numbers(rows)),
                 Op::Values(rows) => wanted.push((rows.clone(), value)),
-                Op::Scale(by, _) => {
-                    scales.push(by.clone());
-                }
+                Op::Scale(by, _) => scales.push(by.clone()),
                 _ => {}
             }
         }
@@ -109,7 +107,7 @@ impl Plan {
     }
 
     /// The input whose tile is these rows, entry by entry.
-    pub(super) fn alias(&self, rows: &[Option<Value>]) -> Option<usize> {
+    fn alias(&self, rows: &[Option<Value>]) -> Option<usize> {
         let g = &self.chunk.timeline.graph;
         self.inputs.iter().position(|input| {
             let is = |(slot, row): (usize, &Option<Value>)| match row.map(|v| g.expr(v)) {
@@ -135,7 +133,7 @@ impl Plan {
         let products = self.chunk.nodes.iter().filter_map(product);
         let all: Vec<NodeId> = grams.chain(reached).chain(products).collect();
         for left in all {
-            if self.squares.iter().any(|s| s.node == left) {
+            if self.square_of(left).is_some() {
                 continue;
             }
             let of = self.chunk.node(left);

@@ -10,12 +10,13 @@
 //!
 //! Source: `math/coupled.py` of the design.
 
+use super::channels::decay_of;
 use super::choose::not_fused;
 use super::plan::{Own, Plan};
 use crate::kernel::Limitation;
 use chunkwise_algebra::program::{KeysId, NodeId, Op, Program, reaches};
-use chunkwise_dsl::graph::{Binary, Graph, Shape, StateId, Unary, Value};
-use chunkwise_dsl::timeline::{Event, Factor, Timeline};
+use chunkwise_dsl::graph::{Binary, Graph, Shape, StateId, Value};
+use chunkwise_dsl::timeline::{Event, Timeline};
 
 /// A small matrix of numbers; `None` is 0.
 type Matrix = Vec<Vec<Option<Value>>>;
@@ -101,8 +102,8 @@ impl Plan {
     pub(super) fn take_mixings(&mut self) {
         self.chunk.timeline.graph.constant(0.0);
         for states in groups(&self.chunk.timeline) {
-            let ids = (0..self.chunk.keys.len() as u32).map(KeysId);
-            let mine: Vec<KeysId> = ids.filter(|k| states.contains(&self.chunk.keys(*k).state)).collect();
+            let is_mine = |keys: &KeysId| states.contains(&self.chunk.keys(*keys).state);
+            let mine: Vec<KeysId> = self.key_ids().filter(is_mine).collect();
             let tables = mine.into_iter().map(|keys| self.table(&states, keys)).collect();
             let end = self.chunk.timeline.events.len();
             let token = between(&mut self.chunk.timeline, &states, 0, end).concat();
@@ -120,7 +121,7 @@ impl Plan {
     }
 
     fn table(&mut self, states: &[StateId], keys: KeysId) -> Table {
-        let writes = self.chunk.deposits.iter().any(|d| d.keys == keys);
+        let writes = self.are_written(keys);
         let (slots, at) = (self.chunk.keys(keys).slots.clone(), self.position(states, keys));
         let end = self.chunk.timeline.events.len();
         let t = &mut self.chunk.timeline;
@@ -168,10 +169,7 @@ fn between(t: &mut Timeline, states: &[StateId], first: usize, end: usize) -> Ma
         match event {
             Event::Decay { state, factor } => {
                 let Some(at) = states.iter().position(|s| s == state) else { continue };
-                let factor = match *factor {
-                    Factor::Raw(v) => v,
-                    Factor::Log(v) => t.graph.unary(Unary::Exp, v),
-                };
+                let factor = decay_of(&mut t.graph, *factor);
                 product[at].iter_mut().for_each(|x| *x = x.map(|x| multiply(&mut t.graph, factor, x)));
             }
             Event::Mix { states: mixed, matrix } => {

@@ -104,16 +104,17 @@ fn nodes(plan: &Plan) -> Result<(), Limitation> {
 
 fn keys(plan: &Plan, id: KeysId) -> Result<(), Limitation> {
     let keys = plan.chunk.keys(id);
-    let rows: Vec<_> = keys.slots.iter().map(|slot| slot.key).collect();
     let fits = |operand: &Operand| operand.dim == plan.dims.0;
-    let operand = plan.operand_of(&rows).map(|at| &plan.operands[at]);
+    let operand = plan.operand_of_keys(id).map(|at| &plan.operands[at]);
     holds(operand.is_some_and(fits), "keys have no operand")?;
     let by_channel = plan
         .clocks
         .iter()
         .any(|clock| clock.states.contains(&keys.state) && matches!(clock.kind, ClockKind::ByChannel { .. }));
-    let decayed = plan.decayed.iter().any(|decayed| decayed.keys == id);
-    holds(by_channel == decayed, "keys are decayed where their state is not, or the other way round")
+    holds(
+        by_channel == plan.decayed_of(id).is_some(),
+        "keys are decayed where their state is not, or the other way round",
+    )
 }
 
 /// Each state that decays has one clock, and each scalar clock knows where its keys stand.

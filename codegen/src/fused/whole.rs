@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! gated_deltanet, f32   gram(K', K) that rows are solved with   k in three parts, 24 bits: six products
-//!                       the solve                               both sides in three parts, 24 bits: six products (`whole.cuh`)
-//!                       rows that enter the state               three parts, 24 bits, by k in two: five products
+//!                       the solve                               both sides in three parts, 24 bits: six products (`solve.cuh`)
+//!                       rows that enter the state               three parts, 24 bits, by k in two: five products (`whole.cuh`)
 //!                       all else                                two parts of bf16, 16 bits: three products
 //! ```
 //!
@@ -51,8 +51,8 @@ impl Plan {
 
     /// Whether an operand's tile has a third one.
     pub fn operand_whole(&self, operand: &Operand) -> bool {
-        let ids = || (0..self.chunk.keys.len() as u32).map(KeysId);
-        !self.is_floats(operand) && ids().any(|keys| self.is_of(keys, operand) && self.keys_whole(keys))
+        let is_whole = |keys: KeysId| self.is_of(keys, operand) && self.keys_whole(keys);
+        !self.is_floats(operand) && self.key_ids().any(is_whole)
     }
 
     /// Whether decayed keys have a third tile.

@@ -50,7 +50,7 @@ impl Plan {
                 let (reads, writes) = self.slots_of(square.node);
                 let tile = tile(square.rows, square.columns, self.dims.0);
                 // Where value channels decay, products take whole blocks of 16 tokens (`channels.cuh`).
-                let lower = |group: u32| (!self.by_channels(square.node)).then_some((reads, writes, group));
+                let lower = |group: u32| (!self.is_by_value(square)).then_some((reads, writes, group));
                 let bytes = square.columns * 4;
                 let floats = |pitch: u32| Transfer { bytes, pitch, whole: bytes, lower: lower(64), ..tile };
                 Some(match (square.feedback, self.is_fine(square)) {
@@ -94,14 +94,6 @@ impl Plan {
                 parts.iter().find_map(of).map(flat)
             }
             _ => None,
-        }
-    }
-
-    /// Whether a square is the Gram matrix of a state whose value channels decay.
-    fn by_channels(&self, square: NodeId) -> bool {
-        match self.chunk.node(square).op {
-            Op::Gram(reads, _) => self.channel_clock(self.chunk.keys(reads).state).is_some(),
-            _ => false,
         }
     }
 

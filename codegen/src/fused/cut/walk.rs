@@ -82,7 +82,7 @@ impl Walk<'_> {
             }
             Op::Product(left, right) => {
                 self.square(*left);
-                let square = plan.squares.iter().find(|square| square.node == *left);
+                let square = plan.square_of(*left).map(|at| &plan.squares[at]);
                 let takes_rows = |square: &Square| square.feedback.is_some() || plan.is_fine(square);
                 self.rows(state, *right, !square.is_some_and(takes_rows));
             }
@@ -144,7 +144,7 @@ impl Walk<'_> {
         if self.plan.maker(node) != Phase::Before {
             return self.made(node);
         }
-        let at = self.plan.squares.iter().position(|square| square.node == node);
+        let at = self.plan.square_of(node);
         self.used.extend(at.map(|at| Region::Square(at, Part::High)));
     }
 
@@ -183,7 +183,7 @@ impl Walk<'_> {
     /// Keys as products with the state take them, and the decays of their rows.
     fn keys(&mut self, keys: KeysId, part: fn(usize) -> ClockPart) {
         let plan = self.plan;
-        if let Some(at) = plan.decayed.iter().position(|decayed| decayed.keys == keys) {
+        if let Some(at) = plan.decayed_of(keys) {
             return self.used.push(Region::Decayed(at, Part::High));
         }
         self.used.extend(plan.tile_of_keys(keys));
