@@ -17,7 +17,7 @@
 //! | `launches` | the launch contract: null and shared states, least alignment |
 //! | `segmented` | the segmented plan: pieces side by side, composed |
 //! | `split` | the same chunks in three kernels: the same results |
-//! | `targets` | bytes and tensor work of the catalogue, against the least
+//! | `targets` | bytes and tensor work of the catalogue, against the least |
 //! | `texts` | golden texts, and their structure |
 //! | `work` | a plan's count of its flops and bytes, against the simulator's |
 //! | `compile` | NVRTC on all of them: no spills, no warnings, shared memory that fits |

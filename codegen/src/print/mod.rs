@@ -50,7 +50,7 @@ impl Context<'_> {
         }
     }
 
-    /// The heads argument of a parameter.
+    /// The parameters that the program uses, each once, in order.
     fn used_params(&self) -> Vec<ParamId> {
         let inputs = self.program.inputs(false).chain(self.program.inputs(true));
         let mut params: Vec<ParamId> = inputs.map(|(_, param, _)| param).collect();

@@ -123,7 +123,7 @@ impl Walk<'_, '_> {
         let own = row.system.is_some() && row.system == reads.system;
         let reached = reads.finding.rows.iter().any(|(_, values)| *values == row.values);
         let gram = plan.gram_of(reads.finding.reads, row.keys).filter(|_| own || reached)?;
-        let at = plan.squares.iter().position(|square| square.node == gram)?;
+        let at = plan.square_of(gram)?;
         Some((&plan.squares[at], &self.fused.squares[at]))
     }
 

@@ -10,6 +10,7 @@ mod handed;
 mod inputs;
 mod mixes;
 mod names;
+mod products;
 mod recurrence;
 mod roles;
 mod shared;
@@ -30,7 +31,8 @@ use crate::schedule::Unit;
 use crate::writer::Writer;
 use chunkwise_algebra::program::Phase;
 use chunkwise_dsl::graph::{ParamId, Shape};
-use names::{ClockNames, Fused, Packed, RowNames, TileName, name};
+use names::{ClockNames, Fused, RowNames, TileName, name};
+use products::Packed;
 use shared::shared_memory;
 use states::{clear_decayed, registers};
 

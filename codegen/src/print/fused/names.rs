@@ -1,22 +1,22 @@
-//! What everything in a fused kernel is called, and how a product of named operands is said.
+//! What everything in a fused kernel is called.
 
 use super::super::Context;
 use super::super::names::Names;
 use super::handed::HandedNames;
 use super::substitution::{SubstitutionNames, row_names};
 use crate::dtype::DType;
-use crate::fused::{Clock, ClockKind, ClockPart, Number, Operand, Owner, Part, Plan, Substitution};
+use crate::fused::{
+    ChannelClock, Clock, ClockKind, ClockPart, Decayed, Input, Mixing, Number, Operand, Owner, Part, Plan,
+    Square, Substitution,
+};
 use crate::kernel::Spec;
-use crate::layout;
+use crate::layout::{self, Layout};
 use crate::namer::Namer;
 use crate::program::Program;
 use crate::writer::Writer;
-use chunkwise_algebra::program::{KeysId, Phase, StackId};
+use chunkwise_algebra::program::{KeysId, Phase, StackId, System};
 use chunkwise_dsl::graph::{ParamId, StateId, Value};
 use std::cell::RefCell;
-
-/// The first product of two parts each; see `left_part` in the kernel's helpers.
-pub(super) const TWO_PARTS: &str = "3";
 
 /// A tile of rounded numbers, one of what rounding lost, where there is one, and one of what rounding that lost.
 #[derive(Clone)]
@@ -24,13 +24,6 @@ pub(super) struct TileName {
     pub(super) high: String,
     pub(super) low: Option<String>,
     pub(super) last: Option<String>,
-}
-
-/// Numbers in registers as the left operand of a product: rounded, and what rounding lost.
-#[derive(Clone)]
-pub(super) struct Packed {
-    pub(super) high: String,
-    pub(super) low: Option<String>,
 }
 
 /// Everything a printer function may look at.
@@ -60,11 +53,16 @@ pub(super) struct Fused<'a> {
     pub(super) near: Vec<String>,
     /// By [`Plan::squares`].
     pub(super) squares: Vec<TileName>,
+    /// The number of a warp.
     pub(super) warp: String,
+    /// The block's first value column.
     pub(super) column: String,
+    /// The chunk's first token, and how many tokens it has.
     pub(super) first: String,
     pub(super) count: String,
+    /// Whether the sequence has a token.
     pub(super) there: String,
+    /// A row on its way to shared memory.
     pub(super) line: String,
     /// The tile that outputs leave through, where each is a read.
     pub(super) output: String,
@@ -153,91 +151,25 @@ impl Fused<'_> {
         if self.plan.operand == DType::BF16 { "bf16_pair" } else { "f16_pair" }
     }
 
-    /// A name that nothing has yet.
-    pub(super) fn fresh(&self, wish: &str) -> String {
-        self.namer.borrow_mut().fresh(wish)
-    }
-
-    pub(super) fn threads(&self) -> u32 {
-        self.plan.warps * 32
-    }
-
     /// The same, of one number.
     pub(super) fn element(&self) -> DType {
         self.plan.operand
     }
 
-    /// A product of parts: `head(into, a, b, tail)` for the rounded parts, and for each part that rounding lost.
-    pub(super) fn product(
-        &self,
-        (head, into, tail): (&str, &str, &str),
-        a: &Packed,
-        b: &TileName,
-        w: &mut Writer,
-    ) {
-        if let Some(low) = &a.low {
-            w.line(format_args!("{head}({into}, {low}, {}{tail});", b.high));
-        }
-        if let Some(low) = &b.low {
-            w.line(format_args!("{head}({into}, {}, {low}{tail});", a.high));
-        }
-        w.line(format_args!("{head}({into}, {}, {}{tail});", a.high, b.high));
+    /// A name that nothing has yet.
+    pub(super) fn fresh(&self, wish: &str) -> String {
+        self.namer.borrow_mut().fresh(wish)
     }
 
-    /// The products of two tiles in all their parts, one after the other: of one text, since compilers take their time over each.
-    pub(super) fn products(&self, call: (&str, &str, &str), a: &TileName, b: &TileName, w: &mut Writer) {
-        let first = if a.last.is_some() && b.last.is_some() { "0" } else { TWO_PARTS };
-        self.products_from(first, call, a, b, w);
-    }
-
-    /// The same where it is known as late as in the kernel whether they are in three parts, from product 0 on, or in two.
-    pub(super) fn products_from(
-        &self,
-        first: &str,
-        (head, into, tail): (&str, &str, &str),
-        a: &TileName,
-        b: &TileName,
-        w: &mut Writer,
-    ) {
-        let (Some(a_low), Some(b_low)) = (&a.low, &b.low) else {
-            return self.product((head, into, tail), &a.left(), b, w);
-        };
-        let [a_last, b_last] = [(a, a_low), (b, b_low)].map(|(tile, low)| tile.last.as_ref().unwrap_or(low));
-        let part = self.fresh("part");
-        w.line("#pragma unroll 1");
-        w.block(format_args!("for (int {part} = {first}; {part} < 6; ++{part})"), |w| {
-            let left = format!("left_part({part}, {}, {a_low}, {a_last})", a.high);
-            let right = format!("right_part({part}, {}, {b_low}, {b_last})", b.high);
-            w.line(format_args!("{head}({into}, {left}, {right}{tail});"));
-        });
-    }
-
-    /// Adds to a state what rows leave in it by the keys of a tile, with all bits of the rows.
-    pub(super) fn deposit_whole(&self, state: &str, rows: &str, keys: &TileName, w: &mut Writer) {
-        let rest = keys.low.as_ref().map_or(String::new(), |rest| format!(", {rest}"));
-        let e = self.operand();
-        w.line(format_args!("multiply_columns_whole<{e}>({state}, {rows}, {}{rest});", keys.high));
-    }
-
-    /// Packs accumulators of `rows` columns of 8, in two parts where `split`.
-    pub(super) fn pack(&self, from: &str, eighths: u32, split: bool, wish: &str, w: &mut Writer) -> Packed {
-        let high = self.fresh(wish);
-        w.line(format_args!("unsigned {high}[{}][4];", eighths / 2));
-        w.line(format_args!("pack_pairs<{}>({high}, {from});", self.operand()));
-        let low = split.then(|| {
-            let low = self.fresh(&format!("{wish}_low"));
-            w.line(format_args!("unsigned {low}[{}][4];", eighths / 2));
-            w.line(format_args!("pack_rest<{}>({low}, {from});", self.operand()));
-            low
-        });
-        Packed { high, low }
+    /// Threads of a block.
+    pub(super) fn threads(&self) -> u32 {
+        self.plan.warps * 32
     }
 
     /// The tile of keys.
     pub(super) fn keys(&self, id: KeysId) -> TileName {
-        let rows: Vec<Option<Value>> = self.plan.chunk.keys(id).slots.iter().map(|s| s.key).collect();
         let none = || TileName { high: String::new(), low: None, last: None };
-        self.plan.operand_of(&rows).map_or_else(none, |o| self.operands[o].clone())
+        self.plan.operand_of_keys(id).map_or_else(none, |o| self.operands[o].clone())
     }
 
     pub(super) fn coefficient(&self, values: &[Value]) -> &str {
@@ -263,8 +195,7 @@ impl Fused<'_> {
 
     /// The tile of keys as products with the state take them: decayed, where the state decays by channel.
     pub(super) fn state_keys(&self, id: KeysId) -> TileName {
-        let decayed = self.plan.decayed.iter().position(|d| d.keys == id);
-        decayed.map_or_else(|| self.keys(id), |d| self.decayed[d].clone())
+        self.plan.decayed_of(id).map_or_else(|| self.keys(id), |d| self.decayed[d].clone())
     }
 
     /// Groups of 8 rows of a stack: the columns of a fragment.
@@ -313,6 +244,7 @@ impl Fused<'_> {
     }
 }
 
+/// Names for everything: who comes first has what it wishes for.
 pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let timeline = &plan.chunk.timeline;
     let mut namer = Namer::default();
@@ -322,97 +254,49 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     let params: Vec<DType> = (0..timeline.signature.params.len() as u32)
         .map(|p| layout::dtype_of(timeline, &of_decays, ParamId(p), spec.dtype))
         .collect();
-    // Squares alone take third parts.
-    let makes = plan.computes(Phase::Before);
-    let inputs: Vec<TileName> = plan
-        .inputs
-        .iter()
-        .map(|i| {
-            let parts = (plan.input_split(), makes && plan.input_whole(i));
-            tile_name(n, &timeline.signature.param(i.param).name, parts)
-        })
-        .collect();
+    let of_state = |state: StateId| timeline.signature.state(state).name.as_str();
+    let inputs = inputs(plan, n);
     let number = |i: &Number| n.fresh(&format!("{}_rows", timeline.signature.param(i.param).name));
     let numbers = plan.numbers.iter().map(number).collect();
-    let operand = |(at, o): (usize, &Operand), n: &mut Namer| match o.alias {
-        // What tokens compute may need all of an input whose products do not.
-        Some(input) => {
-            let tile = inputs[input].clone();
-            TileName { last: tile.last.filter(|_| plan.operand_whole(o)), ..tile }
-        }
-        None => {
-            tile_name(n, &format!("operand{at}"), (plan.operand_split(o), makes && plan.operand_whole(o)))
-        }
-    };
-    let operands: Vec<TileName> = plan.operands.iter().enumerate().map(|o| operand(o, n)).collect();
+    let operands = operands(plan, &inputs, n);
     let coefficients = (0..plan.coefficients.len()).map(|c| n.fresh(&format!("c{c}"))).collect();
-    let clocks = plan
-        .clocks
-        .iter()
-        .map(|clock| clock_names(clock, &timeline.signature.state(clock.states[0]).name, n));
-    let clocks = clocks.collect();
-    let channels = plan
-        .channel_clocks
-        .iter()
-        .map(|clock| n.fresh(&format!("{}_channel_decays", timeline.signature.state(clock.state).name)));
-    let channels = channels.collect();
-    let mixings = plan.mixings.iter().map(|mixing| MixNames {
-        runs: n.fresh("mixes"),
-        tables: mixing.tables.iter().map(|t| n.fresh(if t.writes { "until" } else { "since" })).collect(),
-    });
-    let mixings = mixings.collect();
-    let decayed = plan.decayed.iter().map(|d| {
-        let what = if d.writes { "writes" } else { "reads" };
-        let state = &timeline.signature.state(plan.chunk.keys(d.keys).state).name;
-        tile_name(n, &format!("{state}_{what}"), (plan.decayed_split(d), makes && plan.decayed_whole(d)))
-    });
-    let decayed = decayed.collect();
+    let clocks = plan.clocks.iter().map(|clock| clock_names(clock, of_state(clock.states[0]), n)).collect();
+    let channel = |clock: &ChannelClock| n.fresh(&format!("{}_channel_decays", of_state(clock.state)));
+    let channels = plan.channel_clocks.iter().map(channel).collect();
+    let mixings = plan.mixings.iter().map(|mixing| mix_names(mixing, n)).collect();
+    let decayed = decayed(plan, n);
     let own = plan.own.iter().map(|_| n.fresh("own")).collect();
     let near = plan.own.iter().map(|_| n.fresh("near")).collect();
-    let squares = plan.squares.iter().map(|s| match s.feedback {
-        Some(_) => TileName { high: n.fresh("feedback"), low: None, last: None },
-        None => tile_name(n, "gram", (plan.square_split(s), false)),
-    });
-    let squares = squares.collect();
+    let squares = squares(plan, n);
     let [warp, column, first, count, there, line] =
         ["warp", "column", "first", "count", "there", "line"].map(|wish| n.fresh(wish));
     let reads = plan.epilogue.iter().flat_map(|e| &e.reads).map(|_| n.fresh("reads")).collect();
     let output = plan.output.map_or_else(|| n.fresh("output_tile"), |o| operands[o].high.clone());
-    let mut of = |program: &'a Program| {
-        let names = names.with(program, n);
-        Context { timeline, program, layout: &plan.layout, names, params: params.clone(), output: spec.dtype }
+    let context = |program: &'a Program, layout: &'a Layout, names: Names| Context {
+        timeline,
+        program,
+        layout,
+        names,
+        params: params.clone(),
+        output: spec.dtype,
     };
-    let after = plan.epilogue.as_ref().map(|epilogue| of(&epilogue.program));
-    let decays = (!plan.decay_roots.is_empty()).then(|| of(&plan.decays));
-    let substitution = |s: &'a Substitution| SubstitutionNames {
-        context: Context {
-            timeline,
-            program: &s.program,
-            layout: &s.layout,
-            names: row_names(s, names.with(&s.program, n), plan.dims.1.index(), n),
-            params: params.clone(),
-            output: spec.dtype,
-        },
-        found: plan.chunk.system(s.system).sought.iter().map(|_| n.fresh("found")).collect(),
-        solved: plan.chunk.system(s.system).members.iter().map(|_| n.fresh("solved")).collect(),
-        diagonals: plan
-            .chunk
-            .system(s.system)
-            .pairs()
-            .map(|(r, m, _)| ((r, m), n.fresh("diagonal")))
-            .collect(),
+    let after = plan.epilogue.as_ref().map(|epilogue| &epilogue.program);
+    let after = after.map(|program| context(program, &plan.layout, names.with(program, n)));
+    let decays = (!plan.decay_roots.is_empty())
+        .then(|| context(&plan.decays, &plan.layout, names.with(&plan.decays, n)));
+    let substitution = |s: &'a Substitution| {
+        let own = row_names(s, names.with(&s.program, n), plan.dims.1.index(), n);
+        substitution_names(plan.chunk.system(s.system), context(&s.program, &s.layout, own), n)
     };
     let substitutions = plan.substitutions.iter().map(substitution).collect();
-    let vectors =
-        plan.owners.iter().map(|o| n.fresh(&format!("{}_numbers", timeline.signature.state(o.state).name)));
-    let vectors = vectors.collect();
+    let vector = |owner: &Owner| n.fresh(&format!("{}_numbers", of_state(owner.state)));
+    let vectors = plan.owners.iter().map(vector).collect();
     let [stage, third, fetch, pointers] = ["stage", "third", "fetch", "pointers"].map(|wish| n.fresh(wish));
     let handed = HandedNames {
         buffers: ["regions", "registers"].map(|wish| n.fresh(wish)),
         rows: ["regions_row", "registers_row"].map(|wish| n.fresh(wish)),
     };
-    let program = &plan.prologue;
-    let context = Context { timeline, program, layout: &plan.layout, names, params, output: spec.dtype };
+    let context = context(&plan.prologue, &plan.layout, names);
     Fused {
         plan,
         context,
@@ -448,18 +332,78 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     }
 }
 
-pub(super) fn tile_name(n: &mut Namer, of: &str, (split, whole): (bool, bool)) -> TileName {
+/// The tiles of inputs. Squares alone take third parts.
+fn inputs(plan: &Plan, n: &mut Namer) -> Vec<TileName> {
+    let signature = &plan.chunk.timeline.signature;
+    let input = |input: &Input| {
+        let whole = plan.computes(Phase::Before) && plan.input_whole(input);
+        tile_name(n, &signature.param(input.param).name, (plan.input_split(), whole))
+    };
+    plan.inputs.iter().map(input).collect()
+}
+
+/// The tiles of operands, some of them inputs'.
+fn operands(plan: &Plan, inputs: &[TileName], n: &mut Namer) -> Vec<TileName> {
+    let operand = |(at, operand): (usize, &Operand)| {
+        let whole = plan.operand_whole(operand);
+        match operand.alias {
+            // What tokens compute may need all of an input whose products do not.
+            Some(input) => {
+                let tile = inputs[input].clone();
+                TileName { last: tile.last.filter(|_| whole), ..tile }
+            }
+            None => {
+                let parts = (plan.operand_split(operand), plan.computes(Phase::Before) && whole);
+                tile_name(n, &format!("operand{at}"), parts)
+            }
+        }
+    };
+    plan.operands.iter().enumerate().map(operand).collect()
+}
+
+/// The tiles of keys that decay by channel.
+fn decayed(plan: &Plan, n: &mut Namer) -> Vec<TileName> {
+    let tile = |d: &Decayed| {
+        let what = if d.writes { "writes" } else { "reads" };
+        let state = &plan.chunk.timeline.signature.state(plan.chunk.keys(d.keys).state).name;
+        let parts = (plan.decayed_split(d), plan.computes(Phase::Before) && plan.decayed_whole(d));
+        tile_name(n, &format!("{state}_{what}"), parts)
+    };
+    plan.decayed.iter().map(tile).collect()
+}
+
+/// The tiles of squares.
+fn squares(plan: &Plan, n: &mut Namer) -> Vec<TileName> {
+    let tile = |square: &Square| match square.feedback {
+        Some(_) => TileName { high: n.fresh("feedback"), low: None, last: None },
+        None => tile_name(n, "gram", (plan.square_split(square), false)),
+    };
+    plan.squares.iter().map(tile).collect()
+}
+
+fn mix_names(mixing: &Mixing, n: &mut Namer) -> MixNames {
+    MixNames {
+        runs: n.fresh("mixes"),
+        tables: mixing.tables.iter().map(|t| n.fresh(if t.writes { "until" } else { "since" })).collect(),
+    }
+}
+
+fn substitution_names<'a>(system: &System, context: Context<'a>, n: &mut Namer) -> SubstitutionNames<'a> {
+    SubstitutionNames {
+        context,
+        found: system.sought.iter().map(|_| n.fresh("found")).collect(),
+        solved: system.members.iter().map(|_| n.fresh("solved")).collect(),
+        diagonals: system.pairs().map(|(r, m, _)| ((r, m), n.fresh("diagonal"))).collect(),
+    }
+}
+
+fn tile_name(n: &mut Namer, of: &str, (split, whole): (bool, bool)) -> TileName {
     let high = n.fresh(&format!("{of}_tile"));
     let mut part = |is: bool, what: &str| is.then(|| n.fresh(&format!("{of}_{what}")));
     TileName { low: part(split, "rest"), last: part(whole, "last"), high }
 }
 
 impl TileName {
-    /// The same tile as the left side of a product of tiles.
-    pub(super) fn left(&self) -> Packed {
-        Packed { high: self.high.clone(), low: self.low.clone() }
-    }
-
     pub(super) fn part(&self, part: Part) -> &str {
         match part {
             Part::High => &self.high,
@@ -475,7 +419,7 @@ impl TileName {
     }
 }
 
-pub(super) fn clock_names(clock: &Clock, state: &str, n: &mut Namer) -> ClockNames {
+fn clock_names(clock: &Clock, state: &str, n: &mut Namer) -> ClockNames {
     let mut fresh = |what: &str| n.fresh(&format!("{state}_{what}"));
     match &clock.kind {
         ClockKind::Scalar { factors, places, signed } => ClockNames::Scalar {

@@ -184,7 +184,7 @@ impl Rows<'_, '_> {
                     earlier_whole(&slots, (&found[sought], &into[member]), (tile, block), w);
                     continue;
                 }
-                let square = plan.squares.iter().position(|s| s.node == gram).unwrap_or(0);
+                let square = plan.square_of(gram).unwrap_or(0);
                 let head = format!("multiply_earlier<{e}, {slots}>");
                 let tail = format!(", {block}");
                 let earlier = operand(&packed[member]);
@@ -202,9 +202,9 @@ impl Rows<'_, '_> {
 
     /// The rows of a square that is whole.
     fn whole(&self, gram: Matrix) -> Option<&str> {
-        let squares = self.fused.plan.squares.iter().zip(&self.fused.squares);
-        let mut whole = squares.filter(|(square, _)| self.fused.plan.is_whole(square));
-        whole.find(|(square, _)| square.node == gram).map(|(_, tile)| tile.high.as_str())
+        let plan = self.fused.plan;
+        let at = plan.square_of(gram).filter(|at| plan.is_whole(&plan.squares[*at]))?;
+        Some(&self.fused.squares[at].high)
     }
 
     /// The rows of a block, from what its reads find of earlier ones.

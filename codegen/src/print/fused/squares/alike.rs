@@ -15,7 +15,7 @@
 use super::made::{Made, store};
 use super::{keys as by_channel, mask, slots, whole, written};
 use crate::fused::Square;
-use crate::print::fused::names::TWO_PARTS;
+use crate::print::fused::products::TWO_PARTS;
 use crate::print::fused::{Fused, TileName, mixes};
 use crate::writer::Writer;
 use chunkwise_algebra::program::{KeysId, Op};

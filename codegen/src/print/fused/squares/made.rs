@@ -28,7 +28,7 @@ impl<'a> Made<'a> {
         self.copies[0].0
     }
 
-    /// Whether rows are stored without decays of their own, or inverted so.
+    /// Whether some square takes its rows without decays of its own, or rows are solved with it: what is later is 0 before that.
     pub(super) fn as_it_is(&self) -> bool {
         self.square().feedback.is_some() || self.copies.iter().any(|(square, _)| square.decay.is_none())
     }
