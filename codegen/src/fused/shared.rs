@@ -146,16 +146,7 @@ impl Plan {
             let tables = mixing.tables.iter().enumerate();
             all.extend(tables.map(|(t, table)| (Region::Table(at, t), self.table_floats(mixing, table) * 4)));
         }
-        for (at, substitution) in self.substitutions.iter().enumerate() {
-            let system = self.chunk.system(substitution.system);
-            let reads = |sought: usize| system.sought[sought].reads.len() as u32;
-            let writes = |member: usize| system.members[member].values.len() as u32;
-            let row = 16 * wide_pitch(self.columns(self.dims.1)) * 4;
-            all.extend((0..system.sought.len()).map(|s| (Region::Found(at, s), reads(s) * row)));
-            all.extend((0..system.members.len()).map(|m| (Region::Solved(at, m), writes(m) * row)));
-            let diagonal = |s: usize, m: usize| self.tokens * reads(s) * (16 * writes(m) + 8) * 4;
-            all.extend(system.pairs().map(|(s, m, _)| (Region::Diagonal(at, s, m), diagonal(s, m))));
-        }
+        (0..self.substitutions.len()).for_each(|at| self.substitution_regions(at, &mut all));
         let vectors = self.owners.iter().enumerate().filter(|(_, o)| o.value.is_none());
         all.extend(vectors.map(|(at, _)| (Region::Vector(at), self.columns(self.dims.0) * 4)));
         let signature = &self.chunk.timeline.signature;
@@ -232,6 +223,18 @@ impl Plan {
                 }
             }
         }
+    }
+
+    /// Blocks of rows that are solved one by one, and what they are solved from.
+    fn substitution_regions(&self, at: usize, all: &mut Vec<(Region, u32)>) {
+        let system = self.chunk.system(self.substitutions[at].system);
+        let reads = |sought: usize| system.sought[sought].reads.len() as u32;
+        let writes = |member: usize| system.members[member].values.len() as u32;
+        let row = 16 * wide_pitch(self.columns(self.dims.1)) * 4;
+        all.extend((0..system.sought.len()).map(|s| (Region::Found(at, s), reads(s) * row)));
+        all.extend((0..system.members.len()).map(|m| (Region::Solved(at, m), writes(m) * row)));
+        let diagonal = |s: usize, m: usize| self.tokens * reads(s) * (16 * writes(m) + 8) * 4;
+        all.extend(system.pairs().map(|(s, m, _)| (Region::Diagonal(at, s, m), diagonal(s, m))));
     }
 
     /// Whether a region is there once for each stage: what tokens compute while other warps may still use the last chunk's.

@@ -7,7 +7,7 @@
 //! ```
 
 use super::{Held, Transfer};
-use crate::fused::plan::{Plan, WARP_COLUMNS};
+use crate::fused::plan::{Plan, Square, WARP_COLUMNS};
 use crate::fused::shared::{ClockPart, Region, pitch, wide_pitch};
 use chunkwise_algebra::program::{Columns, NodeId, Op};
 use chunkwise_dsl::graph::Dim;
@@ -15,50 +15,25 @@ use chunkwise_dsl::graph::Dim;
 impl Plan {
     /// How a region crosses, if it is made before the carry and can be needed later.
     pub(super) fn transfer(&self, region: Region, offset: u32) -> Option<Transfer> {
-        let tile = |rows: u32, columns: u32, dim: Dim| {
-            let whole = if dim == self.dims.1 { self.value_tiles() * WARP_COLUMNS } else { columns };
-            let number = (dim == self.dims.1).then_some(2);
-            let (bytes, pitch) = (columns * 2, pitch(columns));
-            Transfer { region, skip: 0, offset, rows, bytes, pitch, whole: whole * 2, number, lower: None }
-        };
-        let flat = |bytes: u32| Transfer {
-            region,
-            skip: 0,
-            offset,
-            rows: 1,
-            bytes,
-            pitch: bytes,
-            whole: bytes.next_multiple_of(16),
-            number: None,
-            lower: None,
-        };
+        let flat = |bytes: u32| flat(region, offset, bytes);
         if region.phase().is_some() {
             return None;
         }
         match region {
             Region::Operand(at, _) => {
                 let operand = &self.operands[at];
-                Some(tile(self.rows(operand.rows.len()), operand.columns, operand.dim))
+                Some(self.tile(
+                    (region, offset),
+                    (self.rows(operand.rows.len()), operand.columns),
+                    operand.dim,
+                ))
             }
             Region::Decayed(at, _) => {
                 let decayed = &self.decayed[at];
                 let rows = self.rows(self.chunk.keys(decayed.keys).slots.len());
-                Some(tile(rows, self.operands[decayed.operand].columns, self.dims.0))
+                Some(self.tile((region, offset), (rows, self.operands[decayed.operand].columns), self.dims.0))
             }
-            Region::Square(at, _) => {
-                let square = &self.squares[at];
-                let (reads, writes) = self.slots_of(square.node);
-                let tile = tile(square.rows, square.columns, self.dims.0);
-                // Where value channels decay, products take whole blocks of 16 tokens (`channels.cuh`).
-                let lower = |group: u32| (!self.is_by_value(square)).then_some((reads, writes, group));
-                let bytes = square.columns * 4;
-                let floats = |pitch: u32| Transfer { bytes, pitch, whole: bytes, lower: lower(64), ..tile };
-                Some(match (square.feedback, self.is_fine(square)) {
-                    (Some(_), _) => floats(bytes + 32),
-                    (None, true) => floats(bytes),
-                    (None, false) => Transfer { lower: lower(32), ..tile },
-                })
-            }
+            Region::Square(at, _) => Some(self.square((region, offset), &self.squares[at])),
             Region::Diagonal(at, sought, member) => {
                 let system = self.chunk.system(self.substitutions[at].system);
                 let reads = system.sought[sought].reads.len() as u32;
@@ -97,6 +72,28 @@ impl Plan {
         }
     }
 
+    /// Rows of 16-bit numbers; of value columns a block may have some.
+    fn tile(&self, (region, offset): (Region, u32), (rows, columns): (u32, u32), dim: Dim) -> Transfer {
+        let whole = if dim == self.dims.1 { self.value_tiles() * WARP_COLUMNS } else { columns };
+        let number = (dim == self.dims.1).then_some(2);
+        let all = flat(region, offset, columns * 2);
+        Transfer { rows, pitch: pitch(columns), whole: whole * 2, number, ..all }
+    }
+
+    /// A square. Where value channels decay, products take whole blocks of 16 tokens (`channels.cuh`).
+    fn square(&self, of: (Region, u32), square: &Square) -> Transfer {
+        let (reads, writes) = self.slots_of(square.node);
+        let tile = self.tile(of, (square.rows, square.columns), self.dims.0);
+        let lower = |group: u32| (!self.is_by_value(square)).then_some((reads, writes, group));
+        let bytes = square.columns * 4;
+        let floats = |pitch: u32| Transfer { bytes, pitch, whole: bytes, lower: lower(64), ..tile };
+        match (square.feedback, self.is_fine(square)) {
+            (Some(_), _) => floats(bytes + 32),
+            (None, true) => floats(bytes),
+            (None, false) => Transfer { lower: lower(32), ..tile },
+        }
+    }
+
     /// Read and write rows a token of a product's left side: rows are solved with one that is triangular by rows.
     pub fn slots_of(&self, square: NodeId) -> (u32, u32) {
         let of = self.chunk.node(square);
@@ -128,4 +125,10 @@ impl Plan {
     pub(super) fn is_number(&self, node: NodeId) -> bool {
         self.chunk.node(node).columns == Columns::Value(None)
     }
+}
+
+/// A list of numbers.
+fn flat(region: Region, offset: u32, bytes: u32) -> Transfer {
+    let whole = bytes.next_multiple_of(16);
+    Transfer { region, skip: 0, offset, rows: 1, bytes, pitch: bytes, whole, number: None, lower: None }
 }
