@@ -82,3 +82,11 @@ fn differences(split: &Tensors, fused: &Tensors) -> Vec<String> {
         |(name, tensor): &(&str, &Tensor)| split.get(name).is_none_or(|found| bits(found) != bits(tensor));
     fused.iter().filter(differs).map(|(name, _)| format!("`{name}` is not that of the fused plan")).collect()
 }
+
+/// Rows that are solved one by one and that outputs take are in two parts in both plans.
+#[test]
+fn what_is_fed_back_goes_out_alike() {
+    let rule = rules().into_iter().find(|rule| rule.signature.name == "returned").expect("among the rules");
+    let case = Case { plan: Plan::Split, ..Case::new(rule, KINDS[0].0, vec![64, 32]) };
+    none(run(&case, 0));
+}

@@ -10,7 +10,7 @@
 
 use super::plan::{Decayed, Operand, Plan, Square};
 use crate::dtype::DType;
-use chunkwise_algebra::program::{Deposit, KeysId, Phase, phases};
+use chunkwise_algebra::program::{Deposit, KeysId, NodeId, Op, Phase, phases};
 
 impl Plan {
     /// Whether an input's tile has a second one, of what rounding lost.
@@ -68,6 +68,12 @@ impl Plan {
             && !self.deposit_split(deposit)
             && free()
             && (!self.is_input(deposit.values) || self.is_computed(deposit.keys))
+    }
+
+    /// Whether rows with value columns are in two parts as an operand: those that are solved one by one are, whatever the
+    /// precision, since they are fed back.
+    pub fn rows_split(&self, rows: NodeId) -> bool {
+        self.split || matches!(self.chunk.node(rows).op, Op::Solved(..))
     }
 
     /// Whether keys decayed by channel are in two parts: where they enter a state as they are computed.

@@ -110,13 +110,13 @@ impl Plan {
     /// Bytes of 16 value columns of what crosses in registers, and how many tiles there are.
     pub(super) fn registers_of(&self, held: Held) -> (u32, u32) {
         let eighths = |node: NodeId| self.rows(self.chunk.slots(self.chunk.node(node).rows)) / 8;
-        let operand = |eighths: u32| eighths / 2 * 512 * if self.split { 2 } else { 1 };
+        let operand = |eighths: u32, split: bool| eighths / 2 * 512 * if split { 2 } else { 1 };
         let (bytes, is_vector) = match held {
             Held::State(state) => {
                 let form = self.chunk.timeline.form(state);
-                (operand(self.columns(self.dims.0) / 8), form.value.is_none())
+                (operand(self.columns(self.dims.0) / 8, self.split), form.value.is_none())
             }
-            Held::Operand(node) => (operand(eighths(node)), self.is_number(node)),
+            Held::Operand(node) => (operand(eighths(node), self.rows_split(node)), self.is_number(node)),
             Held::Rows(node) => (eighths(node) * 512, self.is_number(node)),
         };
         (bytes, if is_vector { 1 } else { self.value_tiles() })

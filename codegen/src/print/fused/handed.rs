@@ -176,12 +176,12 @@ pub(super) fn give_fragment(
     }
 }
 
-/// Takes an operand of `eighths` columns of 8.
+/// Takes an operand of `eighths` columns of 8, in two parts where `split`.
 pub(super) fn take_operand(
     fused: &Fused<'_>,
     hand: &Hand,
     (owner, column): (&Owner, &str),
-    (wish, eighths): (&str, u32),
+    (wish, eighths, split): (&str, u32, bool),
     w: &mut Writer,
 ) -> Packed {
     let (place, guard) = (place(fused, hand, (owner, column)), guard(fused, (owner, column), false));
@@ -192,7 +192,7 @@ pub(super) fn take_operand(
         name
     };
     let high = take(wish.to_owned(), place.clone());
-    let low = fused.plan.split.then(|| take(format!("{wish}_low"), format!("{place} + {}", hand.tile / 2)));
+    let low = split.then(|| take(format!("{wish}_low"), format!("{place} + {}", hand.tile / 2)));
     Packed { high, low }
 }
 

@@ -67,7 +67,13 @@ fn first_state(fused: &Fused<'_>, state: StateId, (owner, column): (&Owner, &str
         return fused.pack(s, fused.key_eighths(), fused.plan.split, &wish, w);
     }
     match fused.plan.hand(owner.state, Held::State(state)) {
-        Some(hand) => handed::take_operand(fused, &hand, (owner, column), (&wish, fused.key_eighths()), w),
+        Some(hand) => handed::take_operand(
+            fused,
+            &hand,
+            (owner, column),
+            (&wish, fused.key_eighths(), fused.plan.split),
+            w,
+        ),
         None => Packed { high: String::new(), low: None },
     }
 }
@@ -188,7 +194,13 @@ impl Warp<'_, '_> {
         let packed = match handed::taken(self.fused, self.owner, Held::Operand, node) {
             Some(hand) => {
                 let eighths = self.fused.eighths(self.fused.plan.chunk.node(node).rows);
-                handed::take_operand(self.fused, &hand, (self.owner, &self.column), ("packed", eighths), w)
+                handed::take_operand(
+                    self.fused,
+                    &hand,
+                    (self.owner, &self.column),
+                    ("packed", eighths, self.fused.plan.rows_split(node)),
+                    w,
+                )
             }
             None => {
                 let from = self.matrix(node, "u", w);

@@ -52,7 +52,7 @@ impl Warp<'_, '_> {
                 Held::State(state) => (Some(self.first_state(state, w)), None),
                 Held::Operand(node) => {
                     let packed = self.operand(node, fused.plan.split, w);
-                    (Some(Packed { low: packed.low.filter(|_| fused.plan.split), ..packed }), None)
+                    (Some(Packed { low: packed.low.filter(|_| fused.plan.rows_split(node)), ..packed }), None)
                 }
                 Held::Rows(node) => (None, Some(self.matrix(node, "p", w))),
             };
