@@ -2,7 +2,7 @@
 
 use crate::case::{Case, dense, fused, variable};
 use crate::limits::{all, complaints, typical};
-use chunkwise_codegen::Precision;
+use chunkwise_codegen::{DType, Precision};
 
 /// Four chunks, or 16 of all rules; the policy's figures are those of 4096 tokens, and gated rules forget long before.
 fn tokens() -> usize {
@@ -13,7 +13,8 @@ fn tokens() -> usize {
 const RULES: [&str; 8] =
     ["linear_attention", "gla", "deltanet", "gated_deltanet", "kda", "rwkv7", "deltaproduct2", "rodimus"];
 
-const SPLIT: [&str; 2] = ["gated_deltanet", "gla"];
+/// Also with operands in two parts, which are hardly rounded at all, and in f16.
+const OTHERWISE: [&str; 2] = ["gated_deltanet", "gla"];
 
 #[test]
 fn at_most_the_error_of_the_usual_choices() {
@@ -22,11 +23,12 @@ fn at_most_the_error_of_the_usual_choices() {
         case.is_in_catalogue() && (variable("CHUNKWISE_CASES", 1) > 1 || RULES.contains(&name))
     };
     let mut cases: Vec<Case> = fused(128, 128).into_iter().filter(wanted).collect();
-    // What is rounded in two parts is hardly rounded at all.
+    let others = cases.iter().filter(|c| OTHERWISE.contains(&c.rule.signature.name.as_str()));
     let high = |case: &Case| Case { precision: Precision::High, ..case.clone() };
-    let split: Vec<Case> =
-        cases.iter().filter(|c| SPLIT.contains(&c.rule.signature.name.as_str())).map(high).collect();
-    cases.extend(split);
+    let f16 = |case: &Case| Case { dtype: DType::F16, ..case.clone() };
+    let others: Vec<Case> = others.flat_map(|case| [high(case), f16(case)]).collect();
+    assert!(cases.len() >= RULES.len() && others.len() == 2 * OTHERWISE.len(), "{} rules", cases.len());
+    cases.extend(others);
     all(cases, |case| {
         let inputs = case.inputs(&dense(1, tokens(), 1), 3);
         let expected = case.expected(&inputs);
