@@ -1,11 +1,12 @@
 //! The real compiler on the kernels, for every generation of GPUs: no spills at the usual sizes, no warnings, and no more
 //! shared memory than a block may have. Every plan, type and precision, and every width of blocks that the plan choice takes.
 
-use crate::case::{Case, KINDS, fused, nvrtc, rules, variable};
+use crate::case::{Case, KINDS, fused, nvrtc, rules, timeline, variable};
 use crate::limits::none;
 use chunkwise::Arch;
 use chunkwise_codegen::fused::COLUMNS;
 use chunkwise_codegen::{DType, Kernel, Plan, Precision};
+use chunkwise_dsl::class::{Feedback, classify};
 use rayon::prelude::*;
 
 /// Sizes at which nothing may spill.
@@ -66,8 +67,10 @@ fn judge(plan: Plan, some: usize, counts: impl Fn(&Kernel) -> bool + Sync) {
     println!("CHUNKWISE_SEED={seed} CHUNKWISE_CASES={draws}");
     let all = all(plan);
     let some = (some * draws).min(all.len());
-    // Rules whose pieces do not compose have no segmented plan.
-    let has_plan = |(case, arch): &&(Case, Arch)| plan == Plan::Fused || case.schedule(*arch).is_ok();
+    // Where feedback is not linear pieces do not compose: there is no segmented plan. Whatever else has none is a complaint.
+    let composes =
+        |case: &Case| matches!(classify(timeline(&case.rule)).feedback, Feedback::None | Feedback::Linear);
+    let has_plan = |(case, _): &&(Case, Arch)| plan != Plan::Segmented || composes(case);
     let in_turn =
         turns(all.len()).skip(seed % all.len() * some % all.len()).take(all.len()).map(|at| &all[at]);
     let jobs: Vec<&(Case, Arch)> = in_turn.filter(has_plan).take(some).collect();

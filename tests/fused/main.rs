@@ -13,7 +13,11 @@
 //! | `accuracy` | no more error than the policy on numerics allows |
 //! | `exact` | what holds to the bit: causality, containment |
 //! | `extremes` | decays down to nothing, feedback at its worst |
+//! | `limits` | how far off results may be, by the policy on numerics |
 //! | `scales` | states whose rows are solved with one square, and states for which there are two |
+//! | `teams` | states that share warps, since one stores what is read of another |
+//! | `ranges` | declared ranges: the products that they save |
+//! | `own` | rules that nobody tuned for, which all of the above take too |
 //! | `launches` | the launch contract: null and shared states, least alignment |
 //! | `segmented` | the segmented plan: pieces side by side, composed |
 //! | `split` | the same chunks in three kernels: the same results |

@@ -38,12 +38,15 @@ fn cases() -> Vec<(usize, Case)> {
             let sizes = (0..rule.signature.dims.len()).map(|dim| if dim == 0 { first } else { others });
             let case =
                 Case { precision, plan: Plan::Split, ..Case::new(rule.clone(), dtype, sizes.collect()) };
-            if case.schedule(Arch::Sm80).is_ok() {
-                cases.push((turn, case));
+            match (case.kernel(Arch::Sm80), case.schedule(Arch::Sm80)) {
+                (_, Ok(_)) => cases.push((turn, case)),
+                (Ok(_), Err(why)) => panic!("{} has a fused kernel: {why}", case.label()),
+                (Err(_), Err(_)) => {}
             }
         }
     }
-    assert!(cases.len() >= 6 * draws, "only {} rules have kernels", cases.len());
+    let of = if draws > 1 { draws * rules().len() } else { rules().len() / 4 };
+    assert!(100 * cases.len() >= 80 * of, "only {} of {of} rules have kernels", cases.len());
     cases
 }
 

@@ -10,8 +10,8 @@ use chunkwise_codegen::fused;
 use chunkwise_dsl::timeline::Event;
 use chunkwise_runtime::counters::Counters;
 
-/// Whether every state is read.
-fn all_read(case: &Case) -> bool {
+/// Whether the case is compared: every state is read.
+pub(crate) fn is_counted(case: &Case) -> bool {
     let timeline = timeline(&case.rule);
     let read = |state| {
         timeline.events.iter().any(|e| matches!(e, Event::Read(r) if timeline.read(*r).state == state))
@@ -28,7 +28,7 @@ pub(crate) fn complaints(case: &Case, simulator: &Executable) -> Vec<String> {
         Ok(plan) => plan,
         Err(why) => return vec![why.to_string()],
     };
-    if !all_read(case) {
+    if !is_counted(case) {
         return Vec::new();
     }
     let (work, tokens) = (plan.work(), plan.tokens as usize);
@@ -54,8 +54,8 @@ pub(crate) fn complaints(case: &Case, simulator: &Executable) -> Vec<String> {
 /// What is counted, as planned, and where the simulator counts it.
 type Figure = (&'static str, u64, fn(&Counters) -> u64);
 
-/// One head of one sequence.
-fn run(case: &Case, simulator: &Executable, tokens: usize) -> Result<Counters, String> {
+/// What one head of one sequence counts.
+pub(crate) fn run(case: &Case, simulator: &Executable, tokens: usize) -> Result<Counters, String> {
     let inputs = case.inputs(&Frame { initial: true, ..dense(1, tokens, 1) }, 1);
     simulator.forward(&inputs).map_err(|error| error.to_string())?;
     let mut total = Counters::default();
