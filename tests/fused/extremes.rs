@@ -1,8 +1,8 @@
 //! Decays from 1 down to exactly 0, of either sign and as logarithms; feedback up to 2 on repeated keys: the solve at its
 //! worst. All finite, and right.
 
-use crate::case::{Case, changed, dense, parse};
-use crate::limits::{Limits, all, any, complaints, hard};
+use crate::case::{Case, KINDS, changed, dense, parse};
+use crate::limits::{Limits, all, any, complaints, hard, hard_apart};
 use crate::own;
 use chunkwise::{Arch, Tensor, Tensors};
 use chunkwise_cli::check::cases::Case as Frame;
@@ -172,6 +172,42 @@ fn strong_feedback_on_repeated_keys() {
     let f16 = cases.last().map(|case| Case { dtype: DType::F16, ..case.clone() });
     cases.extend(f16);
     all(cases, |case| strong_feedback(case, hard(case)));
+}
+
+/// Keys and values that decay by channel beside the feedback, and two steps a token, on keys of their own.
+const OTHER_FEEDBACK: [&str; 3] = [
+    "fn keyed(
+        mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Vector<K>, beta: Scalar,
+    ) -> Vector<V> {
+        s *= exp(0.02 * g);
+        s += outer(beta * k, v - s.read(k));
+        s.read(q)
+    }",
+    "fn valued(
+        mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, h: Vector<V>, beta: Scalar,
+    ) -> Vector<V> {
+        s *= exp(0.02 * h);
+        s += outer(beta * k, v - s.read(k));
+        s.read(q)
+    }",
+    "fn steps(
+        mut s: State<K, V>, q: Vector<K>, k: [Vector<K>; 2], v: [Vector<V>; 2], beta: [Scalar; 2],
+    ) -> Vector<V> {
+        for j in 0..2 {
+            s += outer(beta[j] * k[j], v[j] - s.read(k[j]));
+        }
+        s.read(q)
+    }",
+];
+
+#[test]
+fn strong_feedback_of_other_forms() {
+    let kinds = [KINDS[0], KINDS[2], KINDS[3]];
+    let cases = OTHER_FEEDBACK.into_iter().flat_map(|text| {
+        let case = case(text).expect("the rule has a kernel");
+        kinds.map(|(dtype, precision)| Case { dtype, precision, ..case.clone() })
+    });
+    all(cases.collect(), |case| strong_feedback(case, hard_apart(case)));
 }
 
 /// What is split in two parts is hardly rounded, and feedback at its worst makes little of it; f32 inputs have all bits where it is
