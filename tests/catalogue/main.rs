@@ -11,6 +11,7 @@ use chunkwise_algebra::Plan;
 use chunkwise_dsl::class::classify;
 use harness::{Case, Data, backward, error, forward};
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 const TOKENS: usize = 37;
 const CHUNKS: [usize; 5] = [1, 4, 16, 37, 64];
@@ -57,6 +58,33 @@ fn every_file_of_rules_is_listed() {
         let listed = list.split_whitespace().any(|word| word.trim_end_matches(';') == paper);
         assert!(paper == "mod" || listed, "src/rules/{name} is not in the list of src/rules/mod.rs");
     }
+}
+
+/// What derives chunks and what writes kernels knows no rule by its name.
+#[test]
+fn no_compiler_code_names_a_rule() {
+    let names: Vec<&str> = catalogue().iter().filter(|e| e.rule.is_some()).map(|e| e.name).collect();
+    let mut folders: Vec<PathBuf> = ["codegen/src", "algebra/src/program"].map(in_repository).into();
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            files += 1;
+            for line in std::fs::read_to_string(&path).unwrap().lines() {
+                let code = line.split("//").next().unwrap_or_default().to_lowercase();
+                let named = names.iter().find(|name| code.contains(*name));
+                assert!(named.is_none(), "{} names a rule: {line}", path.display());
+            }
+        }
+    }
+    assert!(files >= 100, "only {files} files");
+}
+
+fn in_repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 #[test]
