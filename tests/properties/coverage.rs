@@ -1,8 +1,8 @@
 //! How many random rules have kernels of each chunkwise plan, and why the others have none.
 //!
 //! ```text
-//! fused: 191 of 342 rules
-//!    83  the rule has states of different dims (seed 11)
+//! fused, Linear: 55 of 82 rules
+//!    14  the rule has states of different dims (seed 11)
 //! ```
 //!
 //! A rule counts where a matrix is among its states and no key or decay waits for a read: then it has a chunk program, and what
@@ -13,11 +13,26 @@ use crate::properties::{batch, case};
 use crate::source::Source;
 use chunkwise_codegen::kernel::Spec;
 use chunkwise_codegen::{Arch, DType, Plan};
+use chunkwise_dsl::class::{Feedback, classify};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
 
-/// The plans, each with the least part of the rules that has to have it, in hundredths.
-pub(crate) const PLANS: [(Plan, usize); 3] = [(Plan::Fused, 50), (Plan::Split, 50), (Plan::Segmented, 70)];
+/// The plans by class of feedback, each with the least part of the rules that has to have it, in hundredths.
+pub(crate) const PLANS: [(Plan, Feedback, usize); 10] = [
+    (Plan::Fused, Feedback::None, 60),
+    (Plan::Fused, Feedback::Linear, 70),
+    (Plan::Fused, Feedback::PerChannel, 55),
+    (Plan::Fused, Feedback::RowMixing, 33),
+    (Plan::Split, Feedback::None, 60),
+    (Plan::Split, Feedback::Linear, 70),
+    (Plan::Split, Feedback::PerChannel, 55),
+    (Plan::Split, Feedback::RowMixing, 33),
+    (Plan::Segmented, Feedback::None, 60),
+    (Plan::Segmented, Feedback::Linear, 70),
+];
+
+/// Plans for rules of any class, and the least part of all that has them.
+pub(crate) const ALL: [(Plan, usize); 3] = [(Plan::Fused, 50), (Plan::Split, 50), (Plan::Segmented, 70)];
 
 /// What one plan has kernels for.
 #[derive(Default)]
@@ -37,9 +52,9 @@ impl Display for Tally {
     }
 }
 
-/// Counts the rules of some seeds, by plan.
-pub(crate) fn tally(seeds: std::ops::Range<u64>) -> Result<[Tally; 3], String> {
-    let mut tallies = [(); 3].map(|()| Tally::default());
+/// Counts the rules of some seeds, as [`PLANS`] lists them.
+pub(crate) fn tally(seeds: std::ops::Range<u64>) -> Result<[Tally; PLANS.len()], String> {
+    let mut tallies = [(); PLANS.len()].map(|()| Tally::default());
     for seed in seeds {
         let case = case(&mut Source::random(seed), batch)?;
         let Ok(timeline) = &case.rule.timeline else { continue };
@@ -48,7 +63,9 @@ pub(crate) fn tally(seeds: std::ops::Range<u64>) -> Result<[Tally; 3], String> {
             continue;
         }
         let spec = Spec::new(vec![16; timeline.signature.dims.len()], DType::BF16);
-        for ((plan, _), tally) in PLANS.iter().zip(&mut tallies) {
+        let feedback = classify(timeline).feedback;
+        let listed = PLANS.iter().zip(&mut tallies).filter(|((_, of, _), _)| *of == feedback);
+        for ((plan, ..), tally) in listed {
             match plan.emit(timeline, &spec, Arch::Sm80) {
                 Ok(_) => tally.kernels += 1,
                 Err(why) if why.to_string().contains("no maps that compose") => continue,

@@ -14,7 +14,7 @@
 //! | packing | packed sequences are what separate calls give |
 //! | grouping | fewer heads are the same as repeated heads |
 //! | stages | verifiers accept every rule, printers print it |
-//! | fused | its fused kernel, where it has one, or pieces of sequences composed, gives in the simulator what the token loop gives |
+//! | fused | its kernels, by every chunkwise plan that has any, give in the simulator what the token loop gives |
 //! | simulated | its kernel, in the simulator, gives what the token loop gives, in f32, f16 and bf16 |
 //! | coverage | no fewer of them than before have kernels of the chunkwise plans |
 //! | large | so does its kernel at sizes whose states lie in memory |
@@ -45,6 +45,7 @@ mod statements;
 mod tape;
 
 use source::{Source, Verdict, shrink};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn variable(name: &str, default: u64) -> u64 {
@@ -112,14 +113,34 @@ fn large() {
     println!("{wanted} of {made} rules have a state in memory");
 }
 
-/// Few random rules are of the class that the fused plan takes, so that many have to be made.
+/// So many rules of each class of feedback in each element type, as random rules come by; each by every plan that has kernels for
+/// it. A class that has lost them is not found among so many rules.
 #[test]
 fn fused_kernels() {
-    let wanted = variable("CHUNKWISE_CASES", 120) as usize / 4;
-    let made = hold_until(fused::fused, &fused::RUN, wanted, 200 * wanted as u64);
-    let pieces = fused::IN_PIECES.load(Ordering::Relaxed);
-    println!("{wanted} of {made} rules have a fused kernel, {pieces} ran in pieces");
-    assert!(wanted < 10 || pieces > 0, "none of {wanted} rules ran in pieces");
+    let (first, each) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 120).div_ceil(120));
+    let mut ran = BTreeMap::new();
+    let mut by_plan = BTreeMap::new();
+    for seed in first..first + 400 * each {
+        let drawn = fused::draw(&mut Source::random(seed));
+        let drawn = drawn.unwrap_or_else(|message| panic!("CHUNKWISE_SEED={seed}\n{message}"));
+        let Some(drawn) = drawn else { continue };
+        let class = format!("{:?}", drawn.feedback);
+        let count = ran.entry((class.clone(), drawn.kind.dtype.name())).or_insert(0);
+        if *count == each {
+            continue;
+        }
+        *count += 1;
+        hold_on(seed, &fused::fused, 100);
+        for (plan, _) in &drawn.plans {
+            *by_plan.entry((class.clone(), plan.to_string())).or_insert(0) += 1;
+        }
+        if ran.len() == fused::CLASSES && ran.values().all(|count| *count == each) {
+            break;
+        }
+    }
+    println!("feedback, type: rules {ran:?}; feedback, plan: {by_plan:?}");
+    assert!(ran.len() == fused::CLASSES && ran.values().all(|count| *count == each), "{ran:?}");
+    assert_eq!(by_plan.len(), fused::PLANS, "{by_plan:?}");
 }
 
 /// What random rules show of the plans' limitations: most of those that have a chunk program have kernels.
@@ -127,10 +148,16 @@ fn fused_kernels() {
 fn coverage() {
     let first = variable("CHUNKWISE_SEED", 1);
     let tallies = coverage::tally(first..first + 400).unwrap_or_else(|message| panic!("{message}"));
-    for ((plan, _), tally) in coverage::PLANS.iter().zip(&tallies) {
-        println!("{plan}: {tally}");
+    for ((plan, feedback, _), tally) in coverage::PLANS.iter().zip(&tallies) {
+        println!("{plan}, {feedback:?}: {tally}");
     }
-    for ((plan, least), tally) in coverage::PLANS.iter().zip(&tallies) {
-        assert!(100 * tally.kernels >= least * tally.rules, "{plan}: {tally}");
+    for ((plan, feedback, least), tally) in coverage::PLANS.iter().zip(&tallies) {
+        assert!(100 * tally.kernels >= least * tally.rules, "{plan}, {feedback:?}: {tally}");
+    }
+    for (plan, least) in coverage::ALL {
+        let of_plan = coverage::PLANS.iter().zip(&tallies).filter(|((of, ..), _)| *of == plan);
+        let (kernels, rules) =
+            of_plan.fold((0, 0), |(kernels, rules), (_, t)| (kernels + t.kernels, rules + t.rules));
+        assert!(100 * kernels >= least * rules, "{plan}: {kernels} of {rules} rules");
     }
 }

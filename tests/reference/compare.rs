@@ -29,13 +29,22 @@ fn judge(expected: &Array, got: &Array, tolerance: f64, scale: f64) -> Option<St
     // Written so that a NaN fails.
     let fine = error <= tolerance * reference;
     (!fine).then(|| {
-        format!("is off by {:.2e} of its RMS, {own:.2e} (allowed {tolerance:.0e})", error / reference)
+        format!("is off by {:.2e} of its RMS, {own:.2e} (allowed {tolerance:.1e})", error / reference)
     })
 }
 
 /// Every difference between two sets of tensors, as text; empty where they agree. Names in `got` that are not expected
 /// are differences too.
 pub(crate) fn differences(expected: &Arrays, got: &Arrays, tolerance: f64) -> Vec<String> {
+    differences_by(expected, got, |_, _| tolerance)
+}
+
+/// The same, with a tolerance for each tensor.
+pub(crate) fn differences_by(
+    expected: &Arrays,
+    got: &Arrays,
+    tolerance: impl Fn(&str, &Array) -> f64,
+) -> Vec<String> {
     let scale = |gradients: bool| {
         let kin = expected.iter().filter(|(name, _)| name.starts_with('d') == gradients);
         kin.map(|(_, x)| size(x)).fold(0.0, f64::max)
@@ -45,7 +54,7 @@ pub(crate) fn differences(expected: &Arrays, got: &Arrays, tolerance: f64) -> Ve
         match got.get(name) {
             None => found.push(format!("`{name}` is missing")),
             Some(x) => {
-                let wrong = judge(reference, x, tolerance, scale(name.starts_with('d')));
+                let wrong = judge(reference, x, tolerance(name, reference), scale(name.starts_with('d')));
                 found.extend(wrong.map(|w| format!("`{name}` {w}")));
             }
         }
