@@ -67,6 +67,16 @@ impl Writer {
         }
     }
 
+    /// A text under a title, as a comment; nothing where there is no text.
+    pub fn quotation(&mut self, title: &str, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        self.line("//");
+        self.comment(title);
+        self.verbatim_comment(text.lines().map(|line| format!("    {line}\n")).collect::<String>());
+    }
+
     /// `head { .. }`.
     pub fn block(&mut self, head: impl Display, body: impl FnOnce(&mut Writer)) {
         self.block_ending(head, "}", body);

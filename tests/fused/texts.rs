@@ -1,5 +1,5 @@
-//! The whole text of three kernels, parts of others, and what the kernels of five rules do in a chunk, counted in the
-//! simulator, as golden files. `INSTA_UPDATE=always cargo test --test fused` renews them.
+//! The whole text of three kernels, the kernels of others without their helpers, and what the kernels of five rules do in a chunk,
+//! counted in the simulator, as golden files. `INSTA_UPDATE=always cargo test --test fused` renews them.
 
 use crate::case::{Case, dense, fused};
 use chunkwise::Arch;
@@ -9,6 +9,11 @@ use std::fmt::Write;
 
 /// No feedback, a decay with feedback, several steps a token.
 const TEXTS: [&str; 3] = ["linear_attention", "gated_deltanet", "deltaproduct2"];
+
+/// Decays by channel, with feedback too; feedback that is not linear, by channel and by row; states that meet in a mix; decays of
+/// value channels: the header and the kernel itself, without the helpers.
+const ENTRIES: [&str; 6] =
+    ["gla", "kda", "longhorn", "ttt_linear_online", "momentum_delta", "decaying_fast_weights"];
 
 /// Besides, decays by channel.
 const COUNTED: [&str; 5] = ["linear_attention", "gla", "gated_deltanet", "kda", "deltaproduct2"];
@@ -28,6 +33,16 @@ fn texts() {
     }
 }
 
+#[test]
+fn entries() {
+    for name in ENTRIES {
+        let kernel = case(name).kernel(Arch::Sm80).unwrap_or_else(|why| panic!("{name}: {why}"));
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, entry(&kernel.source));
+        });
+    }
+}
+
 /// A narrow block with two crews of warps: the kernel itself, without the helpers.
 #[test]
 fn crews_text() {
@@ -38,8 +53,11 @@ fn crews_text() {
     });
 }
 
+/// The header and the kernel itself.
 fn entry(source: &str) -> String {
-    source.split_once("extern \"C\"").map_or(String::new(), |(_, entry)| entry.to_owned())
+    let parts = source.split_once("\n\n").zip(source.split_once("extern \"C\""));
+    let ((header, _), (_, entry)) = parts.unwrap_or_else(|| panic!("no header, or no kernel:\n{source}"));
+    format!("{header}\n\nextern \"C\"{entry}")
 }
 
 /// Of the plan `split` what is its own: the kernels themselves, without the helpers.

@@ -102,12 +102,7 @@ impl Program {
         roots.extend(self.keys.iter().flat_map(|k| k.slots.iter().filter_map(|s| s.key)));
         roots.extend(self.timeline.events.iter().flat_map(of_event));
         roots.extend(self.reads.iter().map(|(_, f)| f.scale));
-        roots.extend(
-            self.systems.iter().flat_map(|s| s.members.iter().flat_map(|m| m.values.iter().copied())),
-        );
-        roots.extend(
-            self.systems.iter().flat_map(|s| s.sought.iter().flat_map(|s| s.reads.iter().map(|r| r.1))),
-        );
+        roots.extend(self.systems.iter().flat_map(|s| s.roots()));
         roots.extend(self.timeline.outputs.iter().copied());
         roots
     }

@@ -36,6 +36,7 @@ mod factor;
 mod family;
 mod matrices;
 mod names;
+mod part;
 mod phases;
 mod print;
 mod share;
@@ -47,7 +48,7 @@ mod work;
 pub use derive::{derive, reads_of};
 pub use evaluate::{Walk, forward, run};
 pub use phases::{Phase, phases};
-pub use print::print;
+pub use print::{legend, print, print_phases};
 pub use simplify::{RULES, Rule, share, simplify, simplify_by};
 pub use verify::verify;
 pub use walk::reaches;
@@ -199,6 +200,12 @@ impl System {
             grams.into_iter().filter_map(|(s, m, gram)| Some((s, m, gram?)))
         };
         self.sought.iter().enumerate().flat_map(of)
+    }
+
+    /// What its rows are, and what its reads' rows are multiplied by.
+    fn roots(&self) -> Vec<Value> {
+        let values = self.members.iter().flat_map(|m| m.values.iter().copied());
+        values.chain(self.sought.iter().flat_map(|s| s.reads.iter().map(|r| r.1))).collect()
     }
 }
 

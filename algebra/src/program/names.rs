@@ -24,7 +24,8 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn new(p: &Program) -> Self {
+    /// Of these squares each has a name, even if it is used once.
+    pub(super) fn new(p: &Program, squares: &[NodeId]) -> Self {
         let signature = &p.timeline.signature;
         let mut taken: BTreeSet<String> = signature.params.iter().map(|p| p.name.clone()).collect();
         taken.extend(signature.states.iter().map(|s| s.name.clone()));
@@ -56,7 +57,7 @@ impl Names {
                 names.coefficients.push((by, name));
             }
         }
-        let letters = letters(p);
+        let letters = letters(p, squares);
         for (id, letter) in &letters {
             let alike: Vec<NodeId> =
                 letters.iter().filter(|(_, l)| *l == letter).map(|(id, _)| *id).collect();
@@ -103,7 +104,7 @@ pub(super) fn with_units(p: &Program) -> Program {
 }
 
 /// The matrices with a name of their own, and its letter.
-fn letters(p: &Program) -> BTreeMap<NodeId, char> {
+fn letters(p: &Program, squares: &[NodeId]) -> BTreeMap<NodeId, char> {
     let mut uses = vec![0; p.nodes.len()];
     p.nodes.iter().flat_map(|n| operands(p, &n.op)).for_each(|x| uses[x.index()] += 1);
     let ids = (0..p.nodes.len() as u32).map(NodeId);
@@ -120,8 +121,10 @@ fn letters(p: &Program) -> BTreeMap<NodeId, char> {
     });
     let deposited = p.deposits.iter().map(|d| (d.values, 'U'));
     let found = p.reads.iter().map(|(_, found)| (found.node, 'P'));
+    let squares = squares.iter().map(|id| (*id, 'L'));
     // Where a matrix is several of these, the last one names it; values have names already.
-    let mut letters: BTreeMap<NodeId, char> = shared.chain(special).chain(deposited).chain(found).collect();
+    let mut letters: BTreeMap<NodeId, char> =
+        squares.chain(shared).chain(special).chain(deposited).chain(found).collect();
     letters.retain(|id, _| !matches!(p.node(*id).op, Op::Values(_)));
     letters
 }

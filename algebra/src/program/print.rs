@@ -26,8 +26,9 @@
 
 use super::build::by_channel;
 use super::names::{Names, is_number, with_units};
+use super::part::{Part, crossing};
 use super::walk::reaches;
-use super::{KeysId, NodeId, Op, Program, Sought, System, SystemId};
+use super::{KeysId, NodeId, Op, Phase, Program, Sought, System, SystemId};
 use chunkwise_dsl::graph::{ReadId, StateId, Value};
 use chunkwise_dsl::print::{Printer, event};
 use chunkwise_dsl::timeline::{Event, Timeline};
@@ -36,17 +37,63 @@ use std::fmt::Write;
 /// The program's text, one line a definition.
 pub fn print(program: &Program) -> String {
     let program = &with_units(program);
+    text(program, program.roots(), (Part::whole(program), Names::new(program, &[])), true)
+}
+
+/// The text of what some phases compute, to be read below the token's own ([`timeline`](chunkwise_dsl::print::timeline)): it leaves
+/// out what stands there. What crosses from one phase to another has a name.
+pub fn print_phases(program: &Program, phases: &[Phase]) -> String {
+    let program = &with_units(program);
+    let whole = [Phase::Before, Phase::Carry, Phase::After].iter().all(|phase| phases.contains(phase));
+    let part = if whole { Part::whole(program) } else { Part::of(program, phases) };
+    let named = if whole { Vec::new() } else { crossing(program) };
+    let roots = part.roots(program);
+    text(program, roots, (part, Names::new(program, &named)), false)
+}
+
+/// What the operations of a text mean, a line each.
+pub fn legend(text: &str) -> String {
+    let used = MEANINGS.iter().filter(|(form, _)| {
+        let name = form.split_inclusive('(').next().unwrap_or(form);
+        text.contains(name)
+    });
+    used.fold(String::new(), |lines, (form, meaning)| format!("{lines}{form:14} {meaning}\n"))
+}
+
+/// What prints as a function of keys and matrices.
+const MEANINGS: [(&str, &str); 8] = [
+    (
+        "gram(B, A)",
+        "b_t . a_s times the decays and mixes between a write s and a read t after it; otherwise 0",
+    ),
+    ("plain(B, A)", "b_t . a_s"),
+    ("decay(B, A)", "the decays between a write s and what does not come before it, t; otherwise 0"),
+    ("tap(B)", "what the reads find of the chunk's first states"),
+    ("reach(B, A, U)", "gram(B, A) U, where the channels of U decay as well"),
+    ("inverse(M)", "(I - M)^-1, by a solve"),
+    ("carry(s)", "what is left of the chunk's first states at its end"),
+    ("deposit(A, U)", "what is left at the chunk's end of the rows U that keys A write"),
+];
+
+fn text(program: &Program, roots: Vec<Value>, (part, names): (Part, Names), token: bool) -> String {
     // The printer defines what the timeline uses; here that is what the program is made of.
-    let used = Timeline { events: Vec::new(), outputs: program.roots(), ..program.timeline.clone() };
-    let printer = Printer::of(&used);
-    let mut text = Text { p: program, printer, names: Names::new(program), lines: Vec::new() };
-    text.lines.extend(text.printer.definitions());
-    text.token();
+    let used = Timeline { events: Vec::new(), outputs: roots, ..program.timeline.clone() };
+    let mut text = Text { p: program, printer: Printer::of(&used), part, names, lines: Vec::new() };
+    let known = if token { Vec::new() } else { Printer::of(&program.timeline).definitions() };
+    text.lines.extend(text.printer.definitions().into_iter().filter(|line| !known.contains(line)));
+    if token {
+        text.token();
+    }
     text.operands();
     for id in (0..program.nodes.len() as u32).map(NodeId) {
         text.matrix(id);
     }
-    text.ends();
+    if text.part.carries {
+        text.states();
+    }
+    if text.part.ends {
+        text.outputs();
+    }
     let width = text.lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut out = String::new();
     for (name, definition) in &text.lines {
@@ -59,6 +106,7 @@ pub fn print(program: &Program) -> String {
 struct Text<'a> {
     p: &'a Program,
     printer: Printer<'a>,
+    part: Part,
     names: Names,
     /// Names and definitions; no name goes on with the line before.
     lines: Vec<(String, String)>,
@@ -95,23 +143,46 @@ impl Text<'_> {
 
     /// Definitions of keys, values and coefficients.
     fn operands(&mut self) {
-        for (keys, name) in self.p.keys.iter().zip(self.names.keys.clone()) {
+        for (at, name) in self.names.keys.clone().into_iter().enumerate() {
+            if !self.part.uses(KeysId(at as u32)) {
+                continue;
+            }
+            let keys = &self.p.keys[at];
             let what = self.values(keys.slots.iter().map(|s| s.key));
             let places = self.list(keys.slots.iter().map(|s| place(self.p, s.event)));
             self.line(name, format!("{what} at {places}"));
         }
+        let made: Vec<Op> = self.part.ops(self.p).cloned().collect();
         for (values, name) in self.names.values.clone() {
+            if !made.contains(&Op::Values(values.clone())) {
+                continue;
+            }
             let what = self.values(values);
             self.line(name, what);
         }
         for (values, name) in self.names.coefficients.clone() {
+            if !made.iter().any(|op| self.multiplies(op, &values)) {
+                continue;
+            }
             let what = self.list(values.iter().map(|v| self.printer.show(*v)));
             self.line(name, what);
         }
     }
 
+    /// Whether a matrix is made with these coefficients.
+    fn multiplies(&self, op: &Op, coefficients: &[Value]) -> bool {
+        match op {
+            Op::Scale(by, _) => by == coefficients,
+            Op::Solved(system, _) => {
+                let sought = &self.p.system(*system).sought;
+                sought.iter().any(|s| s.reads.iter().map(|r| r.1).eq(coefficients.iter().copied()))
+            }
+            _ => false,
+        }
+    }
+
     fn matrix(&mut self, id: NodeId) {
-        let Some(name) = self.names.nodes.get(&id).cloned() else { return };
+        let Some(name) = self.names.nodes.get(&id).cloned().filter(|_| self.part.makes(id)) else { return };
         match self.p.node(id).op {
             Op::Solved(system, 0) => self.system(system),
             Op::Solved(..) | Op::Values(_) => {}
@@ -227,8 +298,8 @@ impl Text<'_> {
         }
     }
 
-    /// States at the end, reads and outputs.
-    fn ends(&mut self) {
+    /// States at the end.
+    fn states(&mut self) {
         let t = &self.p.timeline;
         let reaches = reaches(t);
         for to in t.signature.state_ids() {
@@ -242,6 +313,11 @@ impl Text<'_> {
             }
             self.line(name(to), sum);
         }
+    }
+
+    /// Reads and outputs.
+    fn outputs(&mut self) {
+        let t = &self.p.timeline;
         for (r, found) in &self.p.reads {
             let row = match self.p.slots(self.p.node(found.node).rows) {
                 1 => self.name(found.node),

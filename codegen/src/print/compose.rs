@@ -30,6 +30,10 @@ pub fn kernel(compose: &Compose) -> Kernel {
         compose.rule,
         states.join(" and ")
     ));
+    w.quotation(
+        "The pieces of a sequence are p = 0, 1, ..; what they begin with takes the place of what they add:",
+        &equations(compose),
+    );
     w.section(&device::embed(&entry));
     w.section(&entry);
     Kernel {
@@ -41,6 +45,31 @@ pub fn kernel(compose: &Compose) -> Kernel {
         unit: Unit::Sequence,
         blocks_per_head: blocks,
     }
+}
+
+/// The first states of a sequence's pieces, p = 0, 1, ..: the text of the recurrence that this computes.
+fn equations(compose: &Compose) -> String {
+    let several = compose.states.len() > 1;
+    let (maps, names) = (map_names(compose), compose.states.iter().map(|(_, name)| name.as_str()));
+    let names: Vec<&str> = names.collect();
+    let mapped = |to: usize, state: &str| match &compose.map {
+        Factor::Identity => format!("{state}[p]"),
+        Factor::Diagonal(_) => format!("diag(maps[p]) {state}[p]"),
+        Factor::Elements(_) => format!("maps[p] .* {state}[p]"),
+        Factor::Matrices(_, by) => {
+            let row = maps[to * names.len()..].iter().zip(&names);
+            let terms = row.map(|(map, from)| match by {
+                Some(_) => format!("{map}[p] (elements[p] .* {from}[p])"),
+                None => format!("{map}[p] {from}[p]"),
+            });
+            terms.collect::<Vec<_>>().join(" + ")
+        }
+    };
+    let lines = names.iter().enumerate().map(|(to, state)| {
+        let (mapped, added) = (mapped(to, state), numbered("pieces", state, several));
+        format!("{state}[0] = {state}0\n{state}[p + 1] = {mapped} + {added}[p]\n")
+    });
+    lines.collect()
 }
 
 /// Bytes of two panels of a map and of the states' columns.

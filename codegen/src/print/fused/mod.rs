@@ -29,7 +29,7 @@ use crate::kernel::{Argument, Kernel, Role, Spec};
 use crate::layout;
 use crate::schedule::Unit;
 use crate::writer::Writer;
-use chunkwise_algebra::program::Phase;
+use chunkwise_algebra::program::{self as chunk_program, Phase};
 use chunkwise_dsl::graph::{ParamId, Shape};
 use names::{ClockNames, Fused, RowNames, TileName, name};
 use products::Packed;
@@ -109,9 +109,10 @@ fn header(fused: &Fused<'_>, spec: &Spec, w: &mut Writer) {
         spec.dtype,
         plan.tokens
     ));
-    w.line("//");
-    let events = chunkwise_dsl::print::timeline(context.timeline);
-    w.verbatim_comment(events.lines().map(|line| format!("    {line}\n")).collect::<String>());
+    let equations = chunk_program::print_phases(&plan.chunk, plan.cut.phases);
+    w.quotation("One token, in order:", &chunkwise_dsl::print::timeline(context.timeline));
+    w.quotation("One chunk, a row for each read p and write u of a token:", &equations);
+    w.quotation("where", &chunk_program::legend(&equations));
     w.line("//");
     let (warps, preparing) = (plan.warps, plan.preparing);
     let unit = match plan.unit {
