@@ -7,7 +7,9 @@
 //! ```
 //!
 //! It counts every C x C matrix as full, and no inverse: a kernel that skips the blocks above the diagonal does less, the
-//! inverse adds about C^2 / 3. With several states, pairs that never meet cost nothing.
+//! inverse adds about C^2 / 3. With several states, pairs that never meet cost nothing; where mixes make one state part of
+//! another, R_s and W_s stand for R + W: a read takes a product with each state that it finds part of, a write with each that it
+//! becomes part of.
 
 use super::system::{self, System};
 use chunkwise_dsl::graph::{Dim, Expr, Shape};
@@ -61,6 +63,8 @@ pub(crate) struct Costs {
     pub(crate) bytes: Vec<(String, u64)>,
     /// Reads, reads for outputs, writes, writes with feedback.
     pub(crate) counts: (usize, usize, usize, usize),
+    /// Pairs of a read and a state that it finds part of, and of a write and a state that it becomes part of.
+    pub(crate) met: (u64, u64),
 }
 
 impl Costs {
@@ -116,16 +120,19 @@ pub(crate) fn costs(s: &System<'_>, setting: &Setting) -> Costs {
     let value = |state: chunkwise_dsl::graph::StateId| setting.size(s.t.form(state).value);
     let feedback = s.feedback_writes();
     let (mut grams, mut with_state, mut inside) = (0, 0, 0);
+    let mut met_states = (0, 0);
     for (r, read) in s.reads.iter().enumerate() {
         let met = s.writes.iter().filter(|w| s.meets(read, &w.tap)).count() as u64;
         grams += 2 * c * key(read.state) * met;
         inside += if s.for_output[r] { 2 * c * value(read.state) * met } else { 0 };
         let sources = s.reach[read.state.index()].iter().filter(|x| **x).count() as u64;
         with_state += 2 * key(read.state) * value(read.state) * sources;
+        met_states.0 += sources;
     }
     for write in &s.writes {
         let targets = s.reach.iter().filter(|row| row[write.tap.state.index()]).count() as u64;
         with_state += 2 * key(write.tap.state) * value(write.tap.state) * targets;
+        met_states.1 += targets;
     }
     for &w in &feedback {
         inside += 2 * c * value(s.writes[w].tap.state) * feedback.len() as u64;
@@ -138,6 +145,7 @@ pub(crate) fn costs(s: &System<'_>, setting: &Setting) -> Costs {
         recurrent: recurrent(s.t, setting),
         bytes: bytes(s.t, setting),
         counts: (s.reads.len(), reads_for_output, s.writes.len(), feedback.len()),
+        met: met_states,
     }
 }
 

@@ -299,10 +299,13 @@ fn costs(
     let remark = format!("C = {}, {}, {}", setting.chunk, sizes.join(", "), setting.element);
     page.section("costs per token and state head", &remark);
     let (r, r_o, w, w_f) = c.counts;
+    let (r_s, w_s) = c.met;
+    let is_coupled = (r_s, w_s) != (r as u64, w as u64);
+    let with_state = if is_coupled { "2 K V (R_s + W_s)" } else { "2 K V (R + W)" };
     let number = |n: u64| thousands(n);
     let mut rows = vec![
         vec!["Gram matrices".into(), "2 C K R W".into(), number(c.grams), "flop".into()],
-        vec!["with the state".into(), "2 K V (R + W)".into(), number(c.with_state), "flop".into()],
+        vec!["with the state".into(), with_state.into(), number(c.with_state), "flop".into()],
         vec!["inside the chunk".into(), "2 C V (R_o W + W_f^2)".into(), number(c.inside), "flop".into()],
         vec![
             "chunkwise".into(),
@@ -338,6 +341,17 @@ fn costs(
             intensity(c.recurrent)
         ),
     );
+    if is_coupled {
+        let text = format!(
+            "R_s = {r_s} pairs of a read and a state that it finds part of, W_s = {w_s} of a write and a state that it becomes \
+             part of: mixes make states part of each other"
+        );
+        page.paragraph(2, &text);
+    }
+    if t.forms.len() > 1 {
+        let text = "several states: only reads and writes that meet have products; a vector state has V = 1";
+        page.paragraph(2, text);
+    }
     if classify(t).feedback > Feedback::Linear {
         page.paragraph(2, "of the work inside the chunk, the W_f part is the substitution: row by row, not in matrix products");
     }
