@@ -7,7 +7,8 @@
 //! gla   fused  ..     0.205   0.610             2.98
 //! ```
 //!
-//! `D` is the size of every dim. A case whose `ms` is missing failed there. Of several for one problem the fastest counts. A
+//! `D` is the size of every dim. A case whose keys have fewer heads (`HK`) is none of a bench's problems. A case whose `ms` is missing
+//! failed there. Of several for one problem the fastest counts. A
 //! figure is shown for its own problem and for no other; so a file that has a rule, but of other shapes, is refused.
 
 use super::Problem;
@@ -87,7 +88,9 @@ impl Beside {
             let shape = [size("B")?, size("T")?, size("H")?, size("D")?];
             Ok(Case { rule: word("rule")?, dtype: word("dtype")?, shape, peer: word("peer")?, ms })
         };
-        let cases = cases.iter().enumerate().map(one).collect::<Outcome<_>>()?;
+        let is_grouped = |case: &Value| !case["HK"].is_null() && case["HK"] != case["H"];
+        let whole = cases.iter().enumerate().filter(|(_, case)| !is_grouped(case));
+        let cases = whole.map(one).collect::<Outcome<_>>()?;
         Ok(Beside { file: file.to_owned(), gpu: document["gpu"].as_str().map(str::to_owned), cases })
     }
 
@@ -163,7 +166,8 @@ mod tests {
 
     const TEXT: &str = r#"{"gpu": "NVIDIA H200", "fla": "0.6.0", "cases": [
         {"rule": "gla", "peer": "fused_recurrent_gla", "dtype": "bf16", "B": 1, "T": 64, "H": 2, "D": 32, "ms": 3.5},
-        {"rule": "gla", "peer": "chunk_gla", "dtype": "bf16", "B": 1, "T": 64, "H": 2, "D": 32, "ms": 0.5},
+        {"rule": "gla", "peer": "chunk_gla", "dtype": "bf16", "B": 1, "T": 64, "HK": 2, "H": 2, "D": 32, "ms": 0.5},
+        {"rule": "gla", "peer": "chunk_gla", "dtype": "bf16", "B": 1, "T": 64, "HK": 1, "H": 2, "D": 32, "ms": 0.1},
         {"rule": "kda", "peer": "chunk_kda", "dtype": "bf16", "B": 1, "T": 64, "H": 2, "D": 32, "error": "no"}]}"#;
 
     const PROBLEM: Problem = Problem { batch: 1, tokens: 64, heads: 2 };
