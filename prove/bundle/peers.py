@@ -18,49 +18,117 @@ def peer(module, function, call):
     return {"module": module, "function": function, "call": call}
 
 
-def plain(f, x):
-    return f(x["q"], x["k"], x["v"], output_final_state=True)
+def peers(name, call, prepare=dict, also=()):
+    """The chunkwise function of a module of `fla.ops`, and maybe its token loop."""
+    module, function = name
+    return [peer(f"fla.ops.{module}", f, call) | {"prepare": prepare} for f in (function, *also)]
+
+
+def unit(x):
+    x32 = x.float()
+    return (x32 * (x32.square().sum(-1, keepdim=True) + 1e-6).rsqrt()).to(x.dtype)
+
+
+def ends(x):
+    return {"initial_state": x["s0"], "output_final_state": True}
 
 
 def linear(f, x):
-    return f(x["q"], x["k"], x["v"], output_final_state=True, normalize=False)
+    return f(x["q"], x["k"], x["v"], normalize=False, **ends(x))
 
 
-def gla(f, x):
-    return f(x["q"], x["k"], x["v"], x["g"], output_final_state=True)
+def gated(f, x):
+    return f(x["q"], x["k"], x["v"], x["g"], **ends(x))
 
 
-def gla_loop(f, x):
-    return f(x["q"], x["k"], x["v"], gk=x["g"], output_final_state=True)
+def gated_loop(f, x):
+    return f(x["q"], x["k"], x["v"], gk=x["g"], **ends(x))
+
+
+def fixed(f, x):
+    return f(x["q"], x["k"], x["v"], g_gamma=x["g"], **ends(x))
+
+
+def rwkv6(f, x):
+    return f(x["r"], x["k"], x["v"], x["w"], x["u"], scale=1.0, **ends(x))
 
 
 def delta(f, x):
-    return f(x["q"], x["k"], x["v"], x["beta"], output_final_state=True, use_qk_l2norm_in_kernel=True)
+    return f(x["q"], x["k"], x["v"], x["beta"], use_qk_l2norm_in_kernel=True, **ends(x))
 
 
 def gated_delta(f, x):
-    return f(x["q"], x["k"], x["v"], x["g"], x["beta"], output_final_state=True, use_qk_l2norm_in_kernel=True)
+    return f(x["q"], x["k"], x["v"], x["g"], x["beta"], use_qk_l2norm_in_kernel=True, **ends(x))
+
+
+def comba(f, x):
+    return f(x["q"], x["k"], x["v"], x["p"], x["g"], x["beta"], **ends(x))
+
+
+def rank_one(f, x):
+    return f(x["q"], x["k"], x["v"], x["a"], x["b"], **ends(x))
+
+
+def decayed_rank_one(f, x):
+    return f(x["q"], x["k"], x["v"], x["a"], x["b"], x["g"], scale=x.get("scale"), **ends(x))
+
+
+def delta_product(f, x):
+    return f(x["q"], x["k"], x["v"], x["g"], x["beta"], num_householder=2, use_qk_l2norm_in_kernel=True, **ends(x))
+
+
+# What a peer takes that is no input of the rule is made before its clock starts.
+def with_slope(x):
+    return x | {"g": -x["slope"], "s0": x["kv0"]}
+
+
+def with_gate(x):
+    return x | {"g": -x["gate"].float().neg().exp().log1p() / 16}
+
+
+def with_complement(x):
+    return x | {"k": (1 - x["g"].float().exp()).to(x["q"].dtype), "v": x["i"], "s0": x["h0"]}
+
+
+def with_recall(x):
+    q, k = unit(x["q"]), unit(x["k"])
+    heads = {name: x[name].to(k.dtype)[:, None] for name in ("b", "d")}
+    return x | {"q": q - heads["d"] * k, "k": k, "p": heads["b"] * k}
+
+
+def with_kappa(x):
+    kappa = unit(x["kk"])
+    return x | {"q": x["r"], "a": -kappa, "b": x["a"] * kappa, "g": x["w"], "scale": 1.0}
+
+
+def with_rows(x):
+    rows = {name: x[name].flatten(1, 2).contiguous() for name in ("k", "v", "beta")}
+    return x | rows
 
 
 # By rule of the catalogue: what computes the same from the same tensors (log decays, queries scaled by 1/sqrt(K)).
 PEERS = {
-    "linear_attention": [
-        peer("fla.ops.linear_attn", "chunk_linear_attn", linear),
-        peer("fla.ops.linear_attn", "fused_recurrent_linear_attn", linear),
-    ],
-    "gla": [peer("fla.ops.gla", "chunk_gla", gla), peer("fla.ops.gla", "fused_recurrent_gla", gla_loop)],
-    "deltanet": [
-        peer("fla.ops.delta_rule", "chunk_delta_rule", delta),
-        peer("fla.ops.delta_rule", "fused_recurrent_delta_rule", delta),
-    ],
-    "gated_deltanet": [
-        peer("fla.ops.gated_delta_rule", "chunk_gated_delta_rule", gated_delta),
-        peer("fla.ops.gated_delta_rule", "fused_recurrent_gated_delta_rule", gated_delta),
-    ],
-    "kda": [
-        peer("fla.ops.kda", "chunk_kda", gated_delta),
-        peer("fla.ops.kda", "fused_recurrent_kda", gated_delta),
-    ],
+    "linear_attention": peers(
+        ("linear_attn", "chunk_linear_attn"), linear, also=["fused_recurrent_linear_attn"]
+    ),
+    "retnet": peers(("simple_gla", "chunk_simple_gla"), fixed),
+    "lightning_attention": peers(("simple_gla", "chunk_simple_gla"), fixed, with_slope),
+    "gated_retention": peers(("simple_gla", "chunk_simple_gla"), gated, with_gate),
+    "gla": peers(("gla", "chunk_gla"), gated) + peers(("gla", "fused_recurrent_gla"), gated_loop),
+    "rwkv6": peers(("rwkv6", "chunk_rwkv6"), rwkv6),
+    "hgrn2": peers(("gla", "chunk_gla"), gated, with_complement),
+    "deltanet": peers(("delta_rule", "chunk_delta_rule"), delta, also=["fused_recurrent_delta_rule"]),
+    "gated_deltanet": peers(
+        ("gated_delta_rule", "chunk_gated_delta_rule"), gated_delta, also=["fused_recurrent_gated_delta_rule"]
+    ),
+    "kda": peers(("kda", "chunk_kda"), gated_delta, also=["fused_recurrent_kda"]),
+    "comba": peers(("comba", "chunk_comba"), comba, with_recall),
+    "rwkv7": peers(("generalized_delta_rule", "chunk_dplr_delta_rule"), decayed_rank_one, with_kappa),
+    "dplr": peers(("generalized_delta_rule", "chunk_dplr_delta_rule"), decayed_rank_one),
+    "iplr": peers(("generalized_delta_rule", "chunk_iplr_delta_rule"), rank_one),
+    "gated_deltaproduct2": peers(
+        ("gated_delta_product", "chunk_gated_delta_product"), delta_product, with_rows
+    ),
 }
 
 
@@ -94,13 +162,14 @@ def time_case(torch, load_file, case, cases):
     for entry in PEERS.get(case["rule"], []):
         row = {"case": case["problem"], "rule": case["rule"], "peer": entry["function"]}
         # `chunkwise bench --beside` shows a time beside those of its own shape.
-        row |= {key: case[key] for key in ("dtype", "B", "T", "H", "D")}
+        row |= {key: case[key] for key in ("dtype", "B", "T", "HK", "H", "D")}
         try:
             function = getattr(importlib.import_module(entry["module"]), entry["function"])
             with torch.no_grad():
-                found = entry["call"](function, inputs)
+                given = entry["prepare"](inputs)
+                found = entry["call"](function, given)
                 row["o_against_ours"] = ratio(torch, found[0], ours["o"])
-                row["ms"], row["ms_least"] = median_ms(torch, lambda: entry["call"](function, inputs))
+                row["ms"], row["ms_least"] = median_ms(torch, lambda: entry["call"](function, given))
         except Exception as error:  # A peer's failure is a finding.
             row["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
         rows.append(row)
@@ -109,15 +178,15 @@ def time_case(torch, load_file, case, cases):
 
 def table(rows, times):
     ours = {case["problem"]: case for case in times}
-    lines = [f"{'case':<44} {'peer':<34} {'ms':>9} {'ours ms':>9} {'peer/ours':>9}  o apart"]
+    lines = [f"{'case':<50} {'peer':<34} {'ms':>9} {'ours ms':>9} {'peer/ours':>9}  o apart"]
     for row in rows:
         case = ours[row["case"]]
         if "error" in row:
-            lines.append(f"{row['case']:<44} {row['peer']:<34} {row['error']}")
+            lines.append(f"{row['case']:<50} {row['peer']:<34} {row['error']}")
             continue
         speed = row["ms"] / case["ms"]
         lines.append(
-            f"{row['case']:<44} {row['peer']:<34} {row['ms']:>9.3f} {case['ms']:>9.3f} {speed:>9.2f}  "
+            f"{row['case']:<50} {row['peer']:<34} {row['ms']:>9.3f} {case['ms']:>9.3f} {speed:>9.2f}  "
             f"{row['o_against_ours']:.1e}"
         )
     return "\n".join(lines) + "\n"
@@ -128,9 +197,8 @@ def main():
     for name in ("cases", "times", "out"):
         parser.add_argument(f"--{name}", required=True, type=Path)
     arguments = parser.parse_args()
-    # The fastest of our plans for each problem.
-    times = sorted(json.loads(arguments.times.read_text())["cases"], key=lambda case: -case["ms"])
-    times = list({case["problem"]: case for case in times}.values())
+    # What a user gets who names no plan.
+    times = [case for case in json.loads(arguments.times.read_text())["cases"] if case["plan"] == "auto"]
     try:
         import torch
         from safetensors.torch import load_file

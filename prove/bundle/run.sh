@@ -5,11 +5,13 @@
 #   ./run.sh OUT             kernels against the f64 token loop, micro-kernels against the simulator, times, peers
 #   ./run.sh OUT --all       every kernel there is, not a sample (hours)
 #   ./run.sh OUT --seed 7    other kernels and other numbers
+#   ./run.sh OUT --only published    one part, for a machine that is there for minutes: kernels, micro,
+#                            published (times of shapes that others publish times of) or kinds (of other shapes)
 #
 # A folder `wheels` beside this script may hold wheels of flash-linear-attention (and fla-core), to be timed beside.
 set -uo pipefail
 if [ $# -lt 1 ] || [ "${1#-}" != "$1" ]; then
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,11s/^# \{0,1\}//p' "$0"
     exit 2
 fi
 here=$(cd "$(dirname "$0")" && pwd)
@@ -37,11 +39,22 @@ if [ -d "$here/wheels" ]; then
     python3 -m pip install -q --no-index --no-deps --no-compile --target "$inputs/site" "$here"/wheels/*.whl \
         && export PYTHONPATH="$inputs/site${PYTHONPATH:+:$PYTHONPATH}"
 fi
-python3 "$here/peers.py" --cases "$inputs/cases" --times "$out/times.json" --out "$out/peers.json"
-peers=$?
+only=
+previous=
+for word in "$@"; do
+    [ "$previous" = --only ] && only=$word
+    previous=$word
+done
+peers=0
+if [ "$only" != kernels ] && [ "$only" != micro ]; then
+    python3 "$here/peers.py" --cases "$inputs/cases" --times "$out/times.json" --out "$out/peers.json"
+    peers=$?
+fi
 
 # The checks of memory and races that the driver's own tool makes, where it is there: a few kernels, since it is slow.
-if command -v compute-sanitizer >/dev/null; then
+if [ -n "$only" ] && [ "$only" != kernels ]; then
+    :
+elif command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck; do
         compute-sanitizer --tool "$tool" --error-exitcode 9 --log-file "$out/sanitizer-$tool.log" \
             "$here/chunkwise-prove" kernels --device cuda:0 --few --out "$out/sanitized-$tool" >/dev/null

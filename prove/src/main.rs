@@ -4,6 +4,7 @@
 //! chunkwise-prove kernels                          a sample of all kernels in the simulator
 //! chunkwise-prove kernels --device cuda:0 --all    every kernel on a GPU
 //! chunkwise-prove micro --device cuda:0            one instruction a kernel, simulator against GPU, bit by bit
+//! chunkwise-prove time --shapes published          times of what others publish times of
 //! chunkwise-prove all --out results                everything on the GPU: what the bundle's `run.sh` calls
 //! ```
 //!
@@ -15,9 +16,10 @@ use chunkwise_prove::kernels::case::{Case, Way};
 use chunkwise_prove::kernels::{Asked, prove, report, unexpected_refusals};
 use chunkwise_prove::micro;
 use chunkwise_prove::micro::run::{Simulator, compare};
-use chunkwise_prove::{results, time};
+use chunkwise_prove::results;
+use chunkwise_prove::time::{self, Shapes};
 use chunkwise_runtime::nvrtc::Nvrtc;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -66,6 +68,12 @@ enum Command {
         /// Folder to leave inputs and results in, for others to be timed on
         #[arg(long)]
         inputs: Option<PathBuf>,
+        /// These shapes alone
+        #[arg(long)]
+        shapes: Option<Shapes>,
+        /// This rule alone
+        #[arg(long)]
+        rule: Option<String>,
     },
     /// All of it on a GPU, with a summary
     All {
@@ -80,7 +88,23 @@ enum Command {
         /// Folder to leave inputs and results of timed kernels in
         #[arg(long)]
         inputs: Option<PathBuf>,
+        /// This part alone
+        #[arg(long)]
+        only: Option<Step>,
     },
+}
+
+/// A part of everything, for machines that are there for minutes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Step {
+    /// Kernels against the token loop
+    Kernels,
+    /// One instruction a kernel
+    Micro,
+    /// Times of shapes that others publish times for
+    Published,
+    /// Times of all kinds of rules
+    Kinds,
 }
 
 #[derive(Args, Debug, Clone)]
@@ -119,11 +143,12 @@ fn main() -> ExitCode {
         Command::Micro { device, seed, out } => {
             open(&device).and_then(|device| micro_kernels(&device, seed, out.as_deref()))
         }
-        Command::Time { device, out, inputs } => {
-            open(&device).and_then(|device| times(&device, out.as_deref(), inputs.as_deref()))
-        }
-        Command::All { device, which, out, inputs } => {
-            open(&device).and_then(|device| all(&device, which, &out, inputs.as_deref()))
+        Command::Time { device, out, inputs, shapes, rule } => open(&device).and_then(|device| {
+            let shapes = shapes.map_or(Shapes::value_variants().to_vec(), |one| vec![one]);
+            times(&device, &shapes, rule.as_deref(), (out.as_deref(), inputs.as_deref()))
+        }),
+        Command::All { device, which, out, inputs, only } => {
+            open(&device).and_then(|device| all(&device, which, only, (&out, inputs.as_deref())))
         }
     };
     match outcome {
@@ -144,7 +169,7 @@ fn open(name: &str) -> Result<Device, Error> {
     Ok(device)
 }
 
-fn all(device: &Device, which: Which, out: &Path, inputs: Option<&Path>) -> Outcome {
+fn all(device: &Device, which: Which, only: Option<Step>, (out, inputs): (&Path, Option<&Path>)) -> Outcome {
     results::folder(out)?;
     let seed = which.seed;
     let about = json!({
@@ -153,11 +178,19 @@ fn all(device: &Device, which: Which, out: &Path, inputs: Option<&Path>) -> Outc
         "commit": option_env!("CHUNKWISE_COMMIT"), "date": results::date(), "seed": seed,
     });
     results::write(out, "about.json", &about)?;
-    let steps = [
-        ("kernels", kernels(device, which, Some(out))),
-        ("micro", micro_kernels(device, seed, Some(out))),
-        ("times", times(device, Some(out), inputs)),
-    ];
+    let has = |step: Step| only.is_none_or(|only| only == step);
+    let shapes = [(Step::Published, Shapes::Published), (Step::Kinds, Shapes::Kinds)];
+    let shapes: Vec<Shapes> = shapes.into_iter().filter(|(step, _)| has(*step)).map(|(_, s)| s).collect();
+    let mut steps = Vec::new();
+    if has(Step::Kernels) {
+        steps.push(("kernels", kernels(device, which, Some(out))));
+    }
+    if has(Step::Micro) {
+        steps.push(("micro", micro_kernels(device, seed, Some(out))));
+    }
+    if !shapes.is_empty() {
+        steps.push(("times", times(device, &shapes, None, (Some(out), inputs))));
+    }
     let mut summary = format!("{}\n", results::line(&about));
     let mut agreed = true;
     for (name, outcome) in steps {
@@ -246,12 +279,23 @@ fn micro_kernels(device: &Device, seed: u64, out: Option<&Path>) -> Outcome {
     Ok(agreed)
 }
 
-fn times(device: &Device, out: Option<&Path>, inputs: Option<&Path>) -> Outcome {
+fn times(
+    device: &Device,
+    shapes: &[Shapes],
+    rule: Option<&str>,
+    (out, inputs): (Option<&Path>, Option<&Path>),
+) -> Outcome {
     ordinal(device)?;
     if let Some(folder) = inputs {
         results::folder(folder)?;
     }
-    let cases = time::cases();
+    let cases = time::cases(shapes, rule);
+    if let (true, Some(rule)) = (cases.is_empty(), rule) {
+        return Err(Error::mistake(
+            format!("`{rule}` is not timed"),
+            "`time` without `--rule` shows which are",
+        ));
+    }
     let bar = report::bar(cases.len());
     let timed = cases.iter().map(|case| {
         bar.set_message(case.name());
