@@ -2,7 +2,7 @@
 
 use crate::case::{Case, dense, fused, variable};
 use crate::limits::{all, complaints, typical};
-use chunkwise_codegen::{DType, Precision};
+use chunkwise_codegen::{DType, Plan, Precision};
 
 /// Four chunks, or 16 of all rules; the policy's figures are those of 4096 tokens, and gated rules forget long before.
 fn tokens() -> usize {
@@ -29,12 +29,32 @@ fn at_most_the_error_of_the_usual_choices() {
     let others: Vec<Case> = others.flat_map(|case| [high(case), f16(case)]).collect();
     assert!(cases.len() >= RULES.len() && others.len() == 2 * OTHERWISE.len(), "{} rules", cases.len());
     cases.extend(others);
-    all(cases, |case| {
-        let inputs = case.inputs(&dense(1, tokens(), 1), 3);
-        let expected = case.expected(&inputs);
-        match case.simulator().forward(&inputs) {
-            Ok(results) => complaints(case, typical(case), &results, &expected),
-            Err(error) => vec![error.to_string()],
-        }
-    });
+    all(cases, |case| judged(case, 3));
+}
+
+/// Rules with feedback, linear and not.
+const FULL: [&str; 2] = ["kda", NORMALISED];
+
+/// It divides what it reads by its length: from a state of zeros the first token makes a thousand times what others do, and outputs
+/// are what little some queries find in that.
+const NORMALISED: &str = "ttt_linear_online";
+
+#[test]
+fn all_that_f32_inputs_have() {
+    let full = |name: &str| {
+        let case = fused(128, 128).into_iter().find(|case| case.rule.signature.name.as_str() == name);
+        Case { dtype: DType::F32, ..case.expect("the rule has a kernel") }
+    };
+    let mut cases = FULL.map(full).to_vec();
+    cases.push(Case { plan: Plan::Split, ..full(NORMALISED) });
+    // The worst of 24 seeds.
+    all(cases, |case| judged(case, 13));
+}
+
+fn judged(case: &Case, seed: u64) -> Vec<String> {
+    let inputs = case.inputs(&dense(1, tokens(), 1), seed);
+    match case.simulator().forward(&inputs) {
+        Ok(results) => complaints(case, typical(case), &results, &case.expected(&inputs)),
+        Err(error) => vec![error.to_string()],
+    }
 }

@@ -86,19 +86,26 @@ __device__ __forceinline__ void multiply_earlier_whole(float (&d)[N][4], const f
     }
 }
 
-// Adds the products of each part with two 8 x 16 matrices of shared memory, transposed; see load_matrices.
-template <typename E, typename... PARTS>
-__device__ __forceinline__ void add_parts(float (&d)[4], float (&e)[4], unsigned at, const PARTS &...parts) {
+// Adds the products of `PARTS` parts of `a` with two 8 x 16 matrices of shared memory, transposed, and before them those of one part
+// less with the matrices' next smaller part; see load_matrices.
+template <typename E, int PARTS, int COLUMNS, typename... TILES>
+__device__ __forceinline__ void add_parts(float (&d)[4], float (&e)[4], const unsigned (&a)[3][4], int row, int column, int here,
+                                          Tile<COLUMNS> b, const TILES &...smaller) {
+    if constexpr (sizeof...(smaller) > 0) add_parts<E, PARTS - 1>(d, e, a, row, column, here, smaller...);
     unsigned x[4];
-    load_transposed(x, at);
-    ((E::mma(d, parts, x[0], x[1]), E::mma(e, parts, x[2], x[3])), ...);
+    load_transposed(x, shared_at(b.at(row, column)) + here);
+#pragma unroll
+    for (int p = PARTS - 1; p >= 0; --p) {
+        E::mma(d, a[p], x[0], x[1]);
+        E::mma(e, a[p], x[2], x[3]);
+    }
 }
 
 // d[16 x 8 N] += a[16 x 8 K] B, where the rows of B are the tile's, with what rounding lost of them where that is there: of the
 // products of parts those that are not beyond all bits of `a`, the smallest first. See multiply_columns.
 template <typename E, int N, int K, int COLUMNS, typename... TILES>
 __device__ __forceinline__ void multiply_columns_whole(float (&d)[N][4], const float (&a)[K][4], Tile<COLUMNS> b,
-                                                       const TILES &...rest) {
+                                                       const TILES &...smaller) {
     const int lane = this_thread() % 32, row = lane % 16, column = lane / 16 * 8;
 #pragma unroll
     for (int k = 0; k < K / 2; ++k) {
@@ -106,9 +113,7 @@ __device__ __forceinline__ void multiply_columns_whole(float (&d)[N][4], const f
         split_fragment_whole(x, a, k);
 #pragma unroll
         for (int n = 0; n < N; n += 2) {
-            const int here = k * 16 * b.PITCH + n * 16;
-            (add_parts<E>(d[n], d[n + 1], shared_at(rest.at(row, column)) + here, x[1], x[0]), ...);
-            add_parts<E>(d[n], d[n + 1], shared_at(b.at(row, column)) + here, x[2], x[1], x[0]);
+            add_parts<E, 3>(d[n], d[n + 1], x, row, column, k * 16 * b.PITCH + n * 16, b, smaller...);
         }
     }
 }

@@ -96,6 +96,8 @@ pub struct Hand {
     pub offset: u32,
     /// Bytes of 16 value columns.
     pub tile: u32,
+    /// Of them those of one part: rounded, or what rounding lost.
+    pub part: u32,
 }
 
 impl Cut {
@@ -137,8 +139,8 @@ impl Plan {
     }
 
     /// Whether a region of shared memory is used here.
-    pub(super) fn keeps(&self, region: Region) -> bool {
-        match (region.phase(), region) {
+    pub fn keeps(&self, region: Region) -> bool {
+        match (self.phase_of(region), region) {
             (Some(phase), _) => self.computes(phase),
             (None, Region::Input(..)) => self.cut.keeps.contains(&high(region)),
             (None, _) => self.computes(Phase::Before) || self.cut.keeps.contains(&high(region)),
@@ -192,8 +194,9 @@ impl Plan {
         }
         let mut handed = Vec::new();
         for (state, held) in after {
-            let (tile, tiles) = self.registers_of(held);
-            handed.push(Hand { state, held, offset: bytes.1, tile });
+            let (part, parts, tiles) = self.registers_of(held);
+            let tile = part * parts;
+            handed.push(Hand { state, held, offset: bytes.1, tile, part });
             bytes.1 += tile * tiles;
         }
         if here.contains(&Phase::Carry) != here.contains(&Phase::After) {

@@ -119,7 +119,7 @@ impl Plan {
             Mixes(_) | Table(..) | Channels(_) => Step::Tokens,
             Square(..) | Near(_) | Diagonal(..) => Step::Tokens,
         };
-        let last = match (region, region.phase()) {
+        let last = match (region, self.phase_of(region)) {
             (Number(_), _) => Step::Tokens,
             (_, Some(Phase::Before)) => Step::Squares,
             (_, Some(Phase::Carry | Phase::After)) => Step::Columns,

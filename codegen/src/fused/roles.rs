@@ -64,7 +64,7 @@ impl Plan {
 
     /// Whether the crew that prepares uses a region.
     pub fn is_prepared(&self, region: Region) -> bool {
-        match (region.phase(), region) {
+        match (self.phase_of(region), region) {
             (Some(phase), _) => phase == Phase::Before,
             (None, Region::Input(..)) => self.cut.prepares(region),
             (None, Region::Square(at, _)) => self.maker(self.squares[at].node) == Phase::Before,

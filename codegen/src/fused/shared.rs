@@ -84,8 +84,8 @@ pub enum ClockPart {
 }
 
 impl Region {
-    /// The one phase that uses it, where there is just one whatever the rule.
-    pub(super) fn phase(self) -> Option<Phase> {
+    /// The one phase that uses it, where there is just one whatever the rule; see [`Plan::phase_of`].
+    fn phase(self) -> Option<Phase> {
         match self {
             Region::Input(_, Part::Last)
             | Region::Operand(_, Part::Last)
@@ -101,6 +101,11 @@ impl Region {
 }
 
 impl Plan {
+    /// The one phase that uses a region, where there is just one.
+    pub(super) fn phase_of(&self, region: Region) -> Option<Phase> {
+        region.phase().filter(|_| !self.last_stays(region))
+    }
+
     /// What a block keeps in shared memory, in order, each with its bytes: a multiple of 16.
     pub fn regions(&self) -> Vec<(Region, u32)> {
         self.all_regions().into_iter().filter(|(region, _)| self.keeps(*region)).collect()

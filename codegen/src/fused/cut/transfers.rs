@@ -16,7 +16,7 @@ impl Plan {
     /// How a region crosses, if it is made before the carry and can be needed later.
     pub(super) fn transfer(&self, region: Region, offset: u32) -> Option<Transfer> {
         let flat = |bytes: u32| flat(region, offset, bytes);
-        if region.phase().is_some() {
+        if self.phase_of(region).is_some() {
             return None;
         }
         match region {
@@ -107,19 +107,24 @@ impl Plan {
         }
     }
 
-    /// Bytes of 16 value columns of what crosses in registers, and how many tiles there are.
-    pub(super) fn registers_of(&self, held: Held) -> (u32, u32) {
+    /// Bytes of one part of 16 value columns of what crosses in registers, how many parts and how many tiles there are.
+    pub(super) fn registers_of(&self, held: Held) -> (u32, u32, u32) {
         let eighths = |node: NodeId| self.rows(self.chunk.slots(self.chunk.node(node).rows)) / 8;
-        let operand = |eighths: u32, split: bool| eighths / 2 * 512 * if split { 2 } else { 1 };
-        let (bytes, is_vector) = match held {
+        let operand = |eighths: u32| eighths / 2 * 512;
+        let split = 1 + u32::from(self.split);
+        let (bytes, parts, is_vector) = match held {
             Held::State(state) => {
                 let form = self.chunk.timeline.form(state);
-                (operand(self.columns(self.dims.0) / 8, self.split), form.value.is_none())
+                let parts = if self.state_whole(state) { 3 } else { split };
+                (operand(self.columns(self.dims.0) / 8), parts, form.value.is_none())
             }
-            Held::Operand(node) => (operand(eighths(node), self.rows_split(node)), self.is_number(node)),
-            Held::Rows(node) => (eighths(node) * 512, self.is_number(node)),
+            Held::Operand(node) => {
+                let parts = 1 + u32::from(self.rows_split(node));
+                (operand(eighths(node)), parts, self.is_number(node))
+            }
+            Held::Rows(node) => (eighths(node) * 512, 1, self.is_number(node)),
         };
-        (bytes, if is_vector { 1 } else { self.value_tiles() })
+        (bytes, parts, if is_vector { 1 } else { self.value_tiles() })
     }
 
     pub(super) fn is_number(&self, node: NodeId) -> bool {

@@ -51,10 +51,8 @@ impl Warp<'_> {
         {
             warp.matrix(deposit.values);
             let from = plan.chunk.keys(deposit.keys).state;
-            let parts = match (plan.deposit_whole(deposit), plan.deposit_split(deposit)) {
-                (true, _) => 3,
-                (false, split) => 1 + u64::from(split),
-            };
+            let parts =
+                if plan.deposit_whole(deposit) { 3 } else { 1 + u64::from(plan.deposit_split(deposit)) };
             if plan.deposit_fine(deposit) {
                 warp.with_state_fine(deposit.keys);
                 continue;
@@ -88,10 +86,11 @@ impl Warp<'_> {
     }
 
     /// A product of keys with the state's operand, or with rows that enter it, in so many parts. Of keys in two parts the
-    /// smaller one is taken with all parts of those but the smallest.
+    /// smaller one is taken with all parts of those but the smallest; those that stay whole have three.
     fn with_state(&mut self, keys: KeysId, parts: u64) {
         let plan = self.plan;
         let passes = match plan.keys_split(keys) {
+            true if parts == 3 && plan.stays_whole(keys) => 6,
             true => parts + (parts - 1).max(1),
             false => parts,
         };
@@ -123,7 +122,7 @@ impl Warp<'_> {
 
     fn accumulate(&mut self, node: NodeId, fresh: bool) {
         let plan = self.plan;
-        let state_parts = 1 + u64::from(plan.split);
+        let state_parts = |keys| if plan.stays_whole(keys) { 3 } else { 1 + u64::from(plan.split) };
         match &plan.chunk.node(node).op {
             Op::Add(x, y) => {
                 self.accumulate(*x, fresh);
@@ -136,9 +135,10 @@ impl Warp<'_> {
             Op::Tap(_) if (fresh || plan.reads_at_once(self.state)) && self.known.contains(&node) => {}
             Op::Tap(keys) if plan.table_of(*keys).is_some() => {
                 let to = plan.chunk.keys(*keys).state;
-                (0..self.meeting(to, |from| (from, to))).for_each(|_| self.with_state(*keys, state_parts));
+                (0..self.meeting(to, |from| (from, to)))
+                    .for_each(|_| self.with_state(*keys, state_parts(*keys)));
             }
-            Op::Tap(keys) if fresh || !self.is_scaled(*keys) => self.with_state(*keys, state_parts),
+            Op::Tap(keys) if fresh || !self.is_scaled(*keys) => self.with_state(*keys, state_parts(*keys)),
             Op::Scale(_, x) if fresh => self.accumulate(*x, true),
             Op::Values(_) => {}
             _ => self.matrix(node),

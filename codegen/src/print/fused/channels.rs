@@ -149,7 +149,7 @@ impl Walk<'_, '_> {
         if let Some(low) = &low {
             part(low, "pack_rest", "pack_block_rest");
         }
-        Packed { high, low }
+        Packed { high, low, last: None }
     }
 
     /// What the rows of earlier blocks have left at the block's begin.

@@ -155,45 +155,49 @@ pub(super) fn give_operand(
     w: &mut Writer,
 ) {
     let (place, guard) = (place(fused, hand, (owner, column)), guard(fused, (owner, column), true));
-    w.line(format_args!("{guard}give_operand({place}, {});", packed.high));
-    if let Some(low) = &packed.low {
-        w.line(format_args!("{guard}give_operand({place} + {}, {low});", hand.tile / 2));
+    for (part, to) in packed.parts().zip(parts_of(hand, &place)) {
+        w.line(format_args!("{guard}give_operand({to}, {part});"));
     }
 }
 
-/// Hands fragment `k` of an operand on.
+/// Hands fragment `k` of an operand on, in its parts.
 pub(super) fn give_fragment(
     fused: &Fused<'_>,
     hand: &Hand,
     (owner, column): (&Owner, &str),
-    (k, packed): (&str, &Packed),
+    (k, parts): (&str, &[String]),
     w: &mut Writer,
 ) {
     let (place, guard) = (place(fused, hand, (owner, column)), guard(fused, (owner, column), true));
-    w.line(format_args!("{guard}give_fragment({place}, {k}, {});", packed.high));
-    if let Some(low) = &packed.low {
-        w.line(format_args!("{guard}give_fragment({place} + {}, {k}, {low});", hand.tile / 2));
+    for (part, to) in parts.iter().zip(parts_of(hand, &place)) {
+        w.line(format_args!("{guard}give_fragment({to}, {k}, {part});"));
     }
 }
 
-/// Takes an operand of `eighths` columns of 8, in two parts where `split`.
+/// Takes an operand of `eighths` columns of 8, in its parts.
 pub(super) fn take_operand(
     fused: &Fused<'_>,
     hand: &Hand,
     (owner, column): (&Owner, &str),
-    (wish, eighths, split): (&str, u32, bool),
+    (wish, eighths): (&str, u32),
     w: &mut Writer,
 ) -> Packed {
     let (place, guard) = (place(fused, hand, (owner, column)), guard(fused, (owner, column), false));
-    let mut take = |wish: String, place: String| {
-        let name = fused.fresh(&wish);
+    let mut take = |(place, part): (String, &str)| {
+        let name = fused.fresh(&format!("{wish}{part}"));
         w.line(format_args!("unsigned {name}[{}][4] = {{}};", eighths / 2));
         w.line(format_args!("{guard}take_operand({name}, {place});"));
         name
     };
-    let high = take(wish.to_owned(), place.clone());
-    let low = split.then(|| take(format!("{wish}_low"), format!("{place} + {}", hand.tile / 2)));
-    Packed { high, low }
+    let mut parts = parts_of(hand, &place).zip(["", "_low", "_last"]).map(&mut take);
+    Packed { high: parts.next().unwrap_or_default(), low: parts.next(), last: parts.next() }
+}
+
+/// Where the parts of an operand lie, the largest first.
+fn parts_of(hand: &Hand, place: &str) -> impl Iterator<Item = String> {
+    let at =
+        move |part: u32| if part == 0 { place.to_owned() } else { format!("{place} + {}", part * hand.part) };
+    (0..hand.tile / hand.part).map(at)
 }
 
 /// Hands accumulators on.

@@ -164,7 +164,7 @@ pub(super) fn deposit(warp: &mut Warp<'_, '_>, deposit: &Deposit, w: &mut Writer
             w.line(format_args!("scale_columns({part}, {});", of_chunk(fused, mixing, (m, table), at)));
             let (to, tile) = (registers(fused, *to), fused.keys(keys));
             if plan.deposit_whole(deposit) {
-                return fused.deposit_whole(to, &part, &tile, w);
+                return fused.deposit_whole(to, &part, (deposit.keys, &tile), w);
             }
             let packed = fused.pack(&part, eighths, plan.split, "packed", w);
             let head = format!("multiply_columns<{}>", fused.operand());

@@ -7,7 +7,7 @@ use super::substitution::{SubstitutionNames, row_names};
 use crate::dtype::DType;
 use crate::fused::{
     ChannelClock, Clock, ClockKind, ClockPart, Decayed, Input, Mixing, Number, Operand, Owner, Part, Plan,
-    Square, Substitution,
+    Region, Square, Substitution,
 };
 use crate::kernel::Spec;
 use crate::layout::{self, Layout};
@@ -332,14 +332,14 @@ pub(super) fn name<'a>(spec: &Spec, plan: &'a Plan) -> Fused<'a> {
     }
 }
 
-/// The tiles of inputs. Squares alone take third parts.
+/// The tiles of inputs.
 fn inputs(plan: &Plan, n: &mut Namer) -> Vec<TileName> {
     let signature = &plan.chunk.timeline.signature;
-    let input = |input: &Input| {
-        let whole = plan.computes(Phase::Before) && plan.input_whole(input);
+    let input = |(at, input): (usize, &Input)| {
+        let whole = plan.keeps(Region::Input(at, Part::Last)) && plan.input_whole(input);
         tile_name(n, &signature.param(input.param).name, (plan.input_split(), whole))
     };
-    plan.inputs.iter().map(input).collect()
+    plan.inputs.iter().enumerate().map(input).collect()
 }
 
 /// The tiles of operands, some of them inputs'.
@@ -353,7 +353,8 @@ fn operands(plan: &Plan, inputs: &[TileName], n: &mut Namer) -> Vec<TileName> {
                 TileName { last: tile.last.filter(|_| whole), ..tile }
             }
             None => {
-                let parts = (plan.operand_split(operand), plan.computes(Phase::Before) && whole);
+                let parts =
+                    (plan.operand_split(operand), plan.keeps(Region::Operand(at, Part::Last)) && whole);
                 tile_name(n, &format!("operand{at}"), parts)
             }
         }
@@ -363,13 +364,14 @@ fn operands(plan: &Plan, inputs: &[TileName], n: &mut Namer) -> Vec<TileName> {
 
 /// The tiles of keys that decay by channel.
 fn decayed(plan: &Plan, n: &mut Namer) -> Vec<TileName> {
-    let tile = |d: &Decayed| {
+    let tile = |(at, d): (usize, &Decayed)| {
         let what = if d.writes { "writes" } else { "reads" };
         let state = &plan.chunk.timeline.signature.state(plan.chunk.keys(d.keys).state).name;
-        let parts = (plan.decayed_split(d), plan.computes(Phase::Before) && plan.decayed_whole(d));
+        let whole = plan.keeps(Region::Decayed(at, Part::Last)) && plan.decayed_whole(d);
+        let parts = (plan.decayed_split(d), whole);
         tile_name(n, &format!("{state}_{what}"), parts)
     };
-    plan.decayed.iter().map(tile).collect()
+    plan.decayed.iter().enumerate().map(tile).collect()
 }
 
 /// The tiles of squares.

@@ -7,15 +7,24 @@
 
 use super::{Fused, TileName};
 use crate::writer::Writer;
+use chunkwise_algebra::program::KeysId;
 
 /// The first product of two parts each; see `left_part` in the kernel's helpers.
 pub(super) const TWO_PARTS: &str = "3";
 
-/// Numbers in registers as the left operand of a product: rounded, and what rounding lost.
-#[derive(Clone)]
+/// Numbers in registers as the left operand of a product: rounded, what rounding lost, and of a state that is whole what that lost.
+#[derive(Clone, Default)]
 pub(super) struct Packed {
     pub(super) high: String,
     pub(super) low: Option<String>,
+    pub(super) last: Option<String>,
+}
+
+impl Packed {
+    /// Its parts, the largest first.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &String> {
+        [&self.high].into_iter().chain(&self.low).chain(&self.last)
+    }
 }
 
 impl Fused<'_> {
@@ -64,11 +73,18 @@ impl Fused<'_> {
         });
     }
 
-    /// Adds to a state what rows leave in it by the keys of a tile, with all bits of the rows.
-    pub(super) fn deposit_whole(&self, state: &str, rows: &str, keys: &TileName, w: &mut Writer) {
-        let rest = keys.low.as_ref().map_or(String::new(), |rest| format!(", {rest}"));
+    /// Adds to a state what rows leave in it by the keys of a tile, with all bits of the rows; and of the keys, where they stay.
+    pub(super) fn deposit_whole(
+        &self,
+        state: &str,
+        rows: &str,
+        (id, keys): (KeysId, &TileName),
+        w: &mut Writer,
+    ) {
+        let last = keys.last.as_ref().filter(|_| self.plan.stays_whole(id));
+        let smaller = keys.low.iter().chain(last).map(|part| format!(", {part}")).collect::<String>();
         let e = self.operand();
-        w.line(format_args!("multiply_columns_whole<{e}>({state}, {rows}, {}{rest});", keys.high));
+        w.line(format_args!("multiply_columns_whole<{e}>({state}, {rows}, {}{smaller});", keys.high));
     }
 
     /// Packs accumulators of `rows` columns of 8, in two parts where `split`.
@@ -82,11 +98,11 @@ impl Fused<'_> {
             w.line(format_args!("pack_rest<{}>({low}, {from});", self.operand()));
             low
         });
-        Packed { high, low }
+        Packed { high, low, last: None }
     }
 }
 
 /// A tile as the left side of a product of tiles.
 fn left(tile: &TileName) -> Packed {
-    Packed { high: tile.high.clone(), low: tile.low.clone() }
+    Packed { high: tile.high.clone(), low: tile.low.clone(), last: None }
 }

@@ -67,14 +67,8 @@ fn first_state(fused: &Fused<'_>, state: StateId, (owner, column): (&Owner, &str
         return fused.pack(s, fused.key_eighths(), fused.plan.split, &wish, w);
     }
     match fused.plan.hand(owner.state, Held::State(state)) {
-        Some(hand) => handed::take_operand(
-            fused,
-            &hand,
-            (owner, column),
-            (&wish, fused.key_eighths(), fused.plan.split),
-            w,
-        ),
-        None => Packed { high: String::new(), low: None },
+        Some(hand) => handed::take_operand(fused, &hand, (owner, column), (&wish, fused.key_eighths()), w),
+        None => Packed::default(),
     }
 }
 
@@ -194,13 +188,7 @@ impl Warp<'_, '_> {
         let packed = match handed::taken(self.fused, self.owner, Held::Operand, node) {
             Some(hand) => {
                 let eighths = self.fused.eighths(self.fused.plan.chunk.node(node).rows);
-                handed::take_operand(
-                    self.fused,
-                    &hand,
-                    (self.owner, &self.column),
-                    ("packed", eighths, self.fused.plan.rows_split(node)),
-                    w,
-                )
+                handed::take_operand(self.fused, &hand, (self.owner, &self.column), ("packed", eighths), w)
             }
             None => {
                 let from = self.matrix(node, "u", w);
@@ -339,9 +327,9 @@ impl Warp<'_, '_> {
             if first {
                 self.fade(state, w);
             }
-            return fused.deposit_whole(s, &u, &tile, w);
+            return fused.deposit_whole(s, &u, (deposit.keys, &tile), w);
         }
-        let Packed { high, low } = match decayed {
+        let Packed { high, low, .. } = match decayed {
             None => self.operand(values, split, w),
             Some(u) => self.pack(&u, values, split, w),
         };

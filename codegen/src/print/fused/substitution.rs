@@ -175,7 +175,8 @@ impl Rows<'_, '_> {
             let operands = plan.rows(member.values.len()) / 16;
             w.line(format_args!("unsigned {high}[{operands}][4] = {{}}, {low}[{operands}][4] = {{}};"));
         }
-        let operand = |[high, low]: &[String; 2]| Packed { high: high.clone(), low: Some(low.clone()) };
+        let operand =
+            |[high, low]: &[String; 2]| Packed { high: high.clone(), low: Some(low.clone()), last: None };
         w.line("#pragma unroll");
         w.block(format_args!("for (int {block} = 0; {block} < {}; ++{block})", plan.tokens / 16), |w| {
             for (sought, member, gram) in system.pairs() {

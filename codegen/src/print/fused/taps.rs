@@ -94,14 +94,14 @@ fn of_state(
             w.line(format_args!("float {part}[{}][4] = {{}};", fused.eighths(plan.chunk.keys(*keys).stack)));
         }
         each_fragment(fused, w, |n, w| {
-            let packed = fragment(fused, registers(fused, state), n, w);
+            let parts = fragment(fused, state, n, w);
             for Found { keys, part, .. } in &found {
-                multiply(fused, (part, &fused.state_keys(*keys)), (n, &packed), w);
+                multiply(fused, (part, &tile(fused, *keys)), (n, &parts), w);
                 // Compilers would make fragments ahead of the products that take them, more than there are registers.
                 w.line("__syncwarp();");
             }
             if let Some(hand) = &hand {
-                handed::give_fragment(fused, hand, (warp.owner, &warp.column), (n, &packed), w);
+                handed::give_fragment(fused, hand, (warp.owner, &warp.column), (n, &parts), w);
                 w.line("__syncwarp();");
             }
         });
@@ -124,7 +124,7 @@ pub(super) fn add(warp: &Warp<'_, '_>, keys: KeysId, into: &str, w: &mut Writer)
     let (fused, plan) = (warp.fused, warp.fused.plan);
     if plan.table_of(keys).is_none() {
         let packed = warp.first_state(plan.chunk.keys(keys).state, w);
-        multiply_rows(fused, (into, &fused.state_keys(keys)), &packed, w);
+        multiply_rows(fused, (into, &tile(fused, keys)), &packed, w);
         if let Some(rows) = fused.decays(keys) {
             w.line(format_args!("scale_columns({into}, {});", rows.from_start));
         }
@@ -140,7 +140,7 @@ pub(super) fn add(warp: &Warp<'_, '_>, keys: KeysId, into: &str, w: &mut Writer)
                 w.line(format_args!("float {part}[{eighths}][4] = {{}};"));
             }
             let packed = warp.first_state(*state, w);
-            multiply_rows(fused, (&part, &fused.state_keys(keys)), &packed, w);
+            multiply_rows(fused, (&part, &tile(fused, keys)), &packed, w);
             w.line(format_args!("scale_columns({part}, {since});"));
             if begun {
                 w.line(format_args!("add_to({into}, {part});"));
@@ -157,10 +157,15 @@ fn multiply_rows(fused: &Fused<'_>, (into, tile): (&str, &TileName), packed: &Pa
         return w.line(format_args!("multiply_rows<{e}>({into}, {}, {});", packed.high, tile.high));
     }
     each_fragment(fused, w, |n, w| {
-        let of = |name: &String| format!("{name}[{n}]");
-        let fragment = Packed { high: of(&packed.high), low: packed.low.as_ref().map(of) };
-        multiply(fused, (into, tile), (n, &fragment), w);
+        let parts: Vec<String> = packed.parts().map(|name| format!("{name}[{n}]")).collect();
+        multiply(fused, (into, tile), (n, &parts), w);
     });
+}
+
+/// The tile that reads multiply a state by.
+fn tile(fused: &Fused<'_>, keys: KeysId) -> TileName {
+    let tile = fused.state_keys(keys);
+    TileName { last: tile.last.filter(|_| fused.plan.stays_whole(keys)), ..tile }
 }
 
 /// Each fragment of an operand that has the channels of keys.
@@ -170,32 +175,39 @@ fn each_fragment(fused: &Fused<'_>, w: &mut Writer, body: impl FnOnce(&str, &mut
     w.block(format_args!("for (int {n} = 0; {n} < {}; ++{n})", fused.key_eighths() / 2), |w| body(&n, w));
 }
 
-/// A fragment of a state in registers.
-fn fragment(fused: &Fused<'_>, state: &str, n: &str, w: &mut Writer) -> Packed {
-    let (e, high) = (fused.operand(), fused.fresh("fragment"));
-    let low = fused.plan.split.then(|| fused.fresh("fragment_low"));
-    w.line(match &low {
-        None => format!("unsigned {high}[4];"),
-        Some(low) => format!("unsigned {high}[4], {low}[4];"),
-    });
-    w.line(match &low {
-        None => format!("pack_fragment<{e}>({high}, {state}, {n});"),
-        Some(low) => format!("split_fragment<{e}>({high}, {low}, {state}, {n});"),
-    });
-    Packed { high, low }
+/// A fragment of a state in registers, in its parts, the largest first.
+fn fragment(fused: &Fused<'_>, state: StateId, n: &str, w: &mut Writer) -> Vec<String> {
+    let (e, name, whole) = (fused.operand(), fused.fresh("fragment"), fused.plan.state_whole(state));
+    let state = registers(fused, state);
+    if whole {
+        w.line(format_args!("unsigned {name}[3][4];"));
+        w.line(format_args!("split_fragment_whole({name}, {state}, {n});"));
+        return (0..3).map(|part| format!("{name}[{part}]")).collect();
+    }
+    if !fused.plan.split {
+        w.line(format_args!("unsigned {name}[4];"));
+        w.line(format_args!("pack_fragment<{e}>({name}, {state}, {n});"));
+        return vec![name];
+    }
+    let low = fused.fresh("fragment_low");
+    w.line(format_args!("unsigned {name}[4], {low}[4];"));
+    w.line(format_args!("split_fragment<{e}>({name}, {low}, {state}, {n});"));
+    vec![name, low]
 }
 
-/// A fragment's product with every part of the keys, the smaller ones first.
+/// A fragment's product with every part of the keys, the smaller ones first, each with the parts that matter beside it: of keys in
+/// one part all.
 fn multiply(
     fused: &Fused<'_>,
     (into, tile): (&str, &TileName),
-    (n, fragment): (&str, &Packed),
+    (n, fragment): (&str, &[String]),
     w: &mut Writer,
 ) {
-    let (e, high) = (fused.operand(), &fragment.high);
-    if let Some(rest) = &tile.low {
-        w.line(format_args!("multiply_fragment<{e}>({into}, {rest}, {n}, {high});"));
+    let e = fused.operand();
+    let keys: Vec<&String> = [&tile.high].into_iter().chain(&tile.low).chain(&tile.last).collect();
+    for (at, part) in keys.iter().enumerate().rev() {
+        let most = if keys.len() == 1 { fragment.len() } else { keys.len() - at };
+        let parts = fragment[..most.min(fragment.len())].join(", ");
+        w.line(format_args!("multiply_fragment<{e}>({into}, {part}, {n}, {parts});"));
     }
-    let low = fragment.low.as_ref().map_or(String::new(), |low| format!(", {low}"));
-    w.line(format_args!("multiply_fragment<{e}>({into}, {}, {n}, {high}{low});", tile.high));
 }
