@@ -5,20 +5,22 @@
 //! |---|---|---|
 //! | any: its strictest test, which `chunkwise check` has too | 50e-4 | 50e-4 |
 //! | any, in high precision: half of its test limits, and the most that is lost there on the policy's hard set | 20e-4 | 3e-4 |
+//! | keys of less than 16 dims with feedback, in f16: as parallel as those of the hard set, in eleven bits | 25e-4 | 25e-4 |
 //! | feedback of exactly 2 on keys repeated to the bit, where its choices come to .17 and .29: its strictest test | 50e-4 | 50e-4 |
 //! | the same, where channels decay, a token has several steps, or one square solves for several states: as its choices come to in f16 | .028 | .060 |
 //! | the same in high precision: half of its test limits | 20e-4 | 20e-4 |
 //! | typical ones, many numbers: [`typical`], by rule | 24-30e-4 | 13-30e-4 |
 //! | typical ones, many numbers, in f16: all operands in eleven bits, whatever the rule | 5.9e-4 | 4.5e-4 |
 //!
-//! f16 has eight times bf16's precision: an eighth of each, but for typical inputs, for which the policy has figures, and where
-//! feedback of 2 repeats, which is rounded to tf32 for either. f32: 1e-4 of all.
+//! f16 has eight times bf16's precision: an eighth of each, but where the policy has figures for eleven bits, for the states of high
+//! precision, which are not stored in 16 bits, and where feedback of 2 repeats, which is rounded to tf32 for either. f32: 1e-4 of all.
 
 use crate::case::{Case, timeline};
 use chunkwise::Tensors;
 use chunkwise_cli::check::compare;
 use chunkwise_codegen::{DType, Precision};
 use chunkwise_dsl::class::{Decay, Feedback, classify};
+use chunkwise_dsl::timeline::{Event, Timeline};
 
 /// Limits of outputs and of states.
 pub(crate) type Limits = (f64, f64);
@@ -29,6 +31,9 @@ const STRICTEST: f64 = 50e-4;
 /// What is lost in high precision on clusters of near-parallel keys with feedback up to 2; on typical inputs.
 const SPLIT: f64 = 3e-4;
 const SPLIT_TYPICAL: f64 = 0.1e-4;
+
+/// On the same clusters with all operands in eleven bits, at 64 tokens a chunk.
+const PARALLEL: f64 = 25e-4;
 
 /// Of all operands in eleven bits, in whole units: outputs stored as bf16 are off by 17, of which storing is 16.6, and states
 /// by 4 at most. Storing as f16 is an eighth of that.
@@ -51,9 +56,13 @@ const UNIT: f64 = 1e-4;
 
 /// Limits on any inputs.
 pub(crate) fn any(case: &Case) -> Limits {
-    match case.precision {
-        Precision::High => of_type(case, (LEAST_HALF, SPLIT)),
-        Precision::Fast => of_type(case, (STRICTEST, STRICTEST)),
+    let timeline = timeline(&case.rule);
+    let has_feedback = classify(timeline).feedback != Feedback::None;
+    match (case.dtype, case.precision) {
+        (DType::F32 | DType::F64, _) => FULL,
+        (_, Precision::High) => (of_type(case, (LEAST_HALF, SPLIT)).0, SPLIT),
+        (DType::F16, _) if has_feedback && key_size(case, timeline) < 16 => (PARALLEL, PARALLEL),
+        (_, Precision::Fast) => of_type(case, (STRICTEST, STRICTEST)),
     }
 }
 
@@ -122,6 +131,15 @@ fn of_type(case: &Case, (output, state): Limits) -> Limits {
         DType::F16 => (output / 8.0, state / 8.0),
         DType::F32 | DType::F64 => FULL,
     }
+}
+
+/// The size of the dim that keys have; 1 where there are none.
+fn key_size(case: &Case, timeline: &Timeline) -> usize {
+    let key = timeline.events.iter().find_map(|event| match event {
+        Event::Write { key, .. } => timeline.graph.shape(*key).dims().next(),
+        _ => None,
+    });
+    key.map_or(1, |dim| case.sizes[dim.index()])
 }
 
 /// What is wrong with results, tensor by tensor. A NaN anywhere is an infinite error.

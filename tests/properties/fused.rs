@@ -47,7 +47,7 @@ const KINDS: [Kind; 8] = [
     kind(F16, Precision::Fast, (6.3e-4, 6.3e-4), 4.9e-4),
     F32,
     kind(BF16, Precision::High, (20e-4, 3e-4), 1.5e-5),
-    kind(F16, Precision::High, (2.5e-4, 0.4e-4), 1.5e-5),
+    kind(F16, Precision::High, (2.5e-4, 3e-4), 1.5e-5),
     kind(BF16, Precision::Fast, (50e-4, 50e-4), 3.9e-3),
     kind(F16, Precision::Fast, (6.3e-4, 6.3e-4), 4.9e-4),
     F32,
