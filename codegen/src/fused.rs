@@ -35,10 +35,11 @@ mod substitution;
 mod teams;
 mod verify;
 mod whole;
+mod width;
 mod work;
 
 pub use channels::{ChannelClock, Finding};
-pub use choose::{COLUMNS, choose, choose_parts, chunk_cost, has_crews};
+pub use choose::{choose, choose_parts};
 pub use cut::{Cut, Hand, Held, Transfer, WHOLE};
 pub use mixes::{Mixing, Table};
 pub use places::Place;
@@ -49,6 +50,7 @@ pub use plan::{
 pub use shared::{ClockPart, Part, Region, pitch, wide_pitch};
 pub use substitution::{Kept, Substitution};
 pub use verify::verify;
+pub use width::{COLUMNS, chunk_cost, has_crews};
 pub use work::Work;
 
 use crate::arch::Arch;

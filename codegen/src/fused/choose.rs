@@ -7,6 +7,7 @@ use super::plan::{Owner, Plan, WARP_COLUMNS};
 use super::roles::{PREPARING, solves};
 use super::substitution;
 use super::teams::team_of;
+use super::width::is_narrow;
 use crate::arch::Arch;
 use crate::dtype::DType;
 use crate::kernel::{Ends, Limitation, Precision, Spec};
@@ -324,43 +325,10 @@ fn sums_over(timeline: &Timeline, dim: Dim) -> bool {
     })
 }
 
-/// The value columns that a block may have, the most first.
-pub const COLUMNS: [usize; 3] = [128, 64, 32];
-
-/// How long a chunk of a launch of `pairs` pairs of a sequence and a head takes, in chunks of a block of all value columns that has
-/// the machine to itself: rounds of blocks, times a block's chunk, of which narrow ones take part where they have two crews. Where
-/// all warps do all, each has 16 columns, and what is made for all columns takes as long.
-pub fn chunk_cost(
-    (value, columns): (usize, usize),
-    crews: bool,
-    (pairs, multiprocessors): (usize, usize),
-) -> f64 {
-    let blocks = pairs.saturating_mul(value.div_ceil(columns));
-    let rounds = blocks.div_ceil(multiprocessors.max(1));
-    let share = columns as f64 / value.min(COLUMNS[0]) as f64;
-    rounds as f64 * if crews { SHARED + (1.0 - SHARED) * share.min(1.0) } else { 1.0 }
-}
-
-/// Whether narrow blocks of a rule have two crews.
-pub fn has_crews(timeline: &Timeline, spec: &Spec, arch: Arch) -> bool {
-    let narrow = Spec { columns: COLUMNS[1], ..spec.clone() };
-    choose(timeline, &narrow, arch).is_ok_and(|plan| plan.preparing > 0)
-}
-
-/// What every block makes for itself, however few columns it has. Counted in the simulator: passes over shared memory of a gated
-/// delta rule's block, which bound it, are 120 a token with 128 columns, 76 with 64 and 55 with 32 (`chunkwise bench gated_deltanet
-/// --plan fused --columns 64`, all blocks together).
-const SHARED: f64 = 0.28;
-
 /// A launch that asks for fewer value columns a block than there are has more multiprocessors than blocks: a chunk is to be
 /// done soon, and the square matrices are shared among as many warps as there can be.
 fn least_warps(spec: &Spec, value: Dim) -> u32 {
     if is_narrow(value_size(spec, value), spec.columns) { MOST_WARPS } else { LEAST_WARPS }
-}
-
-/// Whether blocks of at most so many value columns have fewer than they could.
-fn is_narrow(value: usize, columns: usize) -> bool {
-    columns < value.min(COLUMNS[0])
 }
 
 fn value_size(spec: &Spec, value: Dim) -> usize {
