@@ -8,6 +8,7 @@ use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_cli::check::random::Random;
 use chunkwise_dsl::graph::Shape;
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// Sizes of a dim: one, odd ones, tiles and halves of tiles, more than one block's columns.
 const SIZES: [usize; 10] = [1, 3, 8, 16, 33, 64, 100, 128, 200, 256];
@@ -71,6 +72,12 @@ fn frames(rule: &Rule, lengths: &mut Deck, random: &mut Random) -> Vec<Frame> {
 /// A kernel, what it runs on, and the seed of the numbers.
 type Job = (Case, Vec<Frame>, u64);
 
+/// Two rules of three, by the seed, or all.
+fn dealt(seed: u64, draws: u64) -> Vec<Arc<Rule>> {
+    let takes = |at: usize| draws > 1 || !(at as u64 + seed).is_multiple_of(3);
+    rules().into_iter().enumerate().filter(|(at, _)| takes(*at)).map(|(_, rule)| rule).collect()
+}
+
 fn jobs(seed: u64, draws: u64) -> Vec<Job> {
     let (mut sizes, mut lengths) = (Deck::new(seed, &SIZES), Deck::new(seed + 1, &LENGTHS));
     let (mut kinds, mut chunks) = (Deck::new(seed + 3, &[0, 1, 2, 3, 4]), Deck::new(seed + 4, &CHUNKS));
@@ -78,7 +85,7 @@ fn jobs(seed: u64, draws: u64) -> Vec<Job> {
     let mut random = Random::new(seed + 2);
     let mut jobs = Vec::new();
     for _ in 0..draws {
-        for rule in rules() {
+        for rule in dealt(seed, draws) {
             let sizes = rule.signature.dims.iter().map(|_| sizes.deal()).collect();
             let (dtype, precision) = KINDS[kinds.deal()];
             let chunk = chunks.deal();
@@ -100,8 +107,12 @@ fn sample() {
     let (seed, draws) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 1));
     println!("CHUNKWISE_SEED={seed} CHUNKWISE_CASES={draws}");
     let jobs = jobs(seed, draws);
-    // Six rules in a hundred are elementwise, and few that sum over value channels are dealt more than 128 of them.
-    assert!(100 * jobs.len() as u64 >= 88 * draws * rules().len() as u64, "only {} kernels", jobs.len());
+    // Up to nine of a hundred dealt rules are elementwise, and few that sum over value channels are dealt more than 128 of them.
+    assert!(
+        100 * jobs.len() as u64 >= 84 * draws * dealt(seed, draws).len() as u64,
+        "only {} kernels",
+        jobs.len()
+    );
     let counted = jobs.iter().filter(|(case, ..)| work::is_counted(case)).count();
     assert!(10 * counted >= 8 * jobs.len(), "the work of only {counted} kernels is compared");
     none(jobs.par_iter().map(run).collect::<Vec<_>>().concat());
