@@ -1,7 +1,7 @@
 //! The policy's figures at the policy's sizes: typical inputs, K = V = 128, many numbers.
 
 use crate::case::{Case, dense, fused, variable};
-use crate::limits::{all, complaints, typical};
+use crate::limits::{all, judged, typical};
 use chunkwise_codegen::{DType, Plan, Precision};
 
 /// Four chunks, or 16 of all rules; the policy's figures are those of 4096 tokens, and gated rules forget long before.
@@ -29,7 +29,7 @@ fn at_most_the_error_of_the_usual_choices() {
     let others: Vec<Case> = others.flat_map(|case| [high(case), f16(case)]).collect();
     assert!(cases.len() >= RULES.len() && others.len() == 2 * OTHERWISE.len(), "{} rules", cases.len());
     cases.extend(others);
-    all(cases, |case| judged(case, 3));
+    all(cases, |case| of_typical_inputs(case, 3));
 }
 
 /// Rules with feedback, linear and not.
@@ -48,13 +48,9 @@ fn all_that_f32_inputs_have() {
     let mut cases = FULL.map(full).to_vec();
     cases.push(Case { plan: Plan::Split, ..full(NORMALISED) });
     // The worst of 24 seeds.
-    all(cases, |case| judged(case, 13));
+    all(cases, |case| of_typical_inputs(case, 13));
 }
 
-fn judged(case: &Case, seed: u64) -> Vec<String> {
-    let inputs = case.inputs(&dense(1, tokens(), 1), seed);
-    match case.simulator().forward(&inputs) {
-        Ok(results) => complaints(case, typical(case), &results, &case.expected(&inputs)),
-        Err(error) => vec![error.to_string()],
-    }
+fn of_typical_inputs(case: &Case, seed: u64) -> Vec<String> {
+    judged(case, &case.inputs(&dense(1, tokens(), 1), seed), typical(case))
 }

@@ -2,9 +2,9 @@
 //! worst. All finite, and right.
 
 use crate::case::{Case, KINDS, changed, dense, parse};
-use crate::limits::{Limits, all, any, complaints, hard, hard_apart};
+use crate::limits::{Limits, all, any, hard, hard_apart, judged};
 use crate::own;
-use chunkwise::{Arch, Tensor, Tensors};
+use chunkwise::{Arch, Tensor};
 use chunkwise_cli::check::cases::Case as Frame;
 use chunkwise_codegen::{DType, Plan, Precision};
 
@@ -67,14 +67,6 @@ pub(crate) fn with_pattern(case: &Case, name: &str, (what, pattern): Pattern, li
 fn by_token(tensor: &Tensor, pattern: fn(usize) -> f64) -> Tensor {
     let row: usize = tensor.shape()[2..].iter().product();
     changed(tensor, |numbers| numbers.iter_mut().enumerate().for_each(|(i, x)| *x = pattern(i / row)))
-}
-
-fn judged(case: &Case, inputs: &Tensors, limits: Limits) -> Vec<String> {
-    let inputs = case.round(inputs);
-    match case.simulator().forward(&inputs) {
-        Ok(results) => complaints(case, limits, &results, &case.expected(&inputs)),
-        Err(error) => vec![error.to_string()],
-    }
 }
 
 fn patterns(text: &str, name: &str, patterns: &[Pattern]) {

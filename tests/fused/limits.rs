@@ -167,6 +167,15 @@ pub(crate) fn complaints(case: &Case, limits: Limits, results: &Tensors, expecte
     wrong
 }
 
+/// What is wrong with what a case makes of inputs in the simulator, once they are rounded to its type.
+pub(crate) fn judged(case: &Case, inputs: &Tensors, limits: Limits) -> Vec<String> {
+    let inputs = case.round(inputs);
+    match case.simulator().forward(&inputs) {
+        Ok(results) => complaints(case, limits, &results, &case.expected(&inputs)),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
 /// Fails with every complaint.
 pub(crate) fn none(complaints: Vec<String>) {
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));

@@ -3,7 +3,7 @@
 use crate::case::{Case, KINDS, dense, packed, rules, variable};
 use crate::exact::{causal, contained};
 use crate::extremes::{self, LOGS, NEGATIVE, Pattern, RAW, strong_feedback, with_pattern};
-use crate::limits::{all, any, complaints, hard};
+use crate::limits::{all, any, hard, judged};
 use crate::own;
 use chunkwise::Arch;
 use chunkwise_cli::check::cases::Case as Frame;
@@ -47,11 +47,10 @@ fn pieces_compose() {
 
 fn run(case: &Case, frame: &Frame, seed: u64) -> Vec<String> {
     let inputs = case.inputs(frame, seed);
-    let wrong = match case.simulator().forward(&inputs) {
-        Ok(results) => complaints(case, any(case), &results, &case.expected(&inputs)),
-        Err(error) => vec![error.to_string()],
-    };
-    wrong.into_iter().map(|what| format!("{frame:?}, seed {seed}: {what}")).collect()
+    judged(case, &inputs, any(case))
+        .into_iter()
+        .map(|what| format!("{frame:?}, seed {seed}: {what}"))
+        .collect()
 }
 
 /// Later tokens change no bit of an earlier one, be they in the same piece or in a later one.

@@ -12,6 +12,7 @@ use crate::properties::{Case, case};
 use crate::random::Random;
 use crate::simulated::{jit, rounded};
 use crate::source::{Source, Verdict};
+use chunkwise_cli::check::draw;
 use chunkwise_codegen::kernel::Spec;
 use chunkwise_codegen::{Arch, DType, Limitation, Plan, Precision};
 use chunkwise_dsl::class::{Feedback, classify};
@@ -147,7 +148,9 @@ impl Drawn {
         let results = forward(&cpu, inputs)?;
         let mut leeway = Arrays::new();
         for seed in [1, 2, 3] {
-            for (name, array) in forward(&cpu, &nudged(inputs, self.kind.moved, seed))? {
+            let mut random = Random::new(seed);
+            let moved = draw::nudged(inputs, self.kind.moved, || random.bits() & 1 == 0)?;
+            for (name, array) in forward(&cpu, &moved)? {
                 let distance = ROUNDINGS * compare::distance(&results[&name], &array);
                 let most = leeway.entry(name).or_insert(Array { shape: vec![], data: vec![0.0] });
                 most.data[0] = most.data[0].max(distance);
@@ -203,19 +206,4 @@ fn options(plan: PlanChoice, element: Element, spec: &Spec) -> Options {
 
 fn forward(executable: &Executable, inputs: &Tensors) -> Result<Arrays, Error> {
     executable.forward(inputs).map(arrays)
-}
-
-/// Every number moved by this part of itself, up or down; packed offsets stay.
-fn nudged(inputs: &Tensors, part: f64, seed: u64) -> Tensors {
-    let mut random = Random::new(seed);
-    let mut one = |(name, tensor): (&str, &chunkwise_runtime::Tensor)| {
-        if !tensor.element().is_float() {
-            return (name.to_owned(), tensor.clone());
-        }
-        let mut sign = || if random.bits() & 1 == 0 { part } else { -part };
-        let numbers: Vec<f64> = tensor.to_f64().iter().map(|x| x * (1.0 + sign())).collect();
-        let moved = chunkwise_runtime::Tensor::new(tensor.shape().to_vec(), numbers);
-        (name.to_owned(), moved.expect("the shape is as it was"))
-    };
-    inputs.iter().map(&mut one).collect()
 }

@@ -57,6 +57,22 @@ fn normal(random: &mut Random, shape: Vec<usize>, scale: f64) -> Result<Tensor, 
 /// The most numbers of a tensor: a check holds every tensor several times, in f64.
 const MOST: usize = 1 << 25;
 
+/// Every number moved by this part of itself, up or down as `up` says for each; integers stay.
+///
+/// # Errors
+/// None that inputs of a rule give: shapes are as they were.
+pub fn nudged(inputs: &Tensors, part: f64, mut up: impl FnMut() -> bool) -> Result<Tensors, Error> {
+    let mut one = |(name, tensor): (&str, &Tensor)| {
+        if !tensor.element().is_float() {
+            return Ok((name.to_owned(), tensor.clone()));
+        }
+        let mut sign = || if up() { part } else { -part };
+        let numbers: Vec<f64> = tensor.to_f64().iter().map(|x| x * (1.0 + sign())).collect();
+        Ok((name.to_owned(), Tensor::new(tensor.shape().to_vec(), numbers)?))
+    };
+    inputs.iter().map(&mut one).collect()
+}
+
 /// A tensor whose rows of `row` numbers are filled one after the other.
 fn fill(shape: Vec<usize>, row: usize, mut one: impl FnMut(&mut [f64])) -> Result<Tensor, Error> {
     let count =

@@ -179,24 +179,12 @@ fn is_lost(
 ) -> Result<bool, Error> {
     let mut most = 0.0f64;
     for seed in 1..=3 {
-        let near = token_loop(rule, &nudged(inputs, moved(case), seed)?, Element::F64)?;
+        let mut random = Random::new(seed);
+        let moved = draw::nudged(inputs, moved(case), || random.bits() & 1 == 0)?;
+        let near = token_loop(rule, &moved, Element::F64)?;
         most = most.max(near.get(name).map_or(0.0, |near| compare::ratio(near, expected)));
     }
     Ok(most.is_finite() && compare::ratio(result, expected) <= ROUNDINGS * most)
-}
-
-/// Every number moved by this part of itself, up or down; packed offsets stay.
-fn nudged(inputs: &Tensors, part: f64, seed: u64) -> Result<Tensors, Error> {
-    let mut random = Random::new(seed);
-    let mut one = |(name, tensor): (&str, &Tensor)| {
-        if !tensor.element().is_float() {
-            return Ok((name.to_owned(), tensor.clone()));
-        }
-        let mut sign = || if random.bits() & 1 == 0 { part } else { -part };
-        let numbers: Vec<f64> = tensor.to_f64().iter().map(|x| x * (1.0 + sign())).collect();
-        Ok((name.to_owned(), Tensor::new(tensor.shape().to_vec(), numbers)?))
-    };
-    inputs.iter().map(&mut one).collect()
 }
 
 /// What is wrong with a result of a chunkwise plan, if anything.
