@@ -115,6 +115,14 @@ __device__ __forceinline__ bool stand_apart(int read, int write, int half) {
     return t == s && crosses == (half < 0);
 }
 
+// Whether any of 16 reads and 16 writes of a block, from these rows on, can be a pair of this length: no others are multiplied.
+template <int READS, int WRITES>
+__device__ constexpr bool can_stand_apart(int read, int write, int half) {
+    const int first = read / READS, last = (read + 15) / READS, begin = write / WRITES, end = (write + 15) / WRITES;
+    const int run = half > 0 ? 2 * half : 1;
+    return begin / run <= last / run && first / run <= end / run && (half < 8 || (last >= 8 && begin < 8));
+}
+
 // d += a L^T for the pairs of one length in a block; see stand_apart.
 template <typename E, int READS, int WRITES, unsigned READ_AFTER, unsigned WRITE_AFTER, int N, int K, int COLUMNS>
 __device__ __forceinline__ void multiply_pairs(float (&d)[N][4], const unsigned (&a)[K][4], Tile<COLUMNS> l, int block, int half) {
@@ -124,8 +132,7 @@ __device__ __forceinline__ void multiply_pairs(float (&d)[N][4], const unsigned 
     for (int n = 0; n < N; n += 2) {
 #pragma unroll
         for (int k = 0; k < WRITES; ++k) {
-            // Reads of the first half of a block are in no pair of its length.
-            if (half == 8 && (n * 8 + 15) / READS < 8) continue;
+            if (!can_stand_apart<READS, WRITES>(n * 8, k * 16, half)) continue;
             unsigned x[4];
             load_matrices(x, at + n * 8 * l.PITCH + k * 32);
 #pragma unroll
@@ -151,7 +158,7 @@ __device__ __forceinline__ void multiply_pairs_whole(float (&d)[N][4], const flo
         split_fragment_whole(x, a, block * WRITES + k);
 #pragma unroll
         for (int n = 0; n < N; ++n) {
-            if (half == 8 && (n / 2 * 16 + 15) / READS < 8) continue;
+            if (!can_stand_apart<READS, WRITES>(n / 2 * 16, k * 16, half)) continue;
             const int read = n * 8 + lane / 4, write = k * 16 + lane % 4 * 2;
             const float4 four = *l.at(block * 16 * READS + read, block * WRITES + k);
             float y[4] = {four.x, four.y, four.z, four.w};

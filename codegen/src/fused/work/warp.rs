@@ -182,10 +182,11 @@ impl Warp<'_> {
                 let slots = |keys: KeysId| plan.chunk.keys(keys).slots.len() as u64;
                 let (r, w) = (slots(finding.reads), slots(row.keys));
                 let earlier = r * w * u64::from(blocks * (blocks - 1) / 2);
-                // Pairs of one token, on one side of its decay and on both, and of tokens 1, 2, 4 apart; then of 8.
-                let lengths = 4 + u64::from(plan.crosses(finding.reads, row.keys));
-                let halves = (0..r).filter(|n| (n * 16 + 15) / r >= 8).count() as u64;
-                let near = if own { 0 } else { u64::from(blocks) * w * (lengths * r + halves) };
+                // Pairs of one token, on one side of its decay and on both; then of tokens 1, 2, 4, 8 apart.
+                let lengths = [0, 1, 2, 4, 8].into_iter();
+                let lengths = lengths.chain(plan.crosses(finding.reads, row.keys).then_some(0));
+                let in_block = lengths.map(|half| near_blocks((r, w), half)).sum::<u64>();
+                let near = if own { 0 } else { u64::from(blocks) * in_block };
                 if let Some(square) = square {
                     self.with_square(square, system.is_some(), earlier + near);
                 }
@@ -243,4 +244,16 @@ impl Warp<'_> {
             self.with_square(square, true, (0..plan.tokens / 16).map(of_block).sum());
         }
     }
+}
+
+/// Blocks of 16 reads and 16 writes, of as many slots a token, that can have pairs of one length within a block of 16 tokens; as
+/// in `channels.cuh`.
+fn near_blocks((reads, writes): (u64, u64), half: u64) -> u64 {
+    let tokens = |block: u64, slots: u64| (block * 16 / slots, (block * 16 + 15) / slots);
+    let run = (2 * half).max(1);
+    let can_meet = |((first, last), (begin, end)): ((u64, u64), (u64, u64))| {
+        begin / run <= last / run && first / run <= end / run && (half < 8 || (last >= 8 && begin < 8))
+    };
+    let pairs = (0..reads).flat_map(|r| (0..writes).map(move |w| (tokens(r, reads), tokens(w, writes))));
+    pairs.filter(|pair| can_meet(*pair)).count() as u64
 }
