@@ -126,6 +126,46 @@ fn raw_decays_of_either_sign() {
     patterns(own::RAW_KEYS, "d", &NEGATIVE);
 }
 
+/// Queries and keys that the rule brings to length 1, some of them small: products of two such are smaller than what f16 can tell
+/// apart, and a number of each token makes them large again.
+#[test]
+fn small_queries_and_keys() {
+    let rule = |decay, feedback| {
+        format!(
+            "fn small(
+                mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: {decay}, beta: Scalar,
+            ) -> Vector<V> {{
+                let k = l2norm(k);
+                s *= exp(g);
+                s += outer(beta * k, v{feedback});
+                s.read(l2norm(q))
+            }}"
+        )
+    };
+    let texts = [
+        rule("Scalar", ""),
+        rule("Scalar", " - s.read(k)"),
+        rule("Vector<K>", " - s.read(k)"),
+        rule("Vector<V>", ""),
+        rule("Scalar", " - tanh(s.read(k))"),
+    ];
+    let kinds = KINDS.iter().flat_map(|kind| texts.iter().map(move |text| (*kind, text)));
+    let cases = kinds.map(|((dtype, precision), text)| {
+        let case = case(text).expect("the rule has a kernel");
+        Case { dtype, precision, arch: Arch::Sm90, ..case }
+    });
+    all(cases.collect(), |case| {
+        let mut inputs = case.inputs(&Frame { initial: true, ..dense(1, TOKENS, 1) }, 5);
+        for name in ["q", "k"] {
+            let row = case.sizes[0];
+            let smaller = |(i, x): (usize, &mut f64)| *x *= [1.0, 0.03, 0.004, 0.002][i / row % 4];
+            let small = changed(&inputs[name], |x| x.iter_mut().enumerate().for_each(smaller));
+            inputs.insert(name, small);
+        }
+        judged(case, &inputs, any(case))
+    });
+}
+
 /// The plans and blocks that the patterns above leave out, each of another type: three kernels, a token loop, and two crews of
 /// warps in narrow blocks.
 #[test]

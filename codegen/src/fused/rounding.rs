@@ -5,7 +5,7 @@
 //!               computed keys and values    two parts where that costs no product, or stays in a state
 //!               squares                     tf32; two parts where rows are solved from them one by one; what rows are solved with, f32
 //!               rows that enter a state     two parts, tf32 or one part, by what the state forgets
-//! high, f32     all of it                   two parts; with f32 inputs some of it stays whole (`whole`)
+//! high, f32     all of it                   two parts; with f32 inputs some of it stays whole (`whole`), with f16 squares do
 //! ```
 
 use super::plan::{Decayed, Operand, Plan, Square};

@@ -1,4 +1,4 @@
-//! What stays whole where inputs are f32: the solve of feedback, and what it leaves in a state.
+//! What stays whole where inputs are f32: the solve of feedback, and what it leaves in a state. Of f16 in two parts, squares.
 //!
 //! ```text
 //! gated_deltanet, f32   gram(K', K) that rows are solved with   k in three parts, 24 bits: six products
@@ -32,9 +32,14 @@ use chunkwise_dsl::graph::{Expr, StateId, Value};
 
 impl Plan {
     /// Whether a square is in f32, and its products with rows are of all bits: what rows are solved with, and what earlier rows
-    /// are taken by to those that are solved one by one.
+    /// are taken by to those that are solved one by one. With f16 operands in two parts it is all that rows are multiplied with: a
+    /// square has products of two keys that may both be small, and that a number of each token makes large again, and what is below
+    /// 6e-5 has no second part (keys of length .002 to 1: 47e-5 of outputs, and nothing but their storing).
     pub fn is_whole(&self, square: &Square) -> bool {
-        self.dtype == DType::F32 && (square.feedback.is_some() || self.is_sought(square))
+        match self.operand {
+            DType::F16 => self.split && square.feedback.is_none(),
+            _ => self.dtype == DType::F32 && (square.feedback.is_some() || self.is_sought(square)),
+        }
     }
 
     /// Whether rows that are solved one by one are solved from it.
