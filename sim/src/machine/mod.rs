@@ -15,9 +15,9 @@
 //!
 //! Where it is stricter than a GPU, besides what the memories check: lanes that shuffle, vote, match or reduce together have to
 //! do so at one instruction, while `bar.warp.sync` and `barrier` without `.aligned` may be reached at several; a shuffle may
-//! not read a lane that takes no part; a register is not read before it is written, but by a `mov`, which hands that on (see
-//! `decode::unwritten`). Where it is laxer: registers that nobody wrote are 0 without checks. What it cannot do: blocks that
-//! wait for higher ones need all of them at once (cooperative grids), which there are not; such a kernel is endless.
+//! not read a lane that takes no part; a register is not read before it is written, but by a `mov` or `prmt`, which hands that
+//! on (see `decode::unwritten`). Where it is laxer: registers that nobody wrote are 0 without checks. What it cannot do: blocks
+//! that wait for higher ones need all of them at once (cooperative grids), which there are not; such a kernel is endless.
 
 pub mod launch;
 pub mod module;

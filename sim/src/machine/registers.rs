@@ -35,8 +35,8 @@ pub(crate) struct Registers {
     preds: Vec<u32>,
     /// The carry bit of each lane.
     pub(crate) carry: u32,
-    /// By suspect register, the lanes that have written it.
-    pub(crate) written: Vec<u32>,
+    /// By suspect register, the lanes that have written each of its bytes.
+    pub(crate) written: Vec<[u32; 4]>,
 }
 
 impl Registers {
@@ -44,7 +44,7 @@ impl Registers {
     /// before.
     pub(crate) fn reset(&mut self, banks: Banks, suspects: usize) {
         self.written.clear();
-        self.written.resize(suspects, 0);
+        self.written.resize(suspects, [0; 4]);
         self.words.clear();
         self.words.resize(banks.words as usize, [0; 32]);
         self.longs.clear();

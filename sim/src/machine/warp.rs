@@ -24,7 +24,7 @@ use super::tensor::Fragments;
 use crate::check::{Fault, Wrong};
 use crate::decode::Instruction;
 use crate::decode::op::{Op, Src32};
-use crate::decode::unwritten::{Suspects, Watch};
+use crate::decode::unwritten::{Moves, Read, Suspects, Watch};
 use crate::memory::Strictness;
 
 /// [`Key::what`] of `bar.warp.sync`, which lanes may reach at different instructions.
@@ -106,20 +106,31 @@ fn watches<'a>(around: &Surroundings<'a>) -> &'a [Option<Box<Watch>>] {
 #[cold]
 fn observe(warp: &mut Warp, suspects: &Suspects, watch: &Watch, mask: u32) -> Result<(), Fault> {
     let (all, written) = (warp.splits.now.mask, &mut warp.registers.written);
-    let missing = |register: u32, lanes: u32| lanes & !written[register as usize];
-    let reads = watch.reads.iter().filter(|_| !watch.moves).map(|register| (*register, mask));
-    let mut all_reads = watch.guard.map(|guard| (guard, all)).into_iter().chain(reads);
-    if let Some((register, lanes)) = all_reads.find(|(register, lanes)| missing(*register, *lanes) != 0) {
-        return Err(faults::unwritten(&suspects.names[register as usize], missing(register, lanes)));
-    }
-    let moved = if watch.moves {
-        watch.reads.iter().fold(mask, |lanes, r| lanes & written[*r as usize])
-    } else {
-        mask
+    let missing = |read: Read, lanes: u32| {
+        let bytes = written[read.register as usize].into_iter().enumerate();
+        lanes & !bytes.filter(|(byte, _)| read.bytes >> byte & 1 == 1).fold(!0, |all, (_, lanes)| all & lanes)
     };
+    let guard = watch.guard.map(|register| (Read { register, bytes: 1 }, all));
+    let reads = watch.reads.iter().filter(|_| watch.moves.is_none()).map(|read| (*read, mask));
+    if let Some((read, lanes)) =
+        guard.into_iter().chain(reads).find(|(read, lanes)| missing(*read, *lanes) != 0)
+    {
+        return Err(faults::unwritten(&suspects.names[read.register as usize], missing(read, lanes)));
+    }
+    let handed = |byte: usize| match &watch.moves {
+        None => mask,
+        Some(Moves::Alike) => {
+            watch.reads.iter().fold(mask, |lanes, r| lanes & written[r.register as usize][byte])
+        }
+        Some(Moves::Bytes(from)) => {
+            from[byte].map_or(mask, |(register, byte)| mask & written[register as usize][byte as usize])
+        }
+    };
+    let handed = [0, 1, 2, 3].map(handed);
     for register in &watch.writes {
-        let lanes = &mut written[*register as usize];
-        *lanes = *lanes & !mask | moved;
+        for (lanes, handed) in written[*register as usize].iter_mut().zip(handed) {
+            *lanes = *lanes & !mask | handed;
+        }
     }
     Ok(())
 }

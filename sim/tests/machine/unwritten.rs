@@ -68,6 +68,27 @@ fn moves_hand_it_on() {
     check(32, "mov.u32 %r2, %r3; mov.u32 %r2, 6; add.u32 %r1, %r2, 1;", |_| 7);
 }
 
+/// Compilers fill bytes that nobody uses with what they never set.
+#[test]
+fn bytes_are_told_apart() {
+    // Bytes 0 and 1 are 3 and the lane, the others nothing.
+    let two = "mov.u32 %r2, 3; prmt.b32 %r3, %r2, %r0, 0x3340; prmt.b32 %r4, %r5, %r6, 0x3340;
+        prmt.b32 %r3, %r3, %r4, 0x5410; ";
+    let told = |lines: &str| told(&format!("{two}{lines}"));
+    check(32, &format!("{two} dp2a.lo.u32.u32 %r1, 0x00010002, %r3, 0;"), |lane| 6 + lane);
+    check(32, &format!("{two} mov.u32 %r7, %r3; dp2a.lo.u32.u32 %r1, 0x00010002, %r7, 0;"), |lane| 6 + lane);
+    check(32, &format!("{two} prmt.b32 %r7, %r3, 0, 0x4410; add.u32 %r1, %r7, 1;"), |lane| 4 + 256 * lane);
+    assert_eq!(told("dp2a.hi.u32.u32 %r1, 0x00010002, %r3, 0;"), (0, never("0-31", "%r3")));
+    assert_eq!(told("dp2a.lo.u32.u32 %r1, %r3, 0x0102, 0;"), (0, never("0-31", "%r3")));
+    assert_eq!(told("add.u32 %r1, %r3, 1;"), (0, never("0-31", "%r3")));
+    assert_eq!(told("prmt.b32 %r7, %r3, 0, 0x4420; add.u32 %r1, %r7, 1;"), (0, never("0-31", "%r7")));
+    // Which bytes, a register says: all of them are read.
+    assert_eq!(told("mov.u32 %r7, 0x4410; prmt.b32 %r1, %r3, 0, %r7;"), (0, never("0-31", "%r3")));
+    // A byte's sign comes from that byte.
+    check(32, &format!("{two} prmt.b32 %r1, %r3, 0, 0x8888;"), |_| 0);
+    assert_eq!(told("prmt.b32 %r7, %r3, 0, 0xaaaa; add.u32 %r1, %r7, 1;"), (0, never("0-31", "%r7")));
+}
+
 /// Registers of a function are its own at each call.
 #[test]
 fn registers_of_functions() {
