@@ -317,6 +317,10 @@ pub struct Bench {
     /// Element type of the token vectors and the output: f32, f16, bf16
     #[arg(long, value_name = "TYPE", default_value = "bf16", value_parser = dtype)]
     pub dtype: DType,
+    /// How tensor cores round their operands: in one pass, or split in two. Plans without tensor cores round no operand, and have no
+    /// row with `high`
+    #[arg(long, value_name = "PRECISION", default_value = "fast")]
+    pub precision: Precision,
     /// The architecture of the kernels; left out, that of the GPU
     #[arg(long, value_name = "ARCH", value_parser = arch)]
     pub arch: Option<Arch>,
@@ -341,7 +345,7 @@ pub struct Bench {
     pub targets: bool,
     /// Only how long a rule takes to be ready: its first run, which does not wait for the plan that suits it, and each plan's
     /// kernels, derived, printed and compiled, or read from the cache on disk; at K = V = 64 and 128 where no sizes are given
-    #[arg(long, conflicts_with_all = ["beside", "json", "detail", "targets", "tokens", "heads", "batch", "columns", "device"])]
+    #[arg(long, conflicts_with_all = ["beside", "json", "detail", "targets", "tokens", "heads", "batch", "columns", "device", "precision"])]
     pub first: bool,
 }
 
@@ -350,6 +354,7 @@ Examples:
   chunkwise bench gated_deltanet
   chunkwise bench gla kda rwkv7 --plan fused --gpu a100 --batch 8 --heads 16
   chunkwise bench my_rule.rs -k 64 -v 64 --detail
+  chunkwise bench deltanet --plan fused --precision high
   chunkwise bench gla kda --tokens 8192 --heads 16 --device cuda:0 --beside OUT/peers.json
   chunkwise bench --all --plan fused --targets --json bench.json
   chunkwise bench gla kda --first

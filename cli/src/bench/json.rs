@@ -1,6 +1,7 @@
 //! A bench for machines: one object, one entry a rule and plan. Keys end in their unit where they have one.
 
 use super::{Bench, Part, PerToken, Problem, REFERENCE_CHUNK, Setup};
+use chunkwise_codegen::Precision;
 use chunkwise_codegen::model::Resource;
 use chunkwise_codegen::schedule::Unit;
 use serde_json::{Map, Value, json};
@@ -12,6 +13,10 @@ pub fn document(setup: &Setup, benches: &[Bench]) -> Value {
         "arch": setup.arch.name(),
         "gpu": setup.gpu.name,
         "dtype": setup.dtype.to_string(),
+        "precision": match setup.precision {
+            Precision::Fast => "fast",
+            Precision::High => "high",
+        },
         "batch": batch,
         "tokens": tokens,
         "heads": heads,

@@ -25,7 +25,7 @@ use chunkwise::Device;
 use chunkwise_algebra::explain::Least;
 use chunkwise_codegen::model::{Gpu, Occupancy, Prediction};
 use chunkwise_codegen::schedule::Unit;
-use chunkwise_codegen::{Arch, DType, Plan};
+use chunkwise_codegen::{Arch, DType, Plan, Precision};
 use chunkwise_runtime::jit::Jit;
 use chunkwise_runtime::nvrtc::KernelResources;
 use std::ops::Add;
@@ -56,6 +56,8 @@ pub struct Setup {
     pub device: Option<Device>,
     /// The element type of token vectors and outputs.
     pub dtype: DType,
+    /// How tensor cores round their operands.
+    pub precision: Precision,
     /// The problem.
     pub problem: Problem,
     /// The most value columns of a block, where they are given.

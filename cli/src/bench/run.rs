@@ -16,7 +16,7 @@ use chunkwise_codegen::choice::{Costs, Shape};
 use chunkwise_codegen::kernel::{Kernel, Spec};
 use chunkwise_codegen::model::{self, Block};
 use chunkwise_codegen::schedule::{Extent, Pieces, Schedule};
-use chunkwise_codegen::{Plan, fused};
+use chunkwise_codegen::{Plan, Precision, fused};
 use chunkwise_dsl::timeline::Timeline;
 use chunkwise_runtime::jit::Source;
 use chunkwise_runtime::nvrtc::{Binary, Code, KernelResources};
@@ -41,8 +41,14 @@ pub(super) struct Cut<'a> {
 pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome<Bench> {
     let Problem { batch, tokens, heads } = setup.problem;
     let multiprocessors = setup.gpu.multiprocessors as usize;
+    if plan == Plan::Recurrent && setup.precision == Precision::High {
+        return Err(Failure::limitation(
+            "--precision high splits the operands of tensor cores, and the recurrent plan uses none",
+            "it rounds no operand: bench it without",
+        ));
+    }
     let cut = cut(setup, rule, plan, sizes);
-    let spec = Spec { columns: cut.columns, ..Spec::new(sizes.to_vec(), setup.dtype) };
+    let spec = Spec { columns: cut.columns, ..spec(setup, sizes) };
     let schedule = emit::schedule(rule, plan, setup.arch, spec.clone())?;
     // `emit` has refused rules without a timeline.
     let timeline = rule.timeline.as_ref().map_err(|why| Failure::limitation(&why.message, &why.hint))?;
@@ -72,12 +78,17 @@ pub fn bench(setup: &Setup, rule: &Rule, plan: Plan, sizes: &[usize]) -> Outcome
     })
 }
 
+/// The kernels of these sizes.
+fn spec(setup: &Setup, sizes: &[usize]) -> Spec {
+    Spec { precision: setup.precision, ..Spec::new(sizes.to_vec(), setup.dtype) }
+}
+
 /// How a launch of the problem is cut, on the GPU of the model.
 fn cut<'a>(setup: &Setup, rule: &'a Rule, plan: Plan, sizes: &'a [usize]) -> Cut<'a> {
     let Problem { batch, tokens, heads } = setup.problem;
     let shape =
         Shape { sequences: batch, tokens, heads, multiprocessors: setup.gpu.multiprocessors as usize };
-    let spec = Spec::new(sizes.to_vec(), setup.dtype);
+    let spec = spec(setup, sizes);
     let chosen = rule.timeline.as_ref().map(|t| Costs::of(t, &spec, setup.arch, &[plan]).choose(shape));
     let (columns, piece) = chosen.map_or((spec.columns, None), |choice| (choice.columns, choice.piece));
     Cut { rule, sizes, plan, columns: setup.columns.unwrap_or(columns), piece }
@@ -151,6 +162,7 @@ pub(super) fn executable(setup: &Setup, device: &Device, cut: Cut<'_>) -> Outcom
     let options = Options {
         plan: cut.plan.into(),
         dtype: Some(element(setup.dtype)),
+        precision: setup.precision,
         piece: cut.piece,
         columns: Some(cut.columns),
         ..Options::default()

@@ -8,8 +8,8 @@
 use super::{Bench, Part, Problem, REFERENCE_CHUNK, Setup};
 use crate::table::{Align, table};
 use chunkwise::Error;
-use chunkwise_codegen::Plan;
 use chunkwise_codegen::schedule::Unit;
+use chunkwise_codegen::{Plan, Precision};
 
 /// Targets of every chunkwise kernel: bytes over the least, tensor flops over the reference work, barriers a chunk.
 pub const TARGETS: (f64, f64, f64) = (1.3, 1.6, 3.0);
@@ -27,8 +27,12 @@ pub fn header(setup: &Setup) -> String {
         let gpu = beside.gpu.as_ref().map_or(String::new(), |gpu| format!(", measured on {gpu}"));
         format!("beside: milliseconds of {}, the fastest of each rule{gpu}\n", beside.file)
     });
+    let precision = match setup.precision {
+        Precision::Fast => "",
+        Precision::High => ", operands split in two",
+    };
     format!(
-        "{} kernels for {}, counted in the simulator: a token of one head\n\
+        "{} kernels for {}{precision}, counted in the simulator: a token of one head\n\
          predicted: a model of the {} for B = {batch}, T = {tokens}, HV = {heads}, not a measurement; kernels take 1.2 \
          to 1.6 times as long\n{beside}",
         setup.dtype, setup.arch, setup.gpu.title
@@ -356,6 +360,7 @@ mod tests {
             gpu: Gpu::named("h200").unwrap(),
             device: None,
             dtype: DType::BF16,
+            precision: Precision::Fast,
             problem: Problem { batch: 1, tokens: 8192, heads: 64 },
             columns: None,
             beside: None,

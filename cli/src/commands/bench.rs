@@ -189,6 +189,7 @@ fn setup(arguments: &Arguments) -> Outcome<Setup> {
         gpu,
         device: (!simulated).then_some(device),
         dtype: arguments.dtype,
+        precision: arguments.precision.into(),
         problem: Problem { batch: arguments.batch, tokens: arguments.tokens, heads: arguments.heads },
         // The targets are those of blocks that hold a head's whole state.
         columns: arguments.columns.or(arguments.targets.then_some(128)),

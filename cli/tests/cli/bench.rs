@@ -66,6 +66,18 @@ fn ratios_and_times_are_what_they_must_be() {
 }
 
 #[test]
+fn split_operands_cost_more_products() {
+    let folder = Folder::new();
+    let of = |more: &[&str]| {
+        let call = ["gla", "--plan", "fused", "-k", "32", "-v", "32", "-t", "128"];
+        let all = plans(&folder, &[call.as_slice(), more].concat());
+        all.iter().map(|kernel| figure(kernel, "per_token/tensor_flops")).collect::<Vec<_>>()
+    };
+    let (fast, high) = (of(&[]), of(&["--precision", "high"]));
+    assert!(fast.len() == 1 && high.len() == 1 && high[0] > 1.5 * fast[0], "{fast:?} {high:?}");
+}
+
+#[test]
 fn the_same_call_prints_the_same() {
     let folder = Folder::new();
     let call =
@@ -103,7 +115,7 @@ fn a_rule_without_a_kernel_of_a_plan_does_not_stop_the_others() {
 #[test]
 fn what_it_cannot_do_is_said() {
     let folder = with_recurrent_only();
-    let calls: [&[&str]; 11] = [
+    let calls: [&[&str]; 12] = [
         &["bench"],
         &["bench", "gla", "--all"],
         &["bench", "glaa"],
@@ -115,6 +127,7 @@ fn what_it_cannot_do_is_said() {
         &["bench", "gla", "--device", "sim:sm_80"],
         &["bench", "gla", "--plan", "sideways"],
         &["bench", "squashed.rs", "--plan", "fused"],
+        &["bench", "gla", "--plan", "recurrent", "--precision", "high"],
     ];
     let ends = calls.map(|call| {
         let ended = folder.run(call);
