@@ -1,11 +1,13 @@
 //! Rules that nobody tuned for: written here, in the shapes that the class of the plan allows and the catalogue does not have.
 
 use crate::case::{Case, KINDS, dense, parse};
-use crate::limits::{all, any, complaints};
+use crate::limits::{all, any, complaints, judged};
 use crate::scales;
 use crate::teams;
 use crate::work;
-use chunkwise::Rule;
+use chunkwise::{Arch, Rule};
+use chunkwise_cli::check::cases::Case as Frame;
+use chunkwise_codegen::{DType, Plan};
 use std::sync::Arc;
 
 /// A raw decay, of any size and sign.
@@ -409,6 +411,94 @@ fn what_is_fed_back_goes_out() {
             Err(error) => vec![error.to_string()],
         }
     });
+}
+
+/// Sums over more value channels than eight warps have: rows with feedback, what is written, and outputs of two states.
+const WIDE: [&str; 3] = [
+    "fn wide_row(mut s: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar, beta: Scalar) -> Vector<V> {
+        s *= exp(g);
+        s += outer(0.3 * beta * k, v - l2norm(s.read(k)));
+        l2norm(s.read(q))
+    }",
+    "fn wide_steps(
+        mut s: State<K, V>, q: Vector<K>, k: [Vector<K>; 2], v: [Vector<V>; 2], g: Vector<K>, beta: Scalar,
+    ) -> Vector<V> {
+        s *= exp(g);
+        for j in 0..2 {
+            s += outer(0.3 * beta * k[j], softmax(v[j]) - s.read(k[j]));
+        }
+        s.read(q)
+    }",
+    "fn wide_outputs(
+        mut s: State<K, V>, mut z: State<K, V>, q: Vector<K>, k: Vector<K>, v: Vector<V>, g: Scalar, h: Scalar,
+    ) -> Vector<V> {
+        s *= exp(g);
+        z *= exp(h);
+        s += outer(k, l2norm(v));
+        z += outer(0.5 * k, v);
+        softmax(s.read(q)) + 0.1 * l2norm(z.read(q))
+    }",
+];
+
+/// By each plan that has kernels of them, in turn of another type; odd sizes by one.
+#[test]
+fn sums_over_many_value_channels() {
+    let of = |((text, plan, sizes), (dtype, precision)): ((&&str, Plan, [usize; 2]), &(_, _))| Case {
+        precision: *precision,
+        plan,
+        arch: Arch::Sm90,
+        piece: (plan == Plan::Segmented).then_some(32),
+        ..Case::new(parse(&format!("#[rule]\n{text}")), *dtype, sizes.to_vec())
+    };
+    let plans = [Plan::Fused, Plan::Split, Plan::Segmented];
+    let all_plans = WIDE.iter().flat_map(|text| plans.map(|plan| (text, plan, [32, 256])));
+    let odd = WIDE.iter().map(|text| (text, Plan::Fused, [33, 200]));
+    let cases = all_plans.chain(odd).zip(KINDS.iter().cycle()).map(of);
+    let cases: Vec<Case> = cases.filter(|case| case.schedule(case.arch).is_ok()).collect();
+    assert_eq!(cases.len(), 4 * WIDE.len() - 1, "pieces do not compose where feedback is not linear");
+    all(cases, |case| {
+        let inputs = case.inputs(&Frame { initial: true, ..dense(1, 70, 1) }, 3);
+        judged(case, &inputs, any(case))
+    });
+}
+
+/// So many states, each with a decay of its own, and what is read of all of them together.
+fn many(states: usize, output: &str) -> Arc<Rule> {
+    let each =
+        |of: &dyn Fn(usize) -> String, between: &str| (0..states).map(of).collect::<Vec<_>>().join(between);
+    parse(&format!(
+        "#[rule]\nfn many({}, q: Vector<K>, k: Vector<K>, v: Vector<V>, {}) -> Vector<V> {{ {} {output}({}) }}",
+        each(&|n| format!("mut s_{n}_: State<K, V>"), ", "),
+        each(&|n| format!("g_{n}: Scalar"), ", "),
+        each(&|n| format!("s_{n}_ *= exp(g_{n}); s_{n}_ += outer(k, v);"), " "),
+        each(&|n| format!("s_{n}_.read(q)"), " + "),
+    ))
+}
+
+/// Warps of their own for each, in as many blocks as that takes.
+#[test]
+fn many_states() {
+    let plans = [Plan::Fused, Plan::Split, Plan::Segmented];
+    let of = |(states, output, value)| {
+        plans.map(|plan| Case {
+            plan,
+            arch: Arch::Sm90,
+            piece: (plan == Plan::Segmented).then_some(32),
+            ..Case::new(many(states, output), DType::BF16, vec![16, value])
+        })
+    };
+    all([(5, "", 128), (5, "l2norm", 64)].map(of).concat(), |case| {
+        judged(case, &case.inputs(&dense(1, 70, 1), 3), any(case))
+    });
+    for (refused, why) in
+        [((5, "l2norm", 128), "states of 16 x 128"), ((40, "", 16), "more states than the 32 warps")]
+    {
+        for case in of(refused) {
+            let said =
+                case.schedule(case.arch).err().map(|limitation| limitation.to_string()).unwrap_or_default();
+            assert!(said.contains(why), "{}: {said}", case.label());
+        }
+    }
 }
 
 /// All of them.

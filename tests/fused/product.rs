@@ -107,7 +107,8 @@ fn sample() {
     let (seed, draws) = (variable("CHUNKWISE_SEED", 1), variable("CHUNKWISE_CASES", 1));
     println!("CHUNKWISE_SEED={seed} CHUNKWISE_CASES={draws}");
     let jobs = jobs(seed, draws);
-    // Up to nine of a hundred dealt rules are elementwise, and few that sum over value channels are dealt more than 128 of them.
+    // Up to nine of a hundred dealt rules are elementwise, and few that sum over value channels are dealt more numbers than a block has
+    // registers for.
     assert!(
         100 * jobs.len() as u64 >= 84 * draws * dealt(seed, draws).len() as u64,
         "only {} kernels",

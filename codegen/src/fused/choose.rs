@@ -31,11 +31,17 @@ const LEAST_WARPS: u32 = 4;
 /// More would leave a thread fewer than 255 registers.
 const MOST_WARPS: u32 = 8;
 
+/// No GPU has more in a block.
+pub(super) const BLOCK_WARPS: u32 = 32;
+
 /// Tokens of a chunk that is made shorter for two crews.
 const LEAST_SHARED: u32 = 32;
 
 /// Of a multiprocessor, one for each thread and number.
 const REGISTERS: u32 = 1 << 16;
+
+/// Numbers of states that a block of all value columns may have: half of the registers.
+pub(super) const MOST_NUMBERS: u32 = REGISTERS / 2;
 
 /// Value columns of a block that carries, in warps: few, so that few heads have many blocks; as many as a multiprocessor has
 /// schedulers, which do a chunk in the same time and share its inputs (gated delta rule, K = V = 128, 8 heads of 8192 tokens on an
@@ -155,16 +161,20 @@ fn with_roles(
     Ok(None)
 }
 
-/// Warps of value columns, at most so many, that leave each thread registers for three times its part of a state: what several
-/// states need, which warps of their own hold.
-fn few_enough(timeline: &Timeline, spec: &Spec, key: Dim, most: u32) -> u32 {
-    let of_state = spec.sizes[key.index()] as u32 * WARP_COLUMNS / 32;
-    let suffices = |&columns: &u32| {
-        let warps = owners(timeline, columns, 0).iter().map(|o| o.first + o.warps).max().unwrap_or(1);
-        warps <= MOST_WARPS || 3 * of_state * warps * 32 <= REGISTERS
+/// Warps of value columns, at most so many, halved until all warps of a block that hold states are no more than it can have, and
+/// suffice.
+fn few_enough(timeline: &Timeline, most: u32, suffice: impl Fn(u32) -> bool) -> u32 {
+    let fit = |columns: &u32| {
+        let warps = holding(&owners(timeline, *columns, 0));
+        warps <= BLOCK_WARPS && suffice(warps)
     };
     let halves = std::iter::successors(Some(most), |most| (most > &1).then_some(most.div_ceil(2)));
-    { halves }.find(suffices).unwrap_or(most)
+    { halves }.find(fit).unwrap_or(1)
+}
+
+/// The warps that hold states, and those before them.
+fn holding(owners: &[Owner]) -> u32 {
+    owners.iter().map(|owner| owner.first + owner.warps).max().unwrap_or(1)
 }
 
 /// How the phases of a kernel are shared among blocks and warps.
@@ -188,15 +198,22 @@ impl Share {
         let has = |phase: Phase| phases.contains(&phase);
         let tiles = (value_size(spec, dims.1) as u32).div_ceil(WARP_COLUMNS);
         let asked = (spec.columns as u32 / WARP_COLUMNS).clamp(1, MOST_WARPS);
-        let few = |most: u32| few_enough(timeline, spec, dims.0, most);
+        // What several states need leaves each thread registers for three times its part of a state.
+        let of_state = spec.sizes[dims.0.index()] as u32 * WARP_COLUMNS;
+        let roomy = |warps: u32| warps <= MOST_WARPS || 3 * of_state * warps <= REGISTERS;
+        // A row that is summed over has one block, and registers for as much as its states have.
+        let sums = sums_over(timeline, dims.1);
+        let wide = |warps: u32| tiles <= MOST_WARPS || of_state * warps <= MOST_NUMBERS;
+        let whole = || few_enough(timeline, tiles.max(MOST_WARPS), wide);
         let most = match (has(Phase::Before), has(Phase::Carry), has(Phase::After)) {
-            (true, true, true) if !sums_over(timeline, dims.1) => few(asked),
+            (true, true, true) if !sums => few_enough(timeline, asked, roomy),
             // What tokens compute is computed once for all value columns.
             (true, false, false) => tiles,
-            (false, true, after) if !(mixes_rows(chunk) || after && sums_over(timeline, dims.1)) => {
-                few(asked.min(CARRY_WARPS))
+            (false, true, after) if !(mixes_rows(chunk) || after && sums) => {
+                few_enough(timeline, asked.min(CARRY_WARPS), roomy)
             }
-            _ => MOST_WARPS,
+            (_, carry, _) if sums || carry && mixes_rows(chunk) => whole(),
+            _ => few_enough(timeline, MOST_WARPS, |_| true),
         };
         let blocks = tiles.div_ceil(most);
         let value_warps = tiles.div_ceil(blocks);
@@ -208,7 +225,7 @@ impl Share {
             _ => 1,
         };
         let least = if has(Phase::Before) { least.max(most_slots(chunk)) } else { least };
-        let warps = owners.iter().map(|o| o.first + o.warps).max().unwrap_or(1).max(least);
+        let warps = holding(&owners).max(least);
         Share { phases, dims, owners, warps, value_warps, preparing: 0, blocks }
     }
 
@@ -219,7 +236,7 @@ impl Share {
         if self.phases != WHOLE {
             return None;
         }
-        let holding = owners(timeline, self.value_warps, 0).iter().map(|o| o.first + o.warps).max()?;
+        let holding = holding(&owners(timeline, self.value_warps, 0));
         let left = MOST_WARPS.saturating_sub(holding);
         let preparing = if solves(chunk) { left } else { left.min(PREPARING) };
         let (owners, warps) = (owners(timeline, self.value_warps, preparing), preparing + holding);
@@ -311,6 +328,7 @@ pub(super) fn with_tokens(
     plan.take_cut(share.phases);
     let strips = plan.columns(dims.0).div_ceil(64);
     plan.near_parts = (plan.crew(Phase::Before).len() as u32 / (tokens / 16)).clamp(1, strips);
+    plan.check_warps()?;
     plan.check_reductions()?;
     Ok(plan)
 }

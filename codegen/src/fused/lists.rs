@@ -7,9 +7,10 @@
 //!
 //! Every list is filled from the chunk program, each value once, in order.
 
-use super::choose::not_fused;
+use super::choose::{BLOCK_WARPS, MOST_NUMBERS, not_fused};
 use super::plan::{
-    ClockKind, Coefficient, Epilogue, Input, Number, Operand, Plan, Reader, Root, Square, copy_run,
+    ClockKind, Coefficient, Epilogue, Input, Number, Operand, Plan, Reader, Root, Square, WARP_COLUMNS,
+    copy_run,
 };
 use super::substitution;
 use crate::dtype::DType;
@@ -230,6 +231,17 @@ impl Plan {
         Ok(())
     }
 
+    /// Each state has warps of its own.
+    pub(super) fn check_warps(&self) -> Result<(), Limitation> {
+        match self.warps > BLOCK_WARPS {
+            true => not_fused(
+                &self.chunk.timeline,
+                &format!("has more states than the {BLOCK_WARPS} warps of a block hold"),
+            ),
+            false => Ok(()),
+        }
+    }
+
     /// A sum over the value dim needs all of it in one block.
     pub(super) fn check_reductions(&self) -> Result<(), Limitation> {
         let before = self.computes(Phase::Before).then_some(&self.prologue);
@@ -240,7 +252,17 @@ impl Plan {
             program.nodes.iter().any(|n| n.op.is_reduction() && n.op.operands().any(sums))
         });
         match reduced && self.blocks > 1 {
-            true => not_fused(&self.chunk.timeline, "sums over a value dim of more than 128"),
+            true => {
+                let [key, value] = [self.dims.0, self.dims.1].map(|dim| self.layout.axis(dim).size);
+                not_fused(
+                    &self.chunk.timeline,
+                    &format!(
+                        "sums over value channels, so that a block has all of them, and states of {key} x {value} are more \
+                         than it holds: {MOST_NUMBERS} numbers in registers, and {BLOCK_WARPS} warps of {WARP_COLUMNS} \
+                         value channels of a state each"
+                    ),
+                )
+            }
             false => Ok(()),
         }
     }

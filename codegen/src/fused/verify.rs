@@ -10,6 +10,7 @@
 //! A plan that fails is our bug: [`Limitation::Invalid`].
 
 use super::channels::factors;
+use super::choose::BLOCK_WARPS;
 use super::places::Place;
 use super::plan::{ClockKind, Operand, Plan};
 use crate::arch::Arch;
@@ -39,6 +40,7 @@ fn holds(holds: bool, what: &str) -> Result<(), Limitation> {
 fn sizes(plan: &Plan) -> Result<(), Limitation> {
     holds([16, 32, 64].contains(&plan.tokens), "chunk is not of 16, 32 or 64 tokens")?;
     let most = if plan.preparing == 0 { 2 } else { 3 };
+    holds(plan.warps <= BLOCK_WARPS, "warps are more than a block can have")?;
     holds((1..=most).contains(&plan.stages), "stages are not one or two, or three where warps prepare")?;
     for owner in &plan.owners {
         holds(owner.first + owner.warps <= plan.warps, "state is held by warps that are not there")?;
