@@ -88,7 +88,8 @@ pub(crate) struct Drawn {
 pub(crate) fn draw(source: &mut Source) -> Result<Option<Drawn>, String> {
     let mut case = case(source, sequences)?;
     for size in case.problem.sizes.values_mut() {
-        *size = if source.one_in(8) { 128 } else { source.pick(&[4, 16, 1, 24, 33, 3, 64]) };
+        *size =
+            if source.one_in(8) { source.pick(&[128, 200]) } else { source.pick(&[4, 16, 1, 24, 33, 3, 64]) };
     }
     let (kind, columns) = (source.pick(&KINDS), source.pick(&[128, 16, 32]));
     let arch = source.pick(&ARCHS);

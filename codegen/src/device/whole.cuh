@@ -1,8 +1,7 @@
 // Products of all bits, where inputs are f32: of squares that rows are solved from one by one, and of keys with rows that enter a
 // state. What is lost there comes back with every token that repeats a key. And of squares where f16 comes in two parts, of which
-// small numbers have but one. Squares lie in shared memory as they are, and products
-// take each number in three parts of bf16, 24 bits: it is the range of f32, and six products take no longer than three of tf32,
-// which have 22.
+// small numbers have but one. Squares lie in shared memory as they are, and products take each number in three parts of bf16, 24
+// bits: it is the range of f32, and six products take no longer than three of tf32, which have 22.
 
 // Two numbers in three parts.
 __device__ __forceinline__ void split_whole(unsigned (&part)[3], float x, float y) {
