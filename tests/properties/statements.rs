@@ -39,7 +39,8 @@ pub(crate) fn rule(source: &mut Source) -> Rule {
     }
     let idle = |i: &usize| !complete::mentions(&body, &outputs, &g.states[*i].0);
     for at in (0..g.states.len()).filter(idle).collect::<Vec<_>>() {
-        let terms = terms(&mut g, &mut body, at, false, &mut [true, true]);
+        let mut restless = vec![true; g.states.len()];
+        let terms = terms(&mut g, &mut body, at, false, &mut restless);
         body.push(Stmt::Write { state: g.states[at].0.clone(), style: Style::Plus, terms });
     }
     let mut rule =
@@ -82,7 +83,8 @@ fn loop_over_some(g: &mut Generator, coupled: bool) -> Stmt {
 
 /// Declares states; true where the first two are coupled.
 fn states(g: &mut Generator) -> bool {
-    let mut add = |name: &str, dims: &[&'static str]| g.states.push((name.into(), dims.to_vec()));
+    let states = &mut g.states;
+    let mut add = |name: &str, dims: &[&'static str]| states.push((name.into(), dims.to_vec()));
     match g.source.below(8) {
         0..=2 => add("s", &["K", "V"]),
         3 => {
@@ -95,8 +97,9 @@ fn states(g: &mut Generator) -> bool {
             add("t", &["V", "K"]);
         }
         6 => {
-            add("s", &["K", "V"]);
-            add("t", &["K", "V"]);
+            // Mostly two; several have warps of their own each, and blocks no more of them than there can be.
+            let count = if g.source.one_in(4) { 3 + g.source.below(4) } else { 2 };
+            ["s", "t", "u", "r", "p", "w"][..count].iter().for_each(|name| add(name, &["K", "V"]));
         }
         _ => {
             add("s", &["K", "V"]);
